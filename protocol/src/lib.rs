@@ -1,0 +1,1 @@
+//! What travels to and from a weir broker.

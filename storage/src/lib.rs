@@ -1,0 +1,1 @@
+//! What a weir broker keeps on disk.
