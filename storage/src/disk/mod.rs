@@ -1,0 +1,144 @@
+//! The seam between weir and the operating system's files: the only door to them.
+//!
+//! Everything storage does to a disk goes through [`Disk`] and [`File`], so that a test may put a
+//! [`CrashDisk`] beneath the same code and cut its power at any step. The seam knows files,
+//! directories, syncs and locks; it knows nothing of journals, logs or batches.
+//!
+//! What a power cut keeps, here as on a real disk: the bytes of a file below its last
+//! `sync_data`, the names in a directory at its last `sync_dir`; of the rest any part, page by
+//! page and sector by sector, mapped or written alike.
+
+mod crash;
+mod real;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::ops::Range;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A volume with files on it.
+pub trait Disk: fmt::Debug + Send + Sync {
+    /// Opens a file. Never follows a symbolic link; new files are for the owner alone (0600).
+    fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn File>>;
+
+    /// Makes one directory for the owner alone (0700); fails where something of the name exists.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// The names in a directory, sorted.
+    fn list(&self, directory: &Path) -> io::Result<Vec<OsString>>;
+
+    /// Gives a file or directory another name, replacing a file of that name.
+    fn rename(&self, source: &Path, target: &Path) -> io::Result<()>;
+
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes an empty directory.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// On return the names in `directory` survive a power cut.
+    fn sync_dir(&self, directory: &Path) -> io::Result<()>;
+
+    /// Locks a file against other processes for as long as the lock is held.
+    ///
+    /// # Errors
+    /// `WouldBlock` where another process holds it.
+    fn lock(&self, path: &Path) -> io::Result<Lock>;
+
+    /// What kind of file system holds `path`, and how full it is.
+    fn volume(&self, path: &Path) -> io::Result<Volume>;
+}
+
+/// An open file. All positions are absolute; nothing here moves a cursor.
+pub trait File: fmt::Debug + Send + Sync {
+    fn len(&self) -> io::Result<u64>;
+
+    /// Reads up to `buffer.len()` bytes; 0 at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
+
+    /// Writes all the pieces, one behind the other, from `position` on.
+    fn write_at(&self, pieces: &[IoSlice<'_>], position: u64) -> io::Result<()>;
+
+    /// Gives the range real blocks, reading as zeros; the file grows where the range passes its
+    /// end.
+    fn allocate(&self, range: Range<u64>) -> io::Result<()>;
+
+    /// Cuts or extends the file to `len` bytes.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// On return the file's bytes and length survive a power cut. An error means that they may
+    /// not, now or ever: a second call proves nothing.
+    fn sync_data(&self) -> io::Result<()>;
+
+    /// Asks the kernel to begin writing the range out, and returns at once.
+    fn start_writeback(&self, range: Range<u64>) -> io::Result<()>;
+
+    /// The descriptor, for `map`.
+    fn as_fd(&self) -> BorrowedFd<'_>;
+}
+
+/// Reads until `buffer` is full.
+///
+/// # Errors
+/// `UnexpectedEof` where the file ends before.
+pub fn read_exact_at(file: &dyn File, mut buffer: &mut [u8], mut position: u64) -> io::Result<()> {
+    while !buffer.is_empty() {
+        let count = file.read_at(buffer, position)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        buffer = &mut buffer[count..];
+        position += count as u64;
+    }
+    Ok(())
+}
+
+/// How to open a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// An existing file, to read.
+    Read,
+    /// An existing file, to read past the page cache: what the disk holds, not what was meant
+    /// for it. Buffers, positions and lengths are multiples of 4096 bytes.
+    ReadDirect,
+    /// An existing file, to read and write.
+    Write,
+    /// A file that must not exist yet.
+    Create,
+}
+
+/// A lock on a file, released when dropped.
+pub struct Lock {
+    _held: Box<dyn Send + Sync>,
+}
+
+impl Lock {
+    fn new(held: impl Send + Sync + 'static) -> Self {
+        Self { _held: Box::new(held) }
+    }
+}
+
+impl fmt::Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lock")
+    }
+}
+
+/// A file system and its room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    pub file_system: FileSystem,
+    pub total_bytes: u64,
+    pub free_bytes: u64,
+}
+
+/// The file systems weir tells apart: a mapped write into allocated room is safe on the first
+/// two, a full btrfs answers one with SIGBUS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileSystem {
+    Ext4,
+    Xfs,
+    Other,
+}

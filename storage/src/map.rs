@@ -1,0 +1,194 @@
+//! Memory-mapped segments: one writer, many readers, and the watermark between them.
+//!
+//! This file holds all of weir's `unsafe`. It knows bytes and positions; it knows nothing of
+//! batches, offsets or what a file is for.
+//!
+//! ```text
+//!   0                      readable                     allocated            len
+//!   ├──── never changes ──────┼──── the writer's alone ────┼──── no file yet ───┤
+//!        readers' slices            WriterMap::write            touched: SIGBUS
+//! ```
+//!
+//! Invariant: bytes below `readable` are never written again; readers never look at or above it.
+//! Both ends are asserted here, so no caller can break it. What is left to trust is the world
+//! outside the process: the data directory is locked and for its owner alone, and a file is never
+//! cut below a slice that is held.
+
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use memmap2::{Advice, Mmap, MmapOptions, MmapRaw};
+
+use crate::disk::File;
+
+/// Maps `len` bytes of a file for its one writer and for its readers; `readable` bytes are
+/// already there for readers.
+pub(crate) fn map_pair(
+    file: &dyn File,
+    len: usize,
+    readable: u64,
+) -> io::Result<(WriterMap, ReaderMap)> {
+    let watermark = Arc::new(AtomicU64::new(readable));
+    let fd = file.as_fd().as_raw_fd();
+    let writer = MmapOptions::new().len(len).map_raw(fd)?;
+    let writer = WriterMap { map: Arc::new(writer), readable: Arc::clone(&watermark) };
+    Ok((writer, map_reader_below(file, len, watermark)?))
+}
+
+/// Maps the first `len` bytes of a file that nobody writes any more.
+pub(crate) fn map_sealed(file: &dyn File, len: usize) -> io::Result<ReaderMap> {
+    map_reader_below(file, len, Arc::new(AtomicU64::new(len as u64)))
+}
+
+/// Maps a file for readers, with the watermark in the caller's hands: for a writer that does not
+/// write through a map.
+pub(crate) fn map_reader_below(
+    file: &dyn File,
+    len: usize,
+    readable: Arc<AtomicU64>,
+) -> io::Result<ReaderMap> {
+    // SAFETY: the map is shared and read-only. Its bytes below `readable` never change (the
+    // invariant above) and no reference to a byte at or above it is ever made.
+    let map = unsafe { MmapOptions::new().len(len).map(file.as_fd().as_raw_fd())? };
+    Ok(ReaderMap { map: Arc::new(map), readable })
+}
+
+/// The one writable view of an active segment.
+pub(crate) struct WriterMap {
+    map: Arc<MmapRaw>,
+    readable: Arc<AtomicU64>,
+}
+
+impl WriterMap {
+    /// Copies `bytes` to `position`. The caller has allocated the file beneath.
+    ///
+    /// # Panics
+    /// Below the watermark or past the end of the map.
+    pub(crate) fn write(&mut self, position: u64, bytes: &[u8]) {
+        assert!(self.readable.load(Ordering::Relaxed) <= position, "a readable byte is final");
+        let end = position.checked_add(bytes.len() as u64).expect("positions fit a file");
+        assert!(end <= self.map.len() as u64, "a write stays within its map");
+        // SAFETY: the range lies inside the mapping (asserted above), `&mut self` makes this the
+        // only writer, and no reader looks at or above `readable`, which is at most `position`.
+        unsafe {
+            let target = self.map.as_mut_ptr().add(position as usize);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len());
+        }
+    }
+
+    /// Lets readers see all bytes below `position`.
+    ///
+    /// # Panics
+    /// If readers already see more, or past the end of the map.
+    pub(crate) fn publish(&mut self, position: u64) {
+        assert!(self.readable.load(Ordering::Relaxed) <= position, "the watermark only rises");
+        assert!(position <= self.map.len() as u64, "the watermark stays within its map");
+        self.readable.store(position, Ordering::Release);
+    }
+
+    pub(crate) fn populator(&self) -> Populator {
+        Populator { map: Arc::clone(&self.map) }
+    }
+}
+
+impl fmt::Debug for WriterMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WriterMap({} of {})", self.readable.load(Ordering::Relaxed), self.map.len())
+    }
+}
+
+/// Brings pages of a writer's map into memory ahead of it, from another thread.
+#[derive(Clone)]
+pub(crate) struct Populator {
+    map: Arc<MmapRaw>,
+}
+
+impl Populator {
+    /// Faults the pages of `range` in for writing; the file beneath them must be allocated.
+    ///
+    /// # Errors
+    /// Where the file has no such bytes (`EFAULT`) or no memory is left: never a signal.
+    pub(crate) fn populate(&self, range: Range<u64>) -> io::Result<()> {
+        assert!(range.end <= self.map.len() as u64, "population stays within its map");
+        let count = (range.end - range.start) as usize;
+        self.map.advise_range(Advice::PopulateWrite, range.start as usize, count)
+    }
+}
+
+impl fmt::Debug for Populator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Populator({})", self.map.len())
+    }
+}
+
+/// The readers' view of a segment. The mapping lives while a clone or a slice of it does.
+#[derive(Clone)]
+pub(crate) struct ReaderMap {
+    map: Arc<Mmap>,
+    readable: Arc<AtomicU64>,
+}
+
+impl ReaderMap {
+    /// How many bytes readers may see.
+    pub(crate) fn readable(&self) -> u64 {
+        self.readable.load(Ordering::Acquire)
+    }
+
+    /// The bytes of `range`, for as long as the view is borrowed.
+    ///
+    /// # Panics
+    /// At or above the watermark.
+    pub(crate) fn bytes(&self, range: Range<u64>) -> &[u8] {
+        assert!(range.start <= range.end, "a range is not inverted");
+        assert!(range.end <= self.readable(), "readers stay below the watermark");
+        // SAFETY: the range lies below `readable`, hence inside the mapping and inside the file,
+        // and its bytes never change again.
+        unsafe {
+            let first = self.map.as_ptr().add(range.start as usize);
+            std::slice::from_raw_parts(first, (range.end - range.start) as usize)
+        }
+    }
+
+    /// The bytes of `range` as a value that keeps the mapping alive.
+    ///
+    /// # Panics
+    /// At or above the watermark.
+    pub(crate) fn slice(&self, range: Range<u64>) -> Bytes {
+        assert!(range.end <= self.readable(), "readers stay below the watermark");
+        Bytes::from_owner(Held { map: self.clone(), range })
+    }
+
+    /// Faults the pages of `range` in for reading.
+    ///
+    /// # Errors
+    /// Where the file lost those bytes or the disk fails: never a signal.
+    pub(crate) fn populate(&self, range: Range<u64>) -> io::Result<()> {
+        let count = (range.end - range.start) as usize;
+        self.map.advise_range(Advice::PopulateRead, range.start as usize, count)
+    }
+}
+
+impl fmt::Debug for ReaderMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReaderMap({} of {})", self.readable(), self.map.len())
+    }
+}
+
+/// What a slice owns: the mapping and its part of it.
+struct Held {
+    map: ReaderMap,
+    range: Range<u64>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        self.map.bytes(self.range.clone())
+    }
+}
