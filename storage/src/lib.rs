@@ -3,5 +3,8 @@
 //! Synchronous, and starts no threads: the broker owns the threads and calls in.
 
 pub mod disk;
+pub mod errors;
+pub mod journal;
+pub mod log;
 mod map;
 pub mod offset;

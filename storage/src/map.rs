@@ -19,7 +19,7 @@
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -58,6 +58,19 @@ pub(crate) fn map_reader_below(
     // invariant above) and no reference to a byte at or above it is ever made.
     let map = unsafe { MmapOptions::new().len(len).map(file.as_fd().as_raw_fd())? };
     Ok(ReaderMap { map: Arc::new(map), readable })
+}
+
+/// Asks the kernel to begin writing dirty pages of `range` out, and returns at once.
+pub(crate) fn start_writeback(fd: BorrowedFd<'_>, range: Range<u64>) -> io::Result<()> {
+    let (Ok(start), Ok(end)) = (i64::try_from(range.start), i64::try_from(range.end)) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    // SAFETY: the call takes numbers only, touches no memory of ours, and the descriptor is
+    // borrowed, hence open.
+    let answer = unsafe {
+        libc::sync_file_range(fd.as_raw_fd(), start, end - start, libc::SYNC_FILE_RANGE_WRITE)
+    };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The one writable view of an active segment.

@@ -19,6 +19,8 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use real::RealDisk;
+
 /// A volume with files on it.
 pub trait Disk: fmt::Debug + Send + Sync {
     /// Opens a file. Never follows a symbolic link; new files are for the owner alone (0600).
@@ -61,8 +63,8 @@ pub trait File: fmt::Debug + Send + Sync {
     /// Writes all the pieces, one behind the other, from `position` on.
     fn write_at(&self, pieces: &[IoSlice<'_>], position: u64) -> io::Result<()>;
 
-    /// Gives the range real blocks, reading as zeros; the file grows where the range passes its
-    /// end.
+    /// Gives the range real blocks; bytes that are there stay, new ones read as zeros. The file
+    /// grows where the range passes its end.
     fn allocate(&self, range: Range<u64>) -> io::Result<()>;
 
     /// Cuts or extends the file to `len` bytes.
@@ -101,7 +103,8 @@ pub enum Open {
     /// An existing file, to read.
     Read,
     /// An existing file, to read past the page cache: what the disk holds, not what was meant
-    /// for it. Buffers, positions and lengths are multiples of 4096 bytes.
+    /// for it. Buffers, positions and lengths are multiples of 4096 bytes. Where the file system
+    /// knows no such way, as `Read`.
     ReadDirect,
     /// An existing file, to read and write.
     Write,

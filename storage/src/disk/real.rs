@@ -1,1 +1,257 @@
-//! Files of the operating system.
+//! Files of the operating system, through its own calls.
+//!
+//! Adds nothing to them: no buffer, no cache, no retry but that of an interrupted call. New files
+//! and directories are for the owner alone, and a symbolic link in the place of a file is refused.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, IoSlice};
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{self, Dir, FallocateFlags, FlockOperation, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::{Disk, File, FileSystem, Lock, Open, Volume};
+use crate::map;
+
+/// The disk that the operating system offers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn File>> {
+        let flags = match how {
+            Open::Read => OFlags::RDONLY,
+            Open::ReadDirect => OFlags::RDONLY | OFlags::DIRECT,
+            Open::Write => OFlags::RDWR,
+            Open::Create => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
+        };
+        match open(path, flags) {
+            // Some file systems know no way around the page cache; there the cache must do.
+            Err(Errno::INVAL) if how == Open::ReadDirect => self.open(path, Open::Read),
+            opened => Ok(Arc::new(RealFile { fd: opened? })),
+        }
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        Ok(fs::mkdir(path, Mode::RWXU)?)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(open(directory, OFlags::RDONLY | OFlags::DIRECTORY)?)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                names.push(OsStr::from_bytes(name).to_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn rename(&self, source: &Path, target: &Path) -> io::Result<()> {
+        Ok(fs::rename(source, target)?)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        Ok(fs::unlink(path)?)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        Ok(fs::rmdir(path)?)
+    }
+
+    fn sync_dir(&self, directory: &Path) -> io::Result<()> {
+        Ok(fs::fsync(open(directory, OFlags::RDONLY | OFlags::DIRECTORY)?)?)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        let fd = open(path, OFlags::RDWR | OFlags::CREATE)?;
+        retry_on_intr(|| fs::flock(&fd, FlockOperation::NonBlockingLockExclusive))?;
+        Ok(Lock::new(fd))
+    }
+
+    fn volume(&self, path: &Path) -> io::Result<Volume> {
+        let volume = fs::statfs(path)?;
+        let block_bytes = volume.f_bsize.cast_unsigned();
+        Ok(Volume {
+            // Truncated on purpose: the magic numbers have 32 bits, the field's width varies.
+            file_system: match volume.f_type as u32 {
+                EXT4_MAGIC => FileSystem::Ext4,
+                XFS_MAGIC => FileSystem::Xfs,
+                _ => FileSystem::Other,
+            },
+            total_bytes: volume.f_blocks.saturating_mul(block_bytes),
+            free_bytes: volume.f_bavail.saturating_mul(block_bytes),
+        })
+    }
+}
+
+/// Opens or makes something for the owner alone, following no link in its place.
+fn open(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let always = OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    retry_on_intr(|| fs::open(path, flags | always, Mode::RUSR | Mode::WUSR))
+}
+
+#[derive(Debug)]
+struct RealFile {
+    fd: OwnedFd,
+}
+
+impl File for RealFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(fs::fstat(&self.fd)?.st_size.cast_unsigned())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        Ok(retry_on_intr(|| rustix::io::pread(&self.fd, &mut *buffer, position))?)
+    }
+
+    fn write_at(&self, pieces: &[IoSlice<'_>], mut position: u64) -> io::Result<()> {
+        let mut rest = pieces;
+        // Bytes of the first of `rest` that are written already.
+        let mut written = 0;
+        loop {
+            while let Some(first) = rest.first()
+                && first.len() <= written
+            {
+                written -= first.len();
+                rest = &rest[1..];
+            }
+            let Some(first) = rest.first() else { return Ok(()) };
+            let count = retry_on_intr(|| match written {
+                0 => rustix::io::pwritev(&self.fd, &rest[..rest.len().min(IOV_MAX)], position),
+                _ => rustix::io::pwrite(&self.fd, &first[written..], position),
+            })?;
+            if count == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            written += count;
+            position += count as u64;
+        }
+    }
+
+    fn allocate(&self, range: Range<u64>) -> io::Result<()> {
+        let bytes = range.end - range.start;
+        let none = FallocateFlags::empty();
+        Ok(retry_on_intr(|| fs::fallocate(&self.fd, none, range.start, bytes))?)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        Ok(retry_on_intr(|| fs::ftruncate(&self.fd, len))?)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(fs::fdatasync(&self.fd)?)
+    }
+
+    fn start_writeback(&self, range: Range<u64>) -> io::Result<()> {
+        map::start_writeback(self.fd.as_fd(), range)
+    }
+
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Pieces the kernel takes in one call.
+const IOV_MAX: usize = 1024;
+
+const EXT4_MAGIC: u32 = 0xEF53;
+const XFS_MAGIC: u32 = 0x5846_5342;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn open_new(directory: &Path) -> Arc<dyn File> {
+        RealDisk.open(&directory.join("file"), Open::Create).unwrap()
+    }
+
+    #[test]
+    fn more_pieces_than_the_kernel_takes_are_all_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = open_new(directory.path());
+        let bytes: Vec<u8> = (0..3 * IOV_MAX + 7).map(|number| number as u8).collect();
+        let mut pieces: Vec<IoSlice<'_>> = bytes.chunks(1).map(IoSlice::new).collect();
+        pieces.insert(IOV_MAX, IoSlice::new(&[]));
+        file.write_at(&pieces, 5).unwrap();
+        let mut read = vec![0; bytes.len()];
+        super::super::read_exact_at(&*file, &mut read, 5).unwrap();
+        assert_eq!(read, bytes);
+        assert_eq!(file.len().unwrap(), 5 + bytes.len() as u64);
+    }
+
+    #[test]
+    fn allocation_grows_the_file_and_keeps_its_bytes() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = open_new(directory.path());
+        file.write_at(&[IoSlice::new(b"kept")], 0).unwrap();
+        file.allocate(0..8192).unwrap();
+        let mut read = [1; 8];
+        assert_eq!(file.read_at(&mut read, 0).unwrap(), 8);
+        assert_eq!(&read, b"kept\0\0\0\0");
+        assert_eq!(file.len().unwrap(), 8192);
+        file.start_writeback(0..4096).unwrap();
+        file.sync_data().unwrap();
+    }
+
+    #[test]
+    fn names_are_listed_in_order_and_links_are_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        RealDisk.create_dir(&path.join("b")).unwrap();
+        open_new(path);
+        symlink(path.join("file"), path.join("a")).unwrap();
+        assert_eq!(RealDisk.list(path).unwrap(), ["a", "b", "file"]);
+        assert!(RealDisk.open(&path.join("a"), Open::Read).is_err());
+        assert!(RealDisk.open(&path.join("file"), Open::Create).is_err());
+        RealDisk.sync_dir(path).unwrap();
+    }
+
+    #[test]
+    fn what_is_made_is_for_the_owner_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        RealDisk.create_dir(&path.join("made")).unwrap();
+        open_new(path);
+        let mode = |name| path.join(name).metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("made"), mode("file")), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_lock_is_held_until_dropped() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let lock = RealDisk.lock(&path).unwrap();
+        assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(lock);
+        RealDisk.lock(&path).unwrap();
+    }
+
+    #[test]
+    fn a_read_past_the_cache_sees_what_was_synced() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = open_new(directory.path());
+        file.write_at(&[IoSlice::new(&[7; 4096])], 0).unwrap();
+        file.sync_data().unwrap();
+        let direct = RealDisk.open(&directory.path().join("file"), Open::ReadDirect).unwrap();
+        let mut room = vec![0; 8192];
+        let start = room.as_ptr().align_offset(4096);
+        assert_eq!(direct.read_at(&mut room[start..start + 4096], 0).unwrap(), 4096);
+        assert!(room[start..start + 4096].iter().all(|byte| *byte == 7));
+    }
+
+    #[test]
+    fn a_volume_knows_its_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let volume = RealDisk.volume(directory.path()).unwrap();
+        assert!(0 < volume.free_bytes && volume.free_bytes <= volume.total_bytes);
+    }
+}

@@ -1,0 +1,1 @@
+//! The journal: what makes everything durable, in one sequence of frames and one sync.
