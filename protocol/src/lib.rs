@@ -1,1 +1,17 @@
-//! What travels to and from a weir broker.
+//! What travels to and from a weir broker: bytes to values and back.
+//!
+//! This package knows no socket, file, clock or runtime. Whatever it reads came from a peer or a
+//! disk and may be anything at all, so nothing here indexes, trusts a length or reserves memory
+//! that a length promises.
+//!
+//! - [`limits`]: every size a peer can see
+//! - [`name`], [`id`]: what a topic is called, and what it is
+//! - [`checksum`]: CRC-32C, the checksum of batches
+//! - [`batch`]: the record batch, the unit of everything
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+pub mod batch;
+pub mod checksum;
+pub mod id;
+pub mod limits;
+pub mod name;

@@ -1,0 +1,3 @@
+//! Tests of the batch: its layout by hand, the rest by properties.
+
+mod layout;

@@ -1,0 +1,59 @@
+//! Every size a peer can see, in one place, asserted against each other at compile time.
+//!
+//! A limit here is a promise of the protocol: a peer may rely on reaching it, and whoever reads
+//! from a peer may rely on never passing it. What an operator may set lower is a default of the
+//! broker's configuration, not a number of this file.
+
+use crate::batch::{HEADER_BYTES, RECORD_BYTES_MIN};
+
+/// The largest record batch there is, header included, whatever a topic allows.
+pub const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// What a topic allows when nothing else is set (`batch_bytes_max`): Kafka's default for
+/// `max.message.bytes`, so that a producer tuned for Kafka is never refused.
+pub const BATCH_BYTES_MAX_DEFAULT: usize = 1_048_588;
+
+/// Records in one batch. A compressed batch can claim any count in a few bytes; this bounds what
+/// its readers must believe.
+pub const RECORDS_PER_BATCH_MAX: u32 = 1 << 20;
+
+/// Headers of one record, as our builder writes them. Readers accept what fits in the batch.
+pub const HEADERS_PER_RECORD_MAX: usize = 4_096;
+
+/// One frame of the native protocol: the largest batch and room for the request around it.
+pub const FRAME_BYTES_MAX: usize = BATCH_BYTES_MAX + (64 << 10);
+
+/// The same, until the peer has said who it is.
+pub const FRAME_BYTES_MAX_BEFORE_HELLO: usize = 4 << 10;
+
+/// A topic's name: Kafka's limit, so that every topic is reachable from every face.
+pub const NAME_BYTES_MAX: usize = 249;
+
+/// The name a client gives itself in `Hello`.
+pub const CLIENT_NAME_BYTES_MAX: usize = 255;
+
+/// Partitions of one topic.
+pub const PARTITIONS_MAX: u32 = 10_000;
+
+/// Subscriptions of one connection.
+pub const SUBSCRIPTIONS_MAX: usize = 1_024;
+
+/// Requests of one connection that wait for their answer.
+pub const IN_FLIGHT_MAX: usize = 4_096;
+
+const _: () = {
+    assert!(HEADER_BYTES < BATCH_BYTES_MAX_DEFAULT);
+    assert!(BATCH_BYTES_MAX_DEFAULT <= BATCH_BYTES_MAX);
+    assert!(BATCH_BYTES_MAX < FRAME_BYTES_MAX);
+    // Lengths travel as `i32` in a batch and as `u32` around it, and fit a 32-bit `usize`.
+    assert!(FRAME_BYTES_MAX <= i32::MAX as usize);
+    assert!(FRAME_BYTES_MAX_BEFORE_HELLO <= FRAME_BYTES_MAX);
+    // `Hello` fits: a client's name and room for version, features and limits.
+    assert!(CLIENT_NAME_BYTES_MAX + 256 <= FRAME_BYTES_MAX_BEFORE_HELLO);
+    // The most records a batch may have fit in it, and their last delta in an `i32`.
+    assert!(HEADER_BYTES + RECORDS_PER_BATCH_MAX as usize * RECORD_BYTES_MIN <= BATCH_BYTES_MAX);
+    assert!(RECORDS_PER_BATCH_MAX <= i32::MAX as u32);
+    // Names travel behind one byte of length.
+    assert!(NAME_BYTES_MAX <= u8::MAX as usize);
+    assert!(CLIENT_NAME_BYTES_MAX <= u8::MAX as usize);
+};

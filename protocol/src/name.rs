@@ -1,0 +1,126 @@
+//! What a topic is called: parsed once, valid ever after.
+//!
+//! The rule is Kafka's, so that every topic is reachable from every face: 1 to 249 bytes of
+//! `A-Z a-z 0-9 . _ -`, and neither `.` nor `..`. Names are for people and requests; everything
+//! stored is keyed by [`TopicId`](crate::id::TopicId).
+//!
+//! Invariant: a `TopicName` that exists keeps the rule.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::limits::NAME_BYTES_MAX;
+
+/// A topic's name. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicName(Arc<str>);
+
+impl TopicName {
+    /// Takes `name` if it keeps the rule.
+    ///
+    /// # Errors
+    /// What breaks the rule; nothing but another name will do.
+    pub fn parse(name: &str) -> Result<Self, NameError> {
+        check(name)?;
+        Ok(Self(Arc::from(name)))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TopicName {
+    type Err = NameError;
+
+    fn from_str(name: &str) -> Result<Self, NameError> {
+        Self::parse(name)
+    }
+}
+
+impl AsRef<str> for TopicName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TopicName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for TopicName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TopicName({})", self.0)
+    }
+}
+
+/// Why a name is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NameError {
+    #[error("a name is empty; it takes 1 to {NAME_BYTES_MAX} bytes")]
+    Empty,
+    #[error("a name has {bytes} bytes; it may have at most {NAME_BYTES_MAX}")]
+    TooLong { bytes: usize },
+    #[error(
+        "a name has byte {byte:#04x} at position {at}; \
+         use letters and digits of ASCII, '.', '_' and '-'"
+    )]
+    Character { at: usize, byte: u8 },
+    #[error("'.' and '..' are no names, as they mean directories; choose another")]
+    Dots,
+}
+
+fn check(name: &str) -> Result<(), NameError> {
+    if name.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if name.len() > NAME_BYTES_MAX {
+        return Err(NameError::TooLong { bytes: name.len() });
+    }
+    for (at, byte) in name.bytes().enumerate() {
+        if !(byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')) {
+            return Err(NameError::Character { at, byte });
+        }
+    }
+    if matches!(name, "." | "..") {
+        return Err(NameError::Dots);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_kafka_takes_are_taken_as_they_are() {
+        let longest = "x".repeat(NAME_BYTES_MAX);
+        for name in ["a", "flights", "Orders.eu-1_b", "...", "-", "__consumer_offsets", &longest] {
+            assert_eq!(TopicName::parse(name).unwrap().as_str(), name);
+            assert_eq!(name.parse::<TopicName>().unwrap().to_string(), name);
+        }
+    }
+
+    #[test]
+    fn names_that_kafka_refuses_are_refused_with_the_reason() {
+        let refused = |name: &str| TopicName::parse(name).unwrap_err();
+        assert_eq!(refused(""), NameError::Empty);
+        assert_eq!(refused(&"x".repeat(256)), NameError::TooLong { bytes: 256 });
+        assert_eq!(refused("."), NameError::Dots);
+        assert_eq!(refused(".."), NameError::Dots);
+        assert_eq!(refused("a/b"), NameError::Character { at: 1, byte: b'/' });
+        assert_eq!(refused("ab\0"), NameError::Character { at: 2, byte: 0 });
+        assert_eq!(refused("ü"), NameError::Character { at: 0, byte: 0xc3 });
+        assert_eq!(refused("a b"), NameError::Character { at: 1, byte: b' ' });
+    }
+
+    #[test]
+    fn a_name_is_padded_like_any_other_word_of_a_table() {
+        assert_eq!(format!("{:>6}|", TopicName::parse("abc").unwrap()), "   abc|");
+    }
+}
