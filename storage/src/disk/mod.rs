@@ -19,6 +19,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use crash::{Counts, CrashDisk};
 pub use real::RealDisk;
 
 /// A volume with files on it.

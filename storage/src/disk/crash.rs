@@ -1,1 +1,0 @@
-//! A disk whose power can be cut.

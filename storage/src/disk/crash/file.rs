@@ -1,0 +1,126 @@
+//! An open file of a disk in memory.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::{CrashDisk, Open};
+use crate::disk::File;
+
+pub(super) struct CrashFile {
+    pub(super) disk: CrashDisk,
+    pub(super) id: u64,
+    pub(super) live: Arc<OwnedFd>,
+    pub(super) how: Open,
+}
+
+impl CrashFile {
+    fn check_writable(&self) -> io::Result<()> {
+        match self.how {
+            Open::Write | Open::Create => Ok(()),
+            Open::Read | Open::ReadDirect => Err(Errno::BADF.into()),
+        }
+    }
+}
+
+impl File for CrashFile {
+    fn len(&self) -> io::Result<u64> {
+        let mut state = self.disk.state.lock();
+        state.check_power()?;
+        state.inode(self.id)?.len()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        let mut state = self.disk.state.lock();
+        state.check_power()?;
+        if self.how == Open::ReadDirect && !is_aligned(buffer, position) {
+            return Err(Errno::INVAL.into());
+        }
+        let inode = state.inode(self.id)?;
+        let end = position + buffer.len() as u64;
+        if inode.unreadable.iter().any(|bad| bad.start < end && position < bad.end) {
+            return Err(Errno::IO.into());
+        }
+        inode.read(buffer, position)
+    }
+
+    fn write_at(&self, pieces: &[IoSlice<'_>], position: u64) -> io::Result<()> {
+        self.check_writable()?;
+        let mut state = self.disk.state.lock();
+        state.spend_operation()?;
+        let bytes: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
+        let end = position + bytes.len() as u64;
+        state.allocate(self.id, position..end)?;
+        state.counts.writes += 1;
+        state.counts.written_bytes += bytes.len() as u64;
+        match state.faults.writes_left.take() {
+            Some(0) => {
+                state.inode(self.id)?.write(&bytes[..bytes.len() / 2], position)?;
+                return Err(Errno::IO.into());
+            }
+            left => state.faults.writes_left = left.map(|left| left - 1),
+        }
+        state.inode(self.id)?.write(&bytes, position)
+    }
+
+    fn allocate(&self, range: Range<u64>) -> io::Result<()> {
+        self.check_writable()?;
+        let mut state = self.disk.state.lock();
+        state.spend_operation()?;
+        state.allocate(self.id, range.clone())?;
+        let inode = state.inode(self.id)?;
+        if inode.len()? < range.end { inode.set_len(range.end) } else { Ok(()) }
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.check_writable()?;
+        let mut state = self.disk.state.lock();
+        state.spend_operation()?;
+        state.inode(self.id)?.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.disk.state.lock();
+        state.spend_operation()?;
+        state.counts.syncs += 1;
+        match state.faults.syncs_left.take() {
+            Some(0) => {
+                state.inode(self.id)?.forget_dirty();
+                return Err(Errno::IO.into());
+            }
+            left => state.faults.syncs_left = left.map(|left| left - 1),
+        }
+        if state.faults.lying { Ok(()) } else { state.inode(self.id)?.harden() }
+    }
+
+    fn start_writeback(&self, _range: Range<u64>) -> io::Result<()> {
+        self.disk.state.lock().check_power()
+    }
+
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        if self.check_writable().is_ok()
+            && let Ok(inode) = self.disk.state.lock().inode(self.id)
+        {
+            inode.mapped = true;
+        }
+        self.live.as_fd()
+    }
+}
+
+impl fmt::Debug for CrashFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CrashFile({}, {:?})", self.id, self.how)
+    }
+}
+
+/// Whether the operating system would read past its cache into this buffer.
+fn is_aligned(buffer: &[u8], position: u64) -> bool {
+    const ALIGNMENT: usize = 4096;
+    buffer.as_ptr().addr().is_multiple_of(ALIGNMENT)
+        && buffer.len().is_multiple_of(ALIGNMENT)
+        && position.is_multiple_of(ALIGNMENT as u64)
+}

@@ -1,0 +1,76 @@
+//! The names in a directory: those there are, and those a power cut leaves.
+//!
+//! Each unsynced change survives or not on its own, so that no order between two names can be
+//! relied on; but changes of one name survive in their order, and a rename as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+
+use super::chance::Chance;
+
+type Entries = BTreeMap<OsString, u64>;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    pub(super) live: Entries,
+    durable: Entries,
+    unsynced: Vec<Change>,
+}
+
+impl Names {
+    pub(super) fn change(&mut self, change: Change) {
+        change.apply(&mut self.live);
+        self.unsynced.push(change);
+    }
+
+    pub(super) fn harden(&mut self) {
+        self.durable.clone_from(&self.live);
+        self.unsynced.clear();
+    }
+
+    pub(super) fn survive(&self, chance: &mut Chance) -> Self {
+        let mut left = self.durable.clone();
+        let mut lost = BTreeSet::new();
+        for change in &self.unsynced {
+            let stands = change.names().all(|name| !lost.contains(name));
+            if stands && chance.coin() {
+                change.apply(&mut left);
+            } else {
+                lost.extend(change.names());
+            }
+        }
+        Self { live: left.clone(), durable: left, unsynced: Vec::new() }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    Link { name: OsString, id: u64 },
+    Unlink { name: OsString },
+    Rename { source: OsString, target: OsString },
+}
+
+impl Change {
+    fn apply(&self, entries: &mut Entries) {
+        match self {
+            Self::Link { name, id } => {
+                entries.insert(name.clone(), *id);
+            }
+            Self::Unlink { name } => {
+                entries.remove(name);
+            }
+            Self::Rename { source, target } => {
+                let id = entries.remove(source).expect("a rename stands on its source");
+                entries.insert(target.clone(), id);
+            }
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &OsString> {
+        let (first, second) = match self {
+            Self::Link { name, .. } | Self::Unlink { name } => (name, None),
+            Self::Rename { source, target } => (source, Some(target)),
+        };
+        std::iter::once(first).chain(second)
+    }
+}

@@ -1,0 +1,223 @@
+use std::io::IoSlice;
+
+use super::*;
+use crate::disk::read_exact_at;
+use crate::map::map_pair;
+
+const SEEDS: Range<u64> = 0..64;
+
+fn path(text: &str) -> &Path {
+    Path::new(text)
+}
+
+/// A disk with a file whose name is durable.
+fn disk_with_file() -> (CrashDisk, Arc<dyn File>) {
+    let disk = CrashDisk::new();
+    let file = disk.open(path("/file"), Open::Create).unwrap();
+    disk.sync_dir(path("/")).unwrap();
+    (disk, file)
+}
+
+fn write(file: &Arc<dyn File>, bytes: &[u8], position: u64) {
+    file.write_at(&[IoSlice::new(bytes)], position).unwrap();
+}
+
+fn contents(disk: &CrashDisk, name: &str) -> Option<Vec<u8>> {
+    let file = disk.open(path(name), Open::Read).ok()?;
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    read_exact_at(&*file, &mut bytes, 0).unwrap();
+    Some(bytes)
+}
+
+#[test]
+fn synced_bytes_survive_and_unsynced_ones_may_not() {
+    let mut lengths = BTreeSet::new();
+    let mut mixtures = BTreeSet::new();
+    for seed in SEEDS {
+        let (disk, file) = disk_with_file();
+        write(&file, &[1; 8192], 0);
+        file.sync_data().unwrap();
+        write(&file, &[2; 8192], 4096);
+        let bytes = contents(&disk.cut(seed), "/file").unwrap();
+        assert!(bytes[..4096].iter().all(|byte| *byte == 1));
+        assert!(bytes[4096..8192].iter().all(|byte| [1, 2].contains(byte)));
+        lengths.insert(bytes.len());
+        mixtures.insert(bytes[4096..8192].to_vec());
+    }
+    assert_eq!(lengths, BTreeSet::from([8192, 12288]));
+    assert!(8 < mixtures.len(), "old, new and torn pages");
+}
+
+#[test]
+fn the_same_seed_leaves_the_same_bytes() {
+    let left = |seed| {
+        let (disk, file) = disk_with_file();
+        write(&file, &[7; 40_000], 100);
+        contents(&disk.cut(seed), "/file")
+    };
+    assert_eq!(left(3), left(3));
+    assert_ne!(left(3), left(4));
+}
+
+#[test]
+fn unsynced_names_survive_or_not_each_on_its_own() {
+    let mut seen = BTreeSet::new();
+    for seed in SEEDS {
+        let (disk, _) = disk_with_file();
+        disk.open(path("/a"), Open::Create).unwrap();
+        disk.create_dir(path("/b")).unwrap();
+        disk.remove_file(path("/file")).unwrap();
+        seen.insert(disk.cut(seed).list(path("/")).unwrap());
+    }
+    assert_eq!(seen.len(), 8);
+}
+
+#[test]
+fn a_rename_happens_whole_or_not_at_all() {
+    for seed in SEEDS {
+        let (disk, file) = disk_with_file();
+        write(&file, b"old", 0);
+        file.sync_data().unwrap();
+        let next = disk.open(path("/next"), Open::Create).unwrap();
+        write(&next, b"new", 0);
+        next.sync_data().unwrap();
+        disk.rename(path("/next"), path("/file")).unwrap();
+        let left = disk.cut(seed);
+        let bytes = contents(&left, "/file").unwrap();
+        assert!([b"old", b"new"].contains(&bytes.as_slice().try_into().unwrap()));
+        assert!(bytes == b"old" || left.open(path("/next"), Open::Read).is_err());
+    }
+}
+
+#[test]
+fn bytes_written_through_a_map_count_as_unsynced_until_a_sync() {
+    let mut survived = BTreeSet::new();
+    for seed in SEEDS {
+        let (disk, file) = disk_with_file();
+        file.allocate(0..4096).unwrap();
+        let (mut writer, _reader) = map_pair(&*file, 8192, 0).unwrap();
+        writer.write(0, b"certain");
+        file.sync_data().unwrap();
+        writer.write(7, &[b'?'; 3000]);
+        let bytes = contents(&disk.cut(seed), "/file").unwrap();
+        assert_eq!(&bytes[..7], b"certain");
+        survived.insert(bytes[7..3007].to_vec());
+    }
+    assert!(2 < survived.len(), "all of it, none and a part");
+}
+
+#[test]
+#[should_panic(expected = "allocated pages only")]
+fn a_map_written_where_the_file_has_a_hole_is_caught() {
+    let (_disk, file) = disk_with_file();
+    file.set_len(4096).unwrap();
+    let (mut writer, _reader) = map_pair(&*file, 4096, 0).unwrap();
+    writer.write(0, b"SIGBUS on a full disk");
+    file.sync_data().unwrap();
+}
+
+#[test]
+fn a_failed_sync_is_not_made_good_by_the_next() {
+    let lost = SEEDS.filter(|seed| {
+        let (disk, file) = disk_with_file();
+        write(&file, &[0; 4096], 0);
+        file.sync_data().unwrap();
+        disk.fail_sync_after(0);
+        write(&file, &[1; 4096], 0);
+        file.sync_data().unwrap_err();
+        file.sync_data().unwrap();
+        contents(&disk.cut(*seed), "/file").unwrap() != [1; 4096]
+    });
+    assert_ne!(lost.count(), 0);
+}
+
+#[test]
+fn a_disk_that_lies_loses_what_it_called_synced() {
+    let lost = SEEDS.filter(|seed| {
+        let (disk, file) = disk_with_file();
+        disk.lie_about_syncs();
+        write(&file, &[1; 4096], 0);
+        file.sync_data().unwrap();
+        contents(&disk.cut(*seed), "/file").unwrap() != [1; 4096]
+    });
+    assert_ne!(lost.count(), 0);
+}
+
+#[test]
+fn a_failed_write_leaves_a_part() {
+    let (disk, file) = disk_with_file();
+    disk.fail_write_after(1);
+    write(&file, b"whole", 0);
+    file.write_at(&[IoSlice::new(b"halves")], 5).unwrap_err();
+    assert_eq!(contents(&disk, "/file").unwrap(), b"wholehal");
+    write(&file, b"again", 0);
+    assert_eq!(disk.counts(), Counts { writes: 3, written_bytes: 16, syncs: 0 });
+}
+
+#[test]
+fn a_full_disk_refuses_and_room_freed_is_room_again() {
+    let (disk, file) = disk_with_file();
+    disk.set_capacity(Some(8192));
+    file.allocate(0..8192).unwrap();
+    write(&file, &[1; 8192], 0);
+    let other = disk.open(path("/other"), Open::Create).unwrap();
+    let full = other.write_at(&[IoSlice::new(b"x")], 0).unwrap_err();
+    assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+    assert_eq!(disk.volume(path("/")).unwrap().free_bytes, 0);
+    disk.remove_file(path("/file")).unwrap();
+    write(&other, b"x", 0);
+    assert_eq!(disk.volume(path("/")).unwrap().free_bytes, 4096);
+}
+
+#[test]
+fn a_disk_without_power_answers_nothing() {
+    let (disk, file) = disk_with_file();
+    disk.switch_off_after(1);
+    write(&file, b"last", 0);
+    assert!(file.sync_data().is_err());
+    assert!(file.read_at(&mut [0], 0).is_err());
+    assert!(disk.list(path("/")).is_err());
+    assert_eq!(disk.cut(0).list(path("/")).unwrap(), ["file"]);
+}
+
+#[test]
+fn an_unreadable_range_fails_to_read_and_nothing_else_does() {
+    let (disk, file) = disk_with_file();
+    write(&file, &[1; 8192], 0);
+    disk.make_unreadable(path("/file"), 5000..5001).unwrap();
+    assert_eq!(file.read_at(&mut [0; 4096], 0).unwrap(), 4096);
+    assert!(file.read_at(&mut [0; 4096], 4096).is_err());
+}
+
+#[test]
+fn a_lock_is_one_holders_and_gone_after_a_cut() {
+    let disk = CrashDisk::new();
+    let lock = disk.lock(path("/lock")).unwrap();
+    assert_eq!(disk.lock(path("/lock")).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    drop(lock);
+    let _lock = disk.lock(path("/lock")).unwrap();
+    disk.sync_dir(path("/")).unwrap();
+    disk.cut(0).lock(path("/lock")).unwrap();
+}
+
+#[test]
+fn a_read_past_the_cache_asks_for_alignment() {
+    let (disk, file) = disk_with_file();
+    write(&file, &[1; 4096], 0);
+    let direct = disk.open(path("/file"), Open::ReadDirect).unwrap();
+    assert!(direct.read_at(&mut [0; 100], 0).is_err());
+    assert!(direct.write_at(&[IoSlice::new(b"x")], 0).is_err());
+}
+
+#[test]
+fn directories_come_and_go_and_hold_files() {
+    let disk = CrashDisk::new();
+    disk.create_dir(path("/topics")).unwrap();
+    disk.open(path("/topics/file"), Open::Create).unwrap();
+    assert!(disk.remove_dir(path("/topics")).is_err());
+    assert!(disk.open(path("/topics"), Open::Read).is_err());
+    assert!(disk.rename(path("/topics/file"), path("/file")).is_err());
+    disk.remove_file(path("/topics/file")).unwrap();
+    disk.remove_dir(path("/topics")).unwrap();
+    assert_eq!(disk.list(path("/")).unwrap(), Vec::<OsString>::new());
+}
