@@ -1,0 +1,267 @@
+//! The rules of this house that a compiler does not know, as data, and the test that holds to them.
+//!
+//! **Think hard about the layers before changing a table here.** The floors are the design:
+//! imports point down only, `session` is the one door to the domain, and the bytes that travel are
+//! the bytes that rest because their layout lives once, on floor 0. CONTRIBUTING.md says each rule
+//! in words.
+//!
+//! This file holds the tables and says what is checked; `checker/` holds how. Every rule also runs
+//! on planted violations (`checker/planted.rs`), so that none can pass by seeing nothing.
+
+mod checker {
+    pub(crate) mod documents;
+    pub(crate) mod imports;
+    pub(crate) mod lexer;
+    pub(crate) mod paths;
+    pub(crate) mod shape;
+    pub(crate) mod tree;
+    pub(crate) mod violation;
+
+    mod planted;
+}
+
+use checker::imports::{Confined, Covers, Floor, Plain, Without};
+use checker::tree::Source;
+use checker::violation::{Exception, Violation, unexcused};
+use checker::{imports, shape, tree};
+
+const LINES_MAX: usize = 500;
+const COLUMNS_MAX: usize = 100;
+
+/// What travels, without any wire's own encoding.
+const BATCHES: &[&str] = &["protocol::batch", "protocol::limits", "protocol::name"];
+const SETTINGS: &[&str] = &["broker::clock", "broker::config", "broker::metrics"];
+const STORED: &[&str] = &["storage"];
+
+/// Who may import what. Within a row's own subtree everything may be named.
+const FLOORS: &[Floor] = &[
+    // Floor 0: bytes <-> values.
+    floor("protocol", &[]),
+    // Floor 1: one journal, many logs.
+    floor("storage", &[&["protocol::batch", "protocol::limits"]]),
+    // Floor 2: what the process is told and what it counts.
+    floor("broker::clock", &[BATCHES, STORED]),
+    floor("broker::config", &[BATCHES, STORED]),
+    floor("broker::metrics", &[BATCHES, STORED]),
+    // Floor 3: the domain, which knows no wire, no user and no HTTP.
+    door("broker::core"),
+    floor("broker::core::commit", CORE),
+    floor("broker::core::partition", &[BATCHES, STORED, SETTINGS, &["broker::core::commit"]]),
+    floor("broker::core::group", &[BATCHES, STORED, SETTINGS, &["broker::core::partition"]]),
+    floor(
+        "broker::core::queue",
+        &[BATCHES, STORED, SETTINGS, &["broker::core::partition", "broker::core::read"]],
+    ),
+    floor(
+        "broker::core::shard",
+        &[
+            BATCHES,
+            STORED,
+            SETTINGS,
+            &[
+                "broker::core::commit",
+                "broker::core::group",
+                "broker::core::partition",
+                "broker::core::queue",
+            ],
+        ],
+    ),
+    floor(
+        "broker::core::catalog",
+        &[BATCHES, STORED, SETTINGS, &["broker::core::commit", "broker::core::shard"]],
+    ),
+    floor("broker::core::read", &[BATCHES, STORED, SETTINGS, &["broker::core::partition"]]),
+    floor(
+        "broker::core::live",
+        &[BATCHES, STORED, SETTINGS, &["broker::core::partition", "broker::core::read"]],
+    ),
+    // Floor 3 too, and a stranger to the domain: who may, never what.
+    floor("broker::auth", &[&["protocol::name"], SETTINGS]),
+    // Floor 4: the single door, where identity, quota and domain meet.
+    floor("broker::session", &[BATCHES, SETTINGS, &["broker::core", "broker::auth"]]),
+    // Floor 5: the listeners. Never each other, core, auth or storage.
+    door("broker::listen"),
+    floor("broker::listen::accept", &[SETTINGS, SESSION]),
+    floor(
+        "broker::listen::native",
+        &[BATCHES, SETTINGS, SESSION, &["broker::listen::accept", "protocol::native"]],
+    ),
+    floor(
+        "broker::listen::http",
+        &[BATCHES, SETTINGS, SESSION, &["broker::listen::accept", "protocol::web"]],
+    ),
+    floor(
+        "broker::listen::kafka",
+        &[BATCHES, SETTINGS, SESSION, &["broker::listen::accept", "protocol::kafka"]],
+    ),
+    floor("broker::admin", &[BATCHES, SETTINGS, SESSION, &["protocol::web"]]),
+    floor("broker::console", &[BATCHES, SETTINGS, SESSION, &["protocol::web"]]),
+    // Floor 6: the only files that wire parts together.
+    door("broker"),
+    floor("broker::startup", EVERYTHING),
+    floor("broker::shutdown", EVERYTHING),
+    floor("broker::main", EVERYTHING),
+    // What runs on the other side of the socket.
+    floor("client", &[&["protocol"]]),
+    floor("cli", &[&["protocol", "client"]]),
+    // Nobody imports these.
+    floor("tests", EVERYTHING),
+    floor("benches", EVERYTHING),
+];
+
+const CORE: &[&[&str]] = &[BATCHES, STORED, SETTINGS];
+const SESSION: &[&str] = &["broker::session"];
+const EVERYTHING: &[&[&str]] = &[&["*"]];
+
+const fn floor(who: &'static str, may: &'static [&'static [&'static str]]) -> Floor {
+    Floor { who, covers: Covers::Subtree, may }
+}
+
+const fn door(who: &'static str) -> Floor {
+    Floor { who, covers: Covers::DoorOnly, may: &[] }
+}
+
+/// Crates and std modules that only some places may name; unit tests may use any.
+const CONFINED: &[Confined] = &[
+    Confined { what: "memmap2", to: &["storage::map"] },
+    Confined { what: "rustix", to: &["storage::disk", "storage::map"] },
+    Confined { what: "std::fs", to: &["storage::disk", "client", "cli", "tests", "benches"] },
+    Confined { what: "axum", to: HTTP },
+    Confined { what: "http_body", to: HTTP },
+    Confined { what: "utoipa", to: HTTP },
+    Confined { what: "base64", to: &["broker::listen::http", "broker::admin", "cli", "tests"] },
+    Confined { what: "serde", to: WIRE_SHAPES },
+    Confined { what: "serde_json", to: WIRE_SHAPES },
+    Confined { what: "toml", to: &["broker::config"] },
+    Confined { what: "prometheus", to: &["broker::metrics"] },
+    Confined { what: "clap", to: &["broker::main", "cli"] },
+];
+
+const HTTP: &[&str] =
+    &["broker::listen::http", "broker::admin", "broker::console", "broker::startup", "tests"];
+
+/// Domain types never derive serde; what goes over a wire or into a file of settings does.
+const WIRE_SHAPES: &[&str] = &[
+    "broker::config",
+    "broker::listen::http",
+    "broker::admin",
+    "broker::console",
+    "broker::startup",
+    "cli",
+    "tests",
+    "benches",
+];
+
+/// What a part of the house lives without.
+const WITHOUT: &[Without] = &[
+    Without {
+        who: "protocol",
+        what: &[
+            "std::env",
+            "std::fs",
+            "std::net",
+            "std::process",
+            "std::thread",
+            "std::time::Instant",
+            "std::time::SystemTime",
+            "tokio",
+        ],
+    },
+    Without {
+        who: "storage",
+        what: &[
+            "std::env",
+            "std::net",
+            "std::process",
+            "std::thread::Builder",
+            "std::thread::scope",
+            "std::thread::spawn",
+            "tokio",
+        ],
+    },
+    Without { who: "broker::core", what: NO_WORLD },
+    Without { who: "broker::auth", what: NO_WORLD },
+    Without { who: "broker::session", what: NO_WORLD },
+];
+
+const NO_WORLD: &[&str] = &["std::env", "std::net", "std::process", "tokio::fs", "tokio::net"];
+
+/// Files that decide and nothing else: `&mut self`, input, `now`, returned outputs.
+const PLAIN: Plain = Plain {
+    modules: &[
+        "broker::core::commit::marks",
+        "broker::core::partition::acks",
+        "broker::core::partition::admission",
+        "broker::core::partition::sequence",
+        "broker::core::queue::lease",
+        "broker::core::read::credit",
+    ],
+    words: &[
+        "async",
+        "await",
+        "channel",
+        "Condvar",
+        "crossbeam",
+        "mpsc",
+        "Mutex",
+        "oneshot",
+        "RwLock",
+        "tokio",
+    ],
+};
+
+/// As a file or folder, and as the last word of a type.
+const BANNED_NAMES: &[&str] = &[
+    "base",
+    "common",
+    "data",
+    "handler",
+    "helper",
+    "impl",
+    "info",
+    "manager",
+    "misc",
+    "processor",
+    "service",
+    "util",
+];
+
+/// The files that may hold `unsafe`.
+const UNSAFE_IN: &[&str] = &[
+    // Maps files; the one place where memory is not what the compiler thinks it is.
+    "storage/src/map.rs",
+];
+
+const UNFINISHED_MARKS: &[&str] =
+    &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), concat!("HA", "CK")];
+
+/// Places that may break a rule, each with its reason. May only shrink.
+const EXCEPTIONS: &[Exception] = &[];
+
+#[test]
+fn every_file_keeps_the_rules() {
+    let sources = tree::sources();
+    assert!(sources.iter().any(|source| source.file == "tests/tidy.rs"), "the tree was not read");
+    let found = sources.iter().flat_map(broken_by).collect();
+    report(&unexcused(found, EXCEPTIONS));
+}
+
+fn broken_by(source: &Source) -> Vec<Violation> {
+    [
+        imports::floors(source, FLOORS),
+        imports::crates(source, CONFINED, WITHOUT),
+        imports::plain(source, &PLAIN),
+        shape::file_length(source, LINES_MAX),
+        shape::line_length(source, COLUMNS_MAX),
+        shape::module_docs(source),
+        shape::names(source, BANNED_NAMES),
+        shape::unsafe_code(source, UNSAFE_IN),
+        shape::unfinished(source, UNFINISHED_MARKS),
+    ]
+    .concat()
+}
+
+fn report(found: &[Violation]) {
+    let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert!(found.is_empty(), "\n{}\n", lines.join("\n"));
+}
