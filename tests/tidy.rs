@@ -29,7 +29,13 @@ const LINES_MAX: usize = 500;
 const COLUMNS_MAX: usize = 100;
 
 /// What travels, without any wire's own encoding.
-const BATCHES: &[&str] = &["protocol::batch", "protocol::limits", "protocol::name"];
+const BATCHES: &[&str] = &[
+    "protocol::batch",
+    "protocol::checksum",
+    "protocol::id",
+    "protocol::limits",
+    "protocol::name",
+];
 const SETTINGS: &[&str] = &["broker::clock", "broker::config", "broker::metrics"];
 const STORED: &[&str] = &["storage"];
 
@@ -38,7 +44,10 @@ const FLOORS: &[Floor] = &[
     // Floor 0: bytes <-> values.
     floor("protocol", &[]),
     // Floor 1: one journal, many logs.
-    floor("storage", &[&["protocol::batch", "protocol::limits"]]),
+    floor(
+        "storage",
+        &[&["protocol::batch", "protocol::checksum", "protocol::id", "protocol::limits"]],
+    ),
     // Floor 2: what the process is told and what it counts.
     floor("broker::clock", &[BATCHES, STORED]),
     floor("broker::config", &[BATCHES, STORED]),
@@ -76,7 +85,7 @@ const FLOORS: &[Floor] = &[
         &[BATCHES, STORED, SETTINGS, &["broker::core::partition", "broker::core::read"]],
     ),
     // Floor 3 too, and a stranger to the domain: who may, never what.
-    floor("broker::auth", &[&["protocol::name"], SETTINGS]),
+    floor("broker::auth", &[&["protocol::id", "protocol::name"], SETTINGS]),
     // Floor 4: the single door, where identity, quota and domain meet.
     floor("broker::session", &[BATCHES, SETTINGS, &["broker::core", "broker::auth"]]),
     // Floor 5: the listeners. Never each other, core, auth or storage.
