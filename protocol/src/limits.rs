@@ -15,7 +15,7 @@ pub const BATCH_BYTES_MAX_DEFAULT: usize = 1_048_588;
 
 /// Records in one batch. A compressed batch can claim any count in a few bytes; this bounds what
 /// its readers must believe.
-pub const RECORDS_PER_BATCH_MAX: u32 = 1 << 20;
+pub const RECORDS_PER_BATCH_MAX: u32 = 1 << 19;
 
 /// Headers of one record, as our builder writes them. Readers accept what fits in the batch.
 pub const HEADERS_PER_RECORD_MAX: usize = 4_096;
@@ -50,9 +50,9 @@ const _: () = {
     assert!(FRAME_BYTES_MAX_BEFORE_HELLO <= FRAME_BYTES_MAX);
     // `Hello` fits: a client's name and room for version, features and limits.
     assert!(CLIENT_NAME_BYTES_MAX + 256 <= FRAME_BYTES_MAX_BEFORE_HELLO);
-    // The most records a batch may have fit in it, and their last delta in an `i32`.
-    assert!(HEADER_BYTES + RECORDS_PER_BATCH_MAX as usize * RECORD_BYTES_MIN <= BATCH_BYTES_MAX);
-    assert!(RECORDS_PER_BATCH_MAX <= i32::MAX as u32);
+    // The most records a batch may have fit in it, their offset deltas in three bytes each.
+    assert!(RECORDS_PER_BATCH_MAX < 1 << 20);
+    assert!(RECORDS_PER_BATCH_MAX as usize * (RECORD_BYTES_MIN + 2) < BATCH_BYTES_MAX);
     // Names travel behind one byte of length.
     assert!(NAME_BYTES_MAX <= u8::MAX as usize);
     assert!(CLIENT_NAME_BYTES_MAX <= u8::MAX as usize);

@@ -2,7 +2,7 @@
 //!
 //! Looks at the header and at the checksum of the rest, never at a record, so its cost is that of
 //! one pass over the bytes. A batch whose records contradict its header passes here and is found
-//! out by whoever walks it.
+//! out by whoever walks it ([`View`](super::View)).
 //!
 //! Called by every face before a batch goes further ([`check()`]), and by storage on what it reads
 //! back ([`verify_crc`]).
