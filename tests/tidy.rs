@@ -54,19 +54,15 @@ const FLOORS: &[Floor] = &[
     floor("broker::metrics", &[BATCHES, STORED]),
     // Floor 3: the domain, which knows no wire, no user and no HTTP.
     door("broker::core"),
-    floor("broker::core::commit", CORE),
-    floor("broker::core::partition", &[BATCHES, STORED, SETTINGS, &["broker::core::commit"]]),
-    floor("broker::core::group", &[BATCHES, STORED, SETTINGS, &["broker::core::partition"]]),
-    floor(
-        "broker::core::queue",
-        &[BATCHES, STORED, SETTINGS, &["broker::core::partition", "broker::core::read"]],
-    ),
+    floor("broker::core::wake", &[CORE]),
+    floor("broker::core::commit", &[CORE]),
+    floor("broker::core::partition", &[CORE, &["broker::core::commit"]]),
+    floor("broker::core::group", &[CORE, &["broker::core::partition"]]),
+    floor("broker::core::queue", &[CORE, &["broker::core::partition", "broker::core::read"]]),
     floor(
         "broker::core::shard",
         &[
-            BATCHES,
-            STORED,
-            SETTINGS,
+            CORE,
             &[
                 "broker::core::commit",
                 "broker::core::group",
@@ -75,15 +71,9 @@ const FLOORS: &[Floor] = &[
             ],
         ],
     ),
-    floor(
-        "broker::core::catalog",
-        &[BATCHES, STORED, SETTINGS, &["broker::core::commit", "broker::core::shard"]],
-    ),
-    floor("broker::core::read", &[BATCHES, STORED, SETTINGS, &["broker::core::partition"]]),
-    floor(
-        "broker::core::live",
-        &[BATCHES, STORED, SETTINGS, &["broker::core::partition", "broker::core::read"]],
-    ),
+    floor("broker::core::catalog", &[CORE, &["broker::core::commit", "broker::core::shard"]]),
+    floor("broker::core::read", &[CORE, &["broker::core::partition"]]),
+    floor("broker::core::live", &[CORE, &["broker::core::partition", "broker::core::read"]]),
     // Floor 3 too, and a stranger to the domain: who may, never what.
     floor("broker::auth", &[&["protocol::id", "protocol::name"], SETTINGS]),
     // Floor 4: the single door, where identity, quota and domain meet.
@@ -118,7 +108,20 @@ const FLOORS: &[Floor] = &[
     floor("benches", EVERYTHING),
 ];
 
-const CORE: &[&[&str]] = &[BATCHES, STORED, SETTINGS];
+/// What every part of the domain stands on; `wake` is how any of them wakes who waits.
+const CORE: &[&str] = &[
+    "protocol::batch",
+    "protocol::checksum",
+    "protocol::id",
+    "protocol::limits",
+    "protocol::name",
+    "storage",
+    "broker::clock",
+    "broker::config",
+    "broker::metrics",
+    "broker::core::wake",
+];
+
 const SESSION: &[&str] = &["broker::session"];
 const EVERYTHING: &[&[&str]] = &[&["*"]];
 
@@ -134,7 +137,10 @@ const fn door(who: &'static str) -> Floor {
 const CONFINED: &[Confined] = &[
     Confined { what: "memmap2", to: &["storage::map"] },
     Confined { what: "rustix", to: &["storage::disk", "storage::map"] },
-    Confined { what: "std::fs", to: &["storage::disk", "client", "cli", "tests", "benches"] },
+    Confined {
+        what: "std::fs",
+        to: &["storage::disk", "broker::config", "client", "cli", "tests", "benches"],
+    },
     Confined { what: "axum", to: HTTP },
     Confined { what: "http_body", to: HTTP },
     Confined { what: "utoipa", to: HTTP },

@@ -153,6 +153,8 @@ fn a_file_ends_before_it_holds_two_nouns() {
     let tests = format!("{}#[cfg(test)]\nmod tests {{\n{}}}\n", code(400), code(300));
     allowed("storage/src/verify.rs", &tests);
     allowed("storage/src/log/tests.rs", &code(900));
+    allowed("storage/src/log/tests/roll.rs", &code(900));
+    check("tests/it/produce/mod.rs", &code(500), &[(0, Rule::FileLength)]);
 }
 
 #[test]

@@ -54,9 +54,14 @@ impl Source {
         }
     }
 
-    /// True for a file that holds nothing but unit tests.
+    /// True for a file of unit tests: `tests.rs`, or one in a folder `tests`, beside its code.
     pub(crate) fn is_unit_tests(&self) -> bool {
-        self.file.ends_with("/tests.rs")
+        self.file.contains("/src/") && self.is_tests()
+    }
+
+    /// True for a file of tests, of a package's insides or at its doors.
+    fn is_tests(&self) -> bool {
+        self.module.iter().any(|part| part == "tests")
     }
 
     /// The lines (counted from 1) that `#[cfg(test)]` modules cover, attribute to closing brace.
@@ -71,7 +76,7 @@ impl Source {
     }
 
     pub(crate) fn is_test_line(&self, line: usize) -> bool {
-        self.is_unit_tests() || self.test_lines().iter().any(|span| span.contains(&line))
+        self.is_tests() || self.test_lines().iter().any(|span| span.contains(&line))
     }
 
     /// Where the inline test module ends whose `#[cfg(test)]` begins at token `at`.
