@@ -156,7 +156,7 @@ mod tests {
 
         hand.advance(Duration::from_micros(2_500));
         assert_eq!(clock.wall_ms(), 2);
-        assert_eq!(clock.clone().now(), start + Duration::from_micros(2_500));
+        assert_eq!(clock.now(), start + Duration::from_micros(2_500));
     }
 
     #[test]

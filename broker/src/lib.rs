@@ -1,3 +1,4 @@
 //! The broker.
 
 pub mod clock;
+pub mod config;

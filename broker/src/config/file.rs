@@ -1,0 +1,263 @@
+//! The configuration as it is written: every key, what it decides, and its default.
+//!
+//! The shape of `weir.toml` and nothing else. A key that is not here is refused, so that a typing
+//! error is no silent default; a number's range is `checked.rs`'s to know. `docs/configuration.md`
+//! says the same to the operator, with the ranges, and a test holds it to this file.
+//!
+//! Sizes are bytes and times are milliseconds, as the last word of each key says; a "per broker"
+//! number is shared by all its listeners.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+#[cfg(test)]
+use serde::Serialize;
+use weir_protocol::limits::{BATCH_BYTES_MAX_DEFAULT, IN_FLIGHT_MAX, SUBSCRIPTIONS_MAX};
+
+/// All of `weir.toml`; an empty one is complete.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ConfigFile {
+    /// The data directory; a relative path starts where the server is started. Set it to a
+    /// directory of ext4 or xfs on a disk of its own: appends are mapped there.
+    pub data: PathBuf,
+    pub listen: ListenSection,
+    pub journal: JournalSection,
+    pub log: LogSection,
+    pub topics: TopicsSection,
+    pub limits: LimitsSection,
+    pub log_output: LogOutputSection,
+}
+
+impl Default for ConfigFile {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("./weir-data"),
+            listen: ListenSection::default(),
+            journal: JournalSection::default(),
+            log: LogSection::default(),
+            topics: TopicsSection::default(),
+            limits: LimitsSection::default(),
+            log_output: LogOutputSection::default(),
+        }
+    }
+}
+
+/// Where the broker is reached.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ListenSection {
+    /// Address of the native protocol. Port 0 takes a free one; `listen.json` in the data
+    /// directory says which.
+    pub native: String,
+    /// Address of HTTP: records, SSE, metrics, health. Port 0 as above.
+    pub http: String,
+    /// Lets the addresses be others than loopback while nothing asks who a client is. For a
+    /// network where everyone who can connect may do everything.
+    pub insecure: bool,
+}
+
+impl Default for ListenSection {
+    fn default() -> Self {
+        Self {
+            native: String::from("127.0.0.1:7700"),
+            http: String::from("127.0.0.1:7780"),
+            insecure: false,
+        }
+    }
+}
+
+/// What makes records durable.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct JournalSection {
+    /// Disk the journal may take; a tenth of the disk if that is less. Producers wait when it is
+    /// full. Raise it when `weir_journal_used_bytes` comes near it; it bounds the time a start
+    /// takes after a crash. No memory.
+    pub bytes_max: u64,
+    /// Size of one of its files. The journal has four at least, so lower it on a disk
+    /// below 3 GiB. No memory.
+    pub segment_bytes: u64,
+    /// What a start does when the journal ends in a frame that was not wholly written, as a power
+    /// cut leaves it: cut it off and go on, or stop and let a person look. Damage, which is not a
+    /// torn tail, always stops.
+    pub on_torn_tail: OnTornTail,
+    /// How much is written to the journal before a checkpoint lets that part of it be used again.
+    /// Lower it for faster starts after a crash, raise it for fewer syncs of the logs; a quarter
+    /// of the journal at most is used. No memory.
+    pub checkpoint_bytes: u64,
+}
+
+impl Default for JournalSection {
+    fn default() -> Self {
+        Self {
+            bytes_max: 1 << 30,
+            segment_bytes: 64 << 20,
+            on_torn_tail: OnTornTail::Truncate,
+            checkpoint_bytes: 256 << 20,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OnTornTail {
+    Truncate,
+    Refuse,
+}
+
+/// What readers read: a log per partition.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct LogSection {
+    /// Size at which a partition begins a new file, and the step in which retention gives disk
+    /// back. Lower it for many small topics. Address space, twice, for each active partition.
+    pub segment_bytes: u64,
+    /// Bytes of log between two entries of its indexes. Lower it for faster seeks. Memory: 20
+    /// bytes for each entry of an active segment, 640 KiB for a full one of the default size.
+    pub index_interval_bytes: u64,
+    /// Pages made ready ahead of the writers, of all logs together; appends into them do not
+    /// stop for the kernel. Raise it for more than 1 GB/s. Memory: all of it, as page cache.
+    pub populate_bytes_max: u64,
+    /// How long a record of a `written` topic may stay in memory only: what a crash of the
+    /// machine, not of the broker, may take. Lower it to lose less, raise it for fewer syncs.
+    pub written_flush_ms_max: u64,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 128 << 20,
+            index_interval_bytes: 4 << 10,
+            populate_bytes_max: 64 << 20,
+            written_flush_ms_max: 1_000,
+        }
+    }
+}
+
+/// What a topic is where its creation does not say, and how many there may be.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TopicsSection {
+    /// Partitions of a new topic. Raise it when one consumer of a group is too slow for a topic.
+    pub partitions: u64,
+    /// When a record of a new topic is acknowledged: `synced`, once a power cut cannot take it;
+    /// `written`, once a crash of the broker cannot.
+    pub durability: Durability,
+    /// The largest record batch a new topic takes. Raise it for large records, with
+    /// `limits.in_flight_bytes_max`. Memory: one for each batch on its way in.
+    pub batch_bytes_max: u64,
+    /// Age at which records of a new topic may be deleted, a segment at a time; kept for ever
+    /// where it is not set.
+    pub retention_ms: Option<u64>,
+    /// Size above which a partition of a new topic loses its oldest segments; unbounded where it
+    /// is not set.
+    pub retention_bytes: Option<u64>,
+    /// Topics of this broker. Memory: about 1 KiB each, beside their partitions.
+    pub topics_max: u64,
+    /// Partitions of this broker. Each takes a descriptor and two maps while it is written to, so
+    /// that `vm.max_map_count` (65,530 where nobody raised it) and the limit of open files
+    /// bound them. Memory: as `log.index_interval_bytes` says, each.
+    pub partitions_max: u64,
+}
+
+impl Default for TopicsSection {
+    fn default() -> Self {
+        Self {
+            partitions: 1,
+            durability: Durability::Synced,
+            batch_bytes_max: BATCH_BYTES_MAX_DEFAULT as u64,
+            retention_ms: None,
+            retention_bytes: None,
+            topics_max: 10_000,
+            partitions_max: 10_000,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Durability {
+    Synced,
+    Written,
+}
+
+/// What clients may take of the broker.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct LimitsSection {
+    /// Memory, per broker, of records that came in and are not applied yet; producers wait when
+    /// it is used up. Raise it when `weir_in_flight_bytes` stays near it and the disk does not.
+    /// Memory: all of it.
+    pub in_flight_bytes_max: u64,
+    /// Connections per broker; one more is closed at once. Memory: about 16 KiB for each that
+    /// is idle, `connection_window_bytes` and a batch for each that is busy.
+    pub connections_max: u64,
+    /// Requests of one native connection that wait for their answer. Memory: 64 bytes each,
+    /// beside the records they carry.
+    pub connection_in_flight_max: u64,
+    /// Bytes on their way to one native connection. Raise it for fast consumers far away. Memory:
+    /// none of the heap for records that come from a log, all of it for other answers.
+    pub connection_window_bytes: u64,
+    /// How long a connection may take to say who it is.
+    pub hello_timeout_ms: u64,
+    /// Subscriptions of one native connection. Memory: about 256 bytes each.
+    pub subscriptions_max: u64,
+    /// The largest body of an HTTP request. Memory: one for each request being read, out of
+    /// `in_flight_bytes_max`.
+    pub http_body_bytes_max: u64,
+    /// SSE readers per broker, out of `connections_max`; 0 refuses them. Memory: about 16 KiB each.
+    pub sse_connections_max: u64,
+    /// How long a broker that was told to stop waits for what its clients have under way.
+    pub shutdown_drain_ms: u64,
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        Self {
+            in_flight_bytes_max: 256 << 20,
+            connections_max: 8_000,
+            connection_in_flight_max: IN_FLIGHT_MAX as u64,
+            connection_window_bytes: 1 << 20,
+            hello_timeout_ms: 5_000,
+            subscriptions_max: SUBSCRIPTIONS_MAX as u64,
+            http_body_bytes_max: 4 << 20,
+            sse_connections_max: 4_000,
+            shutdown_drain_ms: 10_000,
+        }
+    }
+}
+
+/// What the broker writes to its standard error; not a partition's log.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct LogOutputSection {
+    /// The least important line that is written. Lower it to `debug` to follow connections.
+    pub level: Level,
+}
+
+impl Default for LogOutputSection {
+    fn default() -> Self {
+        Self { level: Level::Info }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}

@@ -1,0 +1,24 @@
+//! What an operator may decide, from the text as written to the numbers as used.
+//!
+//! ```text
+//! weir.toml ─► file.rs: keys, defaults ─┐
+//! command line ─► Overrides ────────────┴─► checked.rs: ranges, rules ─► Config ─► its owners
+//! ```
+//!
+//! A configuration is read once, at start, and refused whole if any part of it is wrong. It knows
+//! no disk and no socket: what depends on the machine (how large the journal may be on this
+//! volume) is a method that takes the machine's number.
+
+mod checked;
+mod errors;
+mod file;
+mod overrides;
+
+#[cfg(test)]
+mod tests;
+
+pub use checked::{
+    Config, Durability, Journal, Limits, Listen, Log, LogOutput, OnTornTail, Topics,
+};
+pub use errors::ConfigError;
+pub use overrides::Overrides;
