@@ -20,10 +20,11 @@ mod checker {
     mod planted;
 }
 
+use checker::documents::Document;
 use checker::imports::{Confined, Covers, Floor, Plain, Without};
 use checker::tree::Source;
 use checker::violation::{Exception, Rule, Violation, unexcused};
-use checker::{imports, shape, tree};
+use checker::{documents, imports, shape, tree};
 
 const LINES_MAX: usize = 500;
 const COLUMNS_MAX: usize = 100;
@@ -135,7 +136,9 @@ const fn door(who: &'static str) -> Floor {
 
 /// Crates and std modules that only some places may name; unit tests may use any.
 const CONFINED: &[Confined] = &[
+    Confined { what: "libc", to: &["storage::map"] },
     Confined { what: "memmap2", to: &["storage::map"] },
+    Confined { what: "procfs", to: &["broker::metrics"] },
     Confined { what: "rustix", to: &["storage::disk", "storage::map"] },
     Confined {
         what: "std::fs",
@@ -247,6 +250,9 @@ const UNSAFE_IN: &[&str] = &[
     "storage/src/map.rs",
 ];
 
+/// The two commands that the README begins with.
+const COMMANDS: &[&str] = &["cargo run --release -- server", "cargo test --workspace"];
+
 const UNFINISHED_MARKS: &[&str] =
     &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), concat!("HA", "CK")];
 
@@ -263,6 +269,32 @@ fn every_file_keeps_the_rules() {
     assert!(sources.iter().any(|source| source.file == "tests/tidy.rs"), "the tree was not read");
     let found = sources.iter().flat_map(broken_by).collect();
     report(&unexcused(found, EXCEPTIONS));
+}
+
+#[test]
+fn documents_say_what_is_there() {
+    let manifest = tree::read("Cargo.toml");
+    let files = tree::files_ending(".md");
+    let found = files.iter().flat_map(|file| {
+        let document = Document { file, text: &tree::read(file) };
+        let mut found = documents::links(&document, tree::exists);
+        if file == "ARCHITECTURE.md" {
+            found.extend(documents::dependencies(&document, &manifest));
+        }
+        if file == "README.md" {
+            found.extend(documents::says(&document, COMMANDS));
+        }
+        found
+    });
+    report(&found.collect::<Vec<_>>());
+}
+
+/// CI runs the tests as the README says to.
+#[test]
+fn the_readme_and_ci_run_the_same_tests() {
+    let script = tree::read(".ci/run");
+    let document = Document { file: ".ci/run", text: &script };
+    report(&documents::says(&document, &COMMANDS[1..]));
 }
 
 fn broken_by(source: &Source) -> Vec<Violation> {

@@ -127,6 +127,10 @@ pub(crate) fn read(file: &str) -> String {
     fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("read {file}: {error}"))
 }
 
+pub(crate) fn exists(path: &str) -> bool {
+    root().join(path).exists()
+}
+
 fn collect(directory: &Path, prefix: &str, end: &str, found: &mut Vec<String>) {
     let entries = fs::read_dir(directory).expect("a directory that was just listed can be read");
     for entry in entries {
