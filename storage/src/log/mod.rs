@@ -1,1 +1,64 @@
 //! One partition's log: what readers read.
+//!
+//! A log is a run of *segments*, files of record batches and nothing else, the last of which is
+//! *active*: mapped once for its one writer and once for all readers. What is applied here was
+//! committed elsewhere, so a log never truncates and its indexes never roll back. It knows
+//! batches by their headers; it knows no topic, no journal, no thread and no clock.
+//!
+//! ```text
+//!   topics/<topic>/<partition>/
+//!     00000000000000000000.log  .index  .timeindex     sealed: cut to size, listed in `manifest`
+//!     00000000000000004711.log                         active: grows beneath its maps
+//!     prepared-2                                       the next one, while it has no name
+//!     manifest                                         sealed segments, epochs
+//!     active-index                                     indexes of the active one, so far
+//!
+//!   Room ─ reserve ─► Place        shard: where the next batch will lie, room in hand
+//!   Log  ─ apply ───► tail         owner thread: copies, indexes, publishes; cannot wait
+//!   Reader ─ read ──► Slice        any thread: bytes that own the mapping
+//!   Upkeep ─ grow, seal, flush, delete      helper threads: everything that touches the disk
+//! ```
+//!
+//! Invariant: `start ≤ flushed ≤ tail ≤ proposed`, in offsets. Bytes below the active segment's
+//! watermark, and sealed ones, never change. `docs/format.md` has the bytes.
+
+#![allow(dead_code, reason = "recovery and sealing, which use the rest, come next")]
+
+#[allow(clippy::module_inception, reason = "the log's file is about `Log`")]
+mod log;
+mod open;
+mod reader;
+mod room;
+mod upkeep;
+
+mod errors;
+mod options;
+
+mod ahead;
+mod epochs;
+mod file_name;
+mod ground;
+mod indexes;
+mod live;
+mod offset_index;
+mod published;
+mod segments;
+mod shared;
+mod time_index;
+mod trust;
+mod walk;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use epochs::EpochStart;
+pub use errors::{ApplyError, FlushError, GrowError, NoRoom, OpenError, ReadError, ReplayError};
+pub use log::Log;
+pub use open::Opened;
+pub use options::{Options, WriterKind};
+pub use published::End;
+pub use reader::{Cursor, FirstBatch, Read, ReadLimits, Reader, Slice};
+pub use room::{Place, Room};
+pub use upkeep::Upkeep;
+pub use walk::Flaw;

@@ -1,0 +1,128 @@
+//! The file under a segment that is written or will be, and how much of it is allocated.
+//!
+//! Nothing beyond the allocation is ever touched: in a mapped file on a full disk a hole is
+//! `SIGBUS`, not an error. Knows nothing of batches.
+//!
+//! ```text
+//!   0         proposed            allocated                 segment_bytes
+//!   ├─ written ──┼─ room, populated ──┼─ no file yet, mapped all the same ─┤
+//! ```
+//!
+//! Invariant: `allocated` only rises while the segment is written; cutting comes after its last
+//! batch, when nobody extends it any more.
+
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use rustix::io::Errno;
+
+use crate::disk::{Disk, File};
+use crate::errors::{DiskError, Naming};
+use crate::map::Populator;
+
+/// A segment's file with room in it.
+#[derive(Debug)]
+pub(super) struct Ground {
+    pub(super) file: Arc<dyn File>,
+    /// Changes once at most: when a prepared segment gets its name.
+    path: Mutex<PathBuf>,
+    populator: Mutex<Option<Populator>>,
+    allocated: AtomicU64,
+}
+
+impl Ground {
+    pub(super) fn new(
+        file: Arc<dyn File>,
+        path: PathBuf,
+        populator: Option<Populator>,
+        allocated: u64,
+    ) -> Self {
+        Self {
+            file,
+            path: Mutex::new(path),
+            populator: Mutex::new(populator),
+            allocated: AtomicU64::new(allocated),
+        }
+    }
+
+    /// How far the file has room for certain.
+    pub(super) fn allocated(&self) -> u64 {
+        self.allocated.load(Ordering::Acquire)
+    }
+
+    /// Allocates up to `end`, brings the new pages in, and only then says so.
+    pub(super) fn extend(&self, end: u64) -> Result<(), DiskError> {
+        let start = self.allocated();
+        if start < end {
+            self.allocate(start..end).naming("allocate room in", &self.path())?;
+            self.populate(start..end).naming("bring in room of", &self.path())?;
+            self.allocated.store(end, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Allocates up to `end` for a writer that is about to fill it anyway.
+    pub(super) fn extend_unpopulated(&self, end: u64) -> Result<(), DiskError> {
+        let start = self.allocated();
+        if start < end {
+            self.allocate(start..end).naming("allocate room in", &self.path())?;
+            self.allocated.store(end, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Renames the file, unless it has the name already.
+    pub(super) fn rename(&self, disk: &dyn Disk, target: PathBuf) -> Result<(), DiskError> {
+        let mut path = self.path.lock();
+        if *path != target {
+            disk.rename(&path, &target).naming("rename", &path)?;
+            *path = target;
+        }
+        Ok(())
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.path.lock().clone()
+    }
+
+    /// Nobody will write here through the map any more.
+    pub(super) fn forget_populator(&self) {
+        *self.populator.lock() = None;
+    }
+
+    fn allocate(&self, range: Range<u64>) -> io::Result<()> {
+        let end = range.end;
+        match self.file.allocate(range) {
+            // A writer that does not write through a map survives a file system that can promise
+            // no room: it is told when a write fails.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported && !self.is_mapped() => {
+                self.file.set_len(end)
+            }
+            allocated => allocated,
+        }
+    }
+
+    fn is_mapped(&self) -> bool {
+        self.populator.lock().is_some()
+    }
+
+    fn populate(&self, range: Range<u64>) -> io::Result<()> {
+        let populator = self.populator.lock().clone();
+        match populator.map_or(Ok(()), |populator| populator.populate(range)) {
+            Err(error) if is_about_bytes(&error) => Err(error),
+            // Kernels and sandboxes without this call, or without memory now: the writer will
+            // bring pages in as it meets them.
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a page could not come in because the file or the disk beneath it is broken.
+pub(super) fn is_about_bytes(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    errno.is_some_and(|errno| matches!(errno, Errno::FAULT | Errno::IO | Errno::HWPOISON))
+}

@@ -1,0 +1,122 @@
+//! The two indexes of a segment that is being written, and who gets an entry.
+//!
+//! Entries follow Apache Kafka's rule to the byte: a batch gets one when more than an interval of
+//! bytes lies between it and the last that got one. The rule needs only the last entry and the
+//! batches behind it, so indexes cut anywhere grow again as if they had never been cut.
+
+use super::offset_index;
+use super::time_index::{self, NO_TIMESTAMP};
+use super::walk::{Flaw, Placed, Walk};
+use crate::offset::Offset;
+
+/// The entries so far, as their files will hold them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Indexes {
+    pub(super) offsets: Vec<u8>,
+    pub(super) times: Vec<u8>,
+}
+
+impl Indexes {
+    pub(super) fn push(&mut self, entries: &Entries) {
+        if let Some(entry) = entries.offset {
+            self.offsets.extend_from_slice(&entry.to_bytes());
+        }
+        if let Some(entry) = entries.time {
+            self.times.extend_from_slice(&entry.to_bytes());
+        }
+    }
+
+    /// Cuts what does not lie below `position` and, relative to the base, the offset `relative`;
+    /// and whatever makes no sense.
+    pub(super) fn cut(&mut self, position: u64, relative: u64) {
+        self.offsets.truncate(offset_index::sane_bytes(&self.offsets, position));
+        self.times.truncate(time_index::sane_bytes(&self.times, relative));
+    }
+}
+
+/// What a batch adds to the indexes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Entries {
+    offset: Option<offset_index::Entry>,
+    time: Option<time_index::Entry>,
+}
+
+/// Decides which batches get entries. The writer's own: no lock is between it and the next batch.
+#[derive(Clone, Debug)]
+pub(super) struct Indexer {
+    base: Offset,
+    interval_bytes: u64,
+    /// Where the batch of the last entry lies; 0 before the first entry.
+    indexed: u64,
+    /// The largest timestamp so far and the batch that first had it.
+    newest: time_index::Entry,
+    /// The timestamp of the time index's last entry.
+    timed: i64,
+}
+
+impl Indexer {
+    pub(super) fn new(base: Offset, interval_bytes: u32) -> Self {
+        Self {
+            base,
+            interval_bytes: u64::from(interval_bytes),
+            indexed: 0,
+            newest: time_index::Entry { timestamp: NO_TIMESTAMP, last: 0 },
+            timed: NO_TIMESTAMP,
+        }
+    }
+
+    /// Goes on where `indexes` end, and completes them from the batches of `segment`, its bytes
+    /// from the beginning.
+    pub(super) fn resume(
+        base: Offset,
+        interval_bytes: u32,
+        indexes: &mut Indexes,
+        segment: &[u8],
+    ) -> Result<Self, Flaw> {
+        let mut indexer = Self::new(base, interval_bytes);
+        if let Some(entry) = offset_index::last(&indexes.offsets) {
+            indexer.indexed = u64::from(entry.position);
+        }
+        if let Some(entry) = time_index::last(&indexes.times) {
+            indexer.newest = entry;
+            indexer.timed = entry.timestamp;
+        }
+        for batch in Walk::new(segment, indexer.indexed) {
+            if let Some(entries) = indexer.note(&batch?) {
+                indexes.push(&entries);
+            }
+        }
+        Ok(indexer)
+    }
+
+    /// Takes the next batch in; what it adds to the indexes, if anything.
+    pub(super) fn note(&mut self, batch: &Placed) -> Option<Entries> {
+        let last = batch.header.last_offset() - self.base.get();
+        let last = u32::try_from(last).expect("a segment spans fewer than 2^31 offsets");
+        if self.newest.timestamp < batch.header.max_timestamp {
+            self.newest = time_index::Entry { timestamp: batch.header.max_timestamp, last };
+        }
+        if batch.position - self.indexed <= self.interval_bytes {
+            return None;
+        }
+        self.indexed = batch.position;
+        let offset = offset_index::Entry { last, position: batch.position as u32 };
+        Some(Entries { offset: Some(offset), time: self.time_entry() })
+    }
+
+    /// What the end of the segment adds: its largest timestamp, if no entry has it yet.
+    pub(super) fn finish(&mut self) -> Entries {
+        Entries { offset: None, time: self.time_entry() }
+    }
+
+    /// The largest timestamp of the segment's batches; −1 if none has any.
+    pub(super) fn newest_timestamp(&self) -> i64 {
+        self.newest.timestamp
+    }
+
+    fn time_entry(&mut self) -> Option<time_index::Entry> {
+        let rises = self.timed < self.newest.timestamp;
+        self.timed = self.newest.timestamp;
+        rises.then_some(self.newest)
+    }
+}

@@ -1,0 +1,210 @@
+//! The log in the hands of its one owner: what is applied here is what readers see.
+//!
+//! Applying is copying: no system call, no allocation but an index's growth, no lock but around
+//! the push of an index entry. It cannot fail, because the shard promised the place and the place
+//! was allocated; only a log that writes by `pwrite` can be told otherwise by its file system.
+//! What touches the disk is left to [`Upkeep`](super::Upkeep), on other threads.
+//!
+//! ```text
+//!   apply:   bytes ──► index entry ──► the segment's watermark ──► tail
+//!   readers look in the other order, so what the tail promises is there
+//! ```
+//!
+//! Invariant: offsets have no holes but those announced by [`Log::gap`], and positions none at
+//! all. Called by the thread that owns the log: of committed entries, in their order.
+
+use std::io;
+use std::sync::Arc;
+
+use weir_protocol::batch::{Header, PREFIX_BYTES, Prefix};
+
+use super::errors::{ApplyError, ReplayError};
+use super::file_name;
+use super::ground::Ground;
+use super::live::{Active, Fresh};
+use super::published::End;
+use super::room::Place;
+use super::shared::Shared;
+use super::walk::Placed;
+use crate::disk::Open;
+use crate::errors::Naming;
+use crate::offset::{Epoch, Offset, OffsetSpan};
+
+/// One partition's log, to be written.
+#[derive(Debug)]
+pub struct Log {
+    shared: Arc<Shared>,
+    active: Option<Active>,
+    end: End,
+    stopped: bool,
+}
+
+impl Log {
+    pub(super) fn new(shared: Arc<Shared>, active: Option<Active>, end: End) -> Self {
+        Self { shared, active, end, stopped: false }
+    }
+
+    /// Puts a committed batch where the shard said, and lets readers see it. `prefix` are its
+    /// first bytes as the broker rebuilt them, `rest` the others as they came, `header` the header
+    /// they came with.
+    ///
+    /// # Errors
+    /// Only where [`WriterKind::Pwrite`](super::WriterKind) met a failing disk; the log then takes
+    /// no batch until it is opened again.
+    ///
+    /// # Panics
+    /// If the batch is not the one that follows, or its place was not promised.
+    pub fn apply(
+        &mut self,
+        place: Place,
+        prefix: &Prefix,
+        rest: &[u8],
+        header: &Header,
+    ) -> Result<(), ApplyError> {
+        let batch = self.placed(place, prefix, rest, header);
+        assert_eq!(batch.base(), self.end.offset, "a batch follows the last one");
+        if !self.is_active(place.segment) {
+            let fresh = self.shared.ahead.take_claimed(place.segment);
+            self.roll(place.segment, fresh.expect("the shard claimed the segment it promised"));
+        }
+        self.append(&batch, prefix, rest)
+    }
+
+    /// Applies a batch that the journal holds, making room for it first. One that the log has
+    /// already is skipped. For recovery: before anyone reserves.
+    ///
+    /// # Errors
+    /// The disk fails, or log and journal contradict each other.
+    pub fn apply_replayed(
+        &mut self,
+        place: Place,
+        prefix: &Prefix,
+        rest: &[u8],
+        header: &Header,
+    ) -> Result<(), ReplayError> {
+        let batch = self.placed(place, prefix, rest, header);
+        if batch.next() <= self.end.offset {
+            return Ok(());
+        }
+        self.check_replayed(&batch, place)?;
+        if !self.is_active(place.segment) {
+            let fresh = open_segment(&self.shared, place.segment)?;
+            self.roll(place.segment, fresh);
+        }
+        let ground = self.active_ground();
+        ground.extend_unpopulated(self.shared.options.allocation_for(batch.end()))?;
+        self.append(&batch, prefix, rest)?;
+        self.shared.ahead.set_current(place.segment, ground, batch.end());
+        Ok(())
+    }
+
+    /// Moves the tail past offsets that will never have records, and begins `epoch` where they
+    /// begin. What of `span` the log is past already is left as it is.
+    pub fn gap(&mut self, span: OffsetSpan, epoch: Epoch) {
+        if self.end.offset < span.end {
+            self.start_epoch(epoch);
+            self.end.offset = span.end;
+            self.shared.published.store(&self.end);
+        }
+    }
+
+    /// Begins an epoch at the tail, unless it or a newer one began before.
+    pub fn start_epoch(&mut self, epoch: Epoch) {
+        if self.end.epoch < epoch {
+            self.shared.epochs.lock().start(epoch, self.end.offset);
+            self.end.epoch = epoch;
+            self.shared.published.store(&self.end);
+        }
+    }
+
+    /// Takes offsets below `start` away from readers; a lower one than before changes nothing.
+    /// Their files go with [`Upkeep::delete_below_start`](super::Upkeep::delete_below_start).
+    pub fn set_start(&mut self, start: Offset) {
+        if self.end.start < start {
+            self.end.start = start.min(self.end.offset);
+            self.shared.published.store(&self.end);
+        }
+    }
+
+    pub fn end(&self) -> End {
+        self.end
+    }
+
+    fn placed(&self, place: Place, prefix: &Prefix, rest: &[u8], header: &Header) -> Placed {
+        let batch_bytes = PREFIX_BYTES + rest.len();
+        assert_eq!(header.batch_bytes, batch_bytes, "a header tells its batch's length");
+        let [o0, o1, o2, o3, o4, o5, o6, o7, _, _, _, _, e0, e1, e2, e3] = *prefix;
+        let base_offset = u64::from_be_bytes([o0, o1, o2, o3, o4, o5, o6, o7]);
+        let leader_epoch = u32::from_be_bytes([e0, e1, e2, e3]);
+        let header = Header { base_offset, leader_epoch, ..*header };
+        Placed { position: place.position, header }
+    }
+
+    fn is_active(&self, segment: Offset) -> bool {
+        self.active.as_ref().is_some_and(|active| active.live.base == segment)
+    }
+
+    fn active_ground(&self) -> Arc<Ground> {
+        let active = self.active.as_ref().expect("a batch has a segment");
+        Arc::clone(&active.live.ground)
+    }
+
+    /// Ends the active segment and begins one at `base`.
+    fn roll(&mut self, base: Offset, fresh: Fresh) {
+        let next = Active::fresh(base, fresh, &self.shared.options);
+        let live = Arc::clone(&next.live);
+        if let Some(active) = self.active.replace(next) {
+            active.retire();
+        }
+        self.end.segment = base;
+        self.end.position = 0;
+        self.shared.segments.push(live);
+    }
+
+    fn append(&mut self, batch: &Placed, prefix: &Prefix, rest: &[u8]) -> Result<(), ApplyError> {
+        if self.stopped {
+            return Err(ApplyError::Stopped);
+        }
+        assert_eq!(batch.position, self.end.position, "a batch lies behind the last one");
+        let active = self.active.as_mut().expect("a batch has a segment");
+        active.append(batch, prefix, rest).inspect_err(|_| self.stopped = true)?;
+        self.start_epoch(batch.epoch());
+        self.end.position = batch.end();
+        self.end.offset = batch.next();
+        self.shared.published.store(&self.end);
+        Ok(())
+    }
+
+    fn check_replayed(&self, batch: &Placed, place: Place) -> Result<(), ReplayError> {
+        let directory = || self.shared.directory.clone();
+        if batch.base() != self.end.offset {
+            let span = batch.base()..batch.next();
+            return Err(ReplayError::Order { directory: directory(), span, tail: self.end.offset });
+        }
+        let rolls = self.end.segment < place.segment || self.active.is_none();
+        let expected = if rolls { 0 } else { self.end.position };
+        if place.segment < self.end.segment || place.position != expected {
+            let Place { segment, position } = place;
+            let offset = batch.base();
+            return Err(ReplayError::Misplaced {
+                directory: directory(),
+                offset,
+                segment,
+                position,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Opens the file of the segment at `base` for its writer, making it where there is none. Nothing
+/// in it is taken for allocated or written.
+fn open_segment(shared: &Shared, base: Offset) -> Result<Fresh, crate::errors::DiskError> {
+    let Shared { disk, options, directory, .. } = shared;
+    let path = directory.join(file_name::segment(base));
+    let file = match disk.open(&path, Open::Write) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => disk.open(&path, Open::Create),
+        opened => opened,
+    };
+    Fresh::over(file.naming("open", &path)?, path, options, 0)
+}

@@ -1,0 +1,58 @@
+//! How a log lays its bytes out; decided by the topic and the file system, checked by the caller.
+
+/// A log's measures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Size at which the next segment begins, and the address space that the active one takes
+    /// twice. At least the largest batch, at most 2 GiB − 1: Kafka's indexes hold positions as
+    /// `i32`.
+    pub segment_bytes: u64,
+    /// Bytes of batches from one index entry to the next, at least.
+    pub index_interval_bytes: u32,
+    /// The first allocation of a log; each that follows is twice the one before …
+    pub allocation_bytes_min: u64,
+    /// … up to this. As many bytes of memory are populated ahead of a busy log's writer.
+    pub allocation_bytes_max: u64,
+    pub writer: WriterKind,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 128 << 20,
+            index_interval_bytes: 4096,
+            allocation_bytes_min: 64 << 10,
+            allocation_bytes_max: 16 << 20,
+            writer: WriterKind::Mapped,
+        }
+    }
+}
+
+impl Options {
+    /// # Panics
+    /// On measures that contradict each other or the format.
+    pub(super) fn check(&self) {
+        assert!(self.segment_bytes <= i32::MAX as u64, "positions fit Kafka's indexes");
+        assert!(0 < self.allocation_bytes_min, "a log grows by something");
+        assert!(self.allocation_bytes_min <= self.allocation_bytes_max, "allocations grow");
+    }
+
+    /// How far a segment is allocated that must reach `end`, if no further.
+    pub(super) fn allocation_for(&self, end: u64) -> u64 {
+        end.next_multiple_of(self.allocation_bytes_min).min(self.segment_bytes)
+    }
+
+    /// The position in a segment from which on the next one should be there.
+    pub(super) fn prepares_next_at(&self) -> u64 {
+        self.segment_bytes / 4 * 3
+    }
+}
+
+/// How appends reach the active segment. Readers read it mapped either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriterKind {
+    /// By copying into the mapping. Safe where allocated room stays the file's: ext4, xfs.
+    Mapped,
+    /// By `pwrite`, which answers a full disk with an error instead of a signal.
+    Pwrite,
+}

@@ -1,0 +1,106 @@
+//! Room for batches that are not committed yet, promised by the partition's shard.
+//!
+//! The shard runs ahead of the log: it decides where a batch will lie before anyone knows whether
+//! it will be committed, and promises only what is allocated, so that applying it cannot fail. It
+//! decides rolls too, so that the same entries make the same segments wherever they are applied.
+//! Touches no disk and, but for a roll, takes no lock.
+
+use std::sync::Arc;
+
+use weir_protocol::limits::RECORDS_PER_BATCH_MAX;
+
+use super::errors::NoRoom;
+use super::ground::Ground;
+use super::shared::Shared;
+use crate::offset::Offset;
+
+/// Where a batch lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The base offset, hence the name, of its segment.
+    pub segment: Offset,
+    /// The first of its bytes in there.
+    pub position: u64,
+}
+
+/// The right to promise places in a log. There is one.
+#[derive(Debug)]
+pub struct Room {
+    shared: Arc<Shared>,
+    /// `None` until the first promise: a log that is being replayed moves by itself.
+    front: Option<Front>,
+}
+
+/// Where the next batch would lie.
+#[derive(Debug)]
+struct Front {
+    segment: Offset,
+    position: u64,
+    ground: Arc<Ground>,
+}
+
+impl Room {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, front: None }
+    }
+
+    /// Promises a place to a batch of `bytes` whose first offset is `offset`. A promised place
+    /// must be filled, in the order of the promises.
+    ///
+    /// # Errors
+    /// [`NoRoom::Growing`]: grow the log by these bytes, then ask again. The others refuse the
+    /// batch; `Full` and `Failing` for as long as growing fails.
+    pub fn reserve(&mut self, offset: Offset, bytes: u64) -> Result<Place, NoRoom> {
+        let segment_bytes = self.shared.options.segment_bytes;
+        if segment_bytes < bytes {
+            return Err(NoRoom::TooLarge { bytes, segment_bytes });
+        }
+        self.find_front();
+        match &mut self.front {
+            Some(front) if front.takes(offset, bytes, segment_bytes) => {
+                let (position, end) = (front.position, front.position + bytes);
+                if front.ground.allocated() < end {
+                    return Err(self.shared.ahead.no_room());
+                }
+                front.position = end;
+                self.shared.ahead.propose(end);
+                Ok(Place { segment: front.segment, position })
+            }
+            _ => {
+                let ground = self.shared.ahead.claim(offset, bytes)?;
+                self.front = Some(Front { segment: offset, position: bytes, ground });
+                Ok(Place { segment: offset, position: 0 })
+            }
+        }
+    }
+
+    /// Whether a helper should grow the log now, before room runs out. A log that never had a
+    /// batch wants nothing.
+    pub fn wants_growth(&self) -> bool {
+        let Some(front) = &self.front else { return false };
+        let Shared { ahead, options, .. } = &*self.shared;
+        let allocated = front.ground.allocated();
+        let is_low =
+            allocated < options.segment_bytes && allocated - front.position < ahead.low_mark();
+        is_low || (options.prepares_next_at() <= front.position && !ahead.has_prepared())
+    }
+
+    fn find_front(&mut self) {
+        if self.front.is_none() {
+            let current = self.shared.ahead.current();
+            self.front =
+                current.map(|(segment, ground, position)| Front { segment, position, ground });
+        }
+    }
+}
+
+impl Front {
+    /// Whether such a batch belongs to this segment, or begins the next.
+    fn takes(&self, offset: Offset, bytes: u64, segment_bytes: u64) -> bool {
+        let fits = self.position + bytes <= segment_bytes;
+        fits && offset.since(self.segment) < OFFSETS_PER_SEGMENT_MAX
+    }
+}
+
+/// Indexes hold offsets as `i32`, and a batch has at most so many records.
+const OFFSETS_PER_SEGMENT_MAX: u64 = i32::MAX as u64 - RECORDS_PER_BATCH_MAX as u64;

@@ -1,0 +1,78 @@
+//! The one writer of an active segment, by whichever way suits its file system.
+//!
+//! It may only write into room that was allocated, and readers see nothing before it is published.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::options::WriterKind;
+use crate::disk::File;
+use crate::map::{self, Populator, ReaderMap, WriterMap};
+
+/// Puts batches into a segment.
+#[derive(Debug)]
+pub(super) enum Writer {
+    Mapped(WriterMap),
+    Pwrite { file: Arc<dyn File>, readable: Arc<AtomicU64> },
+}
+
+impl Writer {
+    /// Opens `file` for its writer and its readers, over `len` bytes of address space; `readable`
+    /// bytes are there already.
+    pub(super) fn open(
+        kind: WriterKind,
+        file: &Arc<dyn File>,
+        len: u64,
+        readable: u64,
+    ) -> io::Result<(Self, ReaderMap)> {
+        let len = usize::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
+        match kind {
+            WriterKind::Mapped => {
+                let (writer, reader) = map::map_pair(&**file, len, readable)?;
+                Ok((Self::Mapped(writer), reader))
+            }
+            WriterKind::Pwrite => {
+                let readable = Arc::new(AtomicU64::new(readable));
+                let reader = map::map_reader_below(&**file, len, Arc::clone(&readable))?;
+                Ok((Self::Pwrite { file: Arc::clone(file), readable }, reader))
+            }
+        }
+    }
+
+    /// Writes both parts of a batch, one behind the other.
+    ///
+    /// # Errors
+    /// Never through a map.
+    pub(super) fn write(&mut self, position: u64, head: &[u8], rest: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Mapped(map) => {
+                map.write(position, head);
+                map.write(position + head.len() as u64, rest);
+                Ok(())
+            }
+            Self::Pwrite { file, .. } => {
+                file.write_at(&[IoSlice::new(head), IoSlice::new(rest)], position)
+            }
+        }
+    }
+
+    /// Lets readers see all bytes below `position`.
+    pub(super) fn publish(&mut self, position: u64) {
+        match self {
+            Self::Mapped(map) => map.publish(position),
+            Self::Pwrite { readable, .. } => {
+                assert!(readable.load(Ordering::Relaxed) <= position, "the watermark only rises");
+                readable.store(position, Ordering::Release);
+            }
+        }
+    }
+
+    /// Who brings pages in ahead of this writer, if it writes to pages.
+    pub(super) fn populator(&self) -> Option<Populator> {
+        match self {
+            Self::Mapped(map) => Some(map.populator()),
+            Self::Pwrite { .. } => None,
+        }
+    }
+}
