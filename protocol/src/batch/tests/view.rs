@@ -116,7 +116,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn any_bytes_are_walked_without_panic(records: Vec<u8>, count in 0..20_u32, bits in 0..128_u16) {
+    fn any_bytes_are_walked_without_panic(
+        records: Vec<u8>,
+        count in 0..20_u32,
+        bits in 0..128_u16,
+    ) {
         let _ = View::parse(&records).map(|view| view.records().count());
         let batch = forge(&batch_around(&records, count, count), |header| {
             header.attributes = Attributes::from_bits(bits);
