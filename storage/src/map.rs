@@ -14,7 +14,7 @@
 //! outside the process: the data directory is locked and for its owner alone, and a file is never
 //! cut below a slice that is held.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "mapped memory and one system call that rustix lacks")]
 
 use std::fmt;
 use std::io;
