@@ -1,0 +1,16 @@
+//! What the broker counts, and how it tells.
+//!
+//! `names.rs` has every name once, `meters.rs` the handles that are counted on, grouped by who
+//! counts, `process.rs` what the kernel knows of the process, `render.rs` the page `/metrics`.
+//!
+//! Counting is an atomic add on a handle resolved at start; no name or label is looked up where
+//! records move. Nothing here is global: a process may run several brokers, each with its own
+//! [`Metrics`]. The numbers are for people; no part of the broker decides by them.
+
+mod meters;
+mod names;
+mod process;
+mod render;
+
+pub use meters::{Catalog, Connections, Deliver, Face, Http, Journal, Produce, Route};
+pub use render::Metrics;

@@ -1,0 +1,192 @@
+//! Every metric: its name, what it says, its kind. Each stands here once and nowhere else.
+//!
+//! Names follow Prometheus: `weir_` before ours, the unit last, `_total` behind what only grows.
+//! `process_` names are the ones every Prometheus client uses, so that common dashboards work.
+
+/// Something that only grows.
+pub(super) struct Counter {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+}
+
+/// The same, one for each value of its labels.
+pub(super) struct LabelledCounter {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) labels: &'static [&'static str],
+}
+
+/// Something that goes up and down.
+pub(super) struct Gauge {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+}
+
+/// The same, one for each value of its labels.
+pub(super) struct LabelledGauge {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) labels: &'static [&'static str],
+}
+
+/// How often something had which size. Each bucket ends at twice the one before.
+pub(super) struct Histogram {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) first_bucket: f64,
+    pub(super) buckets: usize,
+}
+
+pub(super) const PRODUCED_BATCHES: Counter = Counter {
+    name: "weir_produced_batches_total",
+    help: "Record batches that were taken into a partition.",
+};
+pub(super) const PRODUCED_RECORDS: Counter = Counter {
+    name: "weir_produced_records_total",
+    help: "Records that were taken into a partition.",
+};
+pub(super) const PRODUCED_BYTES: Counter = Counter {
+    name: "weir_produced_bytes_total",
+    help: "Bytes of the record batches that were taken into a partition, headers included.",
+};
+pub(super) const PRODUCE_REFUSALS: LabelledCounter = LabelledCounter {
+    name: "weir_produce_refusals_total",
+    help: "Record batches that were refused, by the code the producer was given.",
+    labels: &["code"],
+};
+pub(super) const IN_FLIGHT_BYTES: Gauge = Gauge {
+    name: "weir_in_flight_bytes",
+    help: "Memory of records that came in and are not applied yet; limits.in_flight_bytes_max.",
+};
+
+pub(super) const DELIVERED_BATCHES: Counter = Counter {
+    name: "weir_delivered_batches_total",
+    help: "Record batches that were sent to readers.",
+};
+pub(super) const DELIVERED_RECORDS: Counter =
+    Counter { name: "weir_delivered_records_total", help: "Records that were sent to readers." };
+pub(super) const DELIVERED_BYTES: Counter = Counter {
+    name: "weir_delivered_bytes_total",
+    help: "Bytes of the record batches that were sent to readers, headers included.",
+};
+pub(super) const SUBSCRIPTIONS: Gauge =
+    Gauge { name: "weir_subscriptions", help: "Subscriptions that are open." };
+pub(super) const SSE_CONNECTIONS: Gauge = Gauge {
+    name: "weir_sse_connections",
+    help: "SSE readers that are connected; limits.sse_connections_max.",
+};
+
+pub(super) const JOURNAL_SYNCS: Counter =
+    Counter { name: "weir_journal_syncs_total", help: "Times the journal was synced." };
+pub(super) const JOURNAL_SYNCED_BYTES: Counter = Counter {
+    name: "weir_journal_synced_bytes_total",
+    help: "Bytes of the journal that were synced.",
+};
+pub(super) const JOURNAL_FRAMES: Counter =
+    Counter { name: "weir_journal_frames_total", help: "Frames that were journaled." };
+pub(super) const JOURNAL_SYNC_SECONDS: Histogram = Histogram {
+    name: "weir_journal_sync_seconds",
+    help: "How long a sync of the journal took.",
+    first_bucket: 0.000_05,
+    buckets: 16,
+};
+pub(super) const JOURNAL_GROUP_FRAMES: Histogram = Histogram {
+    name: "weir_journal_group_frames",
+    help: "Frames that shared one sync of the journal.",
+    first_bucket: 1.0,
+    buckets: 13,
+};
+pub(super) const JOURNAL_USED_BYTES: Gauge = Gauge {
+    name: "weir_journal_used_bytes",
+    help: "Bytes of the journal that no checkpoint has freed; journal.bytes_max.",
+};
+pub(super) const JOURNAL_TORN_TAIL_BYTES: Gauge = Gauge {
+    name: "weir_journal_torn_tail_bytes",
+    help: "Bytes of a torn tail that this start cut off the journal.",
+};
+pub(super) const CHECKPOINTS: Counter =
+    Counter { name: "weir_checkpoints_total", help: "Checkpoints that were written." };
+pub(super) const CHECKPOINT_SECONDS: Histogram = Histogram {
+    name: "weir_checkpoint_seconds",
+    help: "How long a checkpoint took, the syncs of its logs included.",
+    first_bucket: 0.001,
+    buckets: 16,
+};
+
+pub(super) const TOPICS: Gauge =
+    Gauge { name: "weir_topics", help: "Topics there are; topics.topics_max." };
+pub(super) const PARTITIONS: Gauge =
+    Gauge { name: "weir_partitions", help: "Partitions there are; topics.partitions_max." };
+
+pub(super) const CONNECTIONS: LabelledGauge = LabelledGauge {
+    name: "weir_connections",
+    help: "Connections that are open, by listener; limits.connections_max bounds their sum.",
+    labels: &["face"],
+};
+pub(super) const CONNECTIONS_ACCEPTED: LabelledCounter = LabelledCounter {
+    name: "weir_connections_accepted_total",
+    help: "Connections that were accepted, by listener.",
+    labels: &["face"],
+};
+pub(super) const CONNECTIONS_REFUSED: LabelledCounter = LabelledCounter {
+    name: "weir_connections_refused_total",
+    help: "Connections that were closed at once as limits.connections_max was reached.",
+    labels: &["face"],
+};
+pub(super) const ACCEPT_FAILURES: LabelledCounter = LabelledCounter {
+    name: "weir_accept_failures_total",
+    help: "Times the operating system had no descriptor or memory for one more connection.",
+    labels: &["face"],
+};
+pub(super) const HTTP_REQUESTS: LabelledCounter = LabelledCounter {
+    name: "weir_http_requests_total",
+    help: "HTTP requests that were answered, by route and class of status.",
+    labels: &["route", "status"],
+};
+
+pub(super) const BUILD: LabelledGauge = LabelledGauge {
+    name: "weir_build_info",
+    help: "Always 1; its label says which weir this is.",
+    labels: &["version"],
+};
+
+pub(super) const PROCESS_CPU_SECONDS: Counter = Counter {
+    name: "process_cpu_seconds_total",
+    help: "CPU time the process used, in user space and in the kernel.",
+};
+pub(super) const PROCESS_VOLUNTARY_SWITCHES: Counter = Counter {
+    name: "process_voluntary_context_switches_total",
+    help: "Times a thread gave its CPU up to wait; threads that ended between two reads are \
+           not in it.",
+};
+pub(super) const PROCESS_INVOLUNTARY_SWITCHES: Counter = Counter {
+    name: "process_involuntary_context_switches_total",
+    help: "Times a thread's CPU was taken from it; threads that ended between two reads are \
+           not in it.",
+};
+pub(super) const PROCESS_RESIDENT_BYTES: Gauge = Gauge {
+    name: "process_resident_memory_bytes",
+    help: "Memory that is resident, mapped pages of logs included.",
+};
+pub(super) const PROCESS_RESIDENT_PEAK_BYTES: Gauge = Gauge {
+    name: "process_resident_memory_peak_bytes",
+    help: "The most memory that was ever resident, mapped pages of logs included.",
+};
+pub(super) const PROCESS_ANONYMOUS_BYTES: Gauge = Gauge {
+    name: "process_anonymous_memory_bytes",
+    help: "Resident memory that no file stands behind: heaps and stacks.",
+};
+pub(super) const PROCESS_VIRTUAL_BYTES: Gauge = Gauge {
+    name: "process_virtual_memory_bytes",
+    help: "Address space, the mappings of logs included.",
+};
+pub(super) const PROCESS_OPEN_DESCRIPTORS: Gauge =
+    Gauge { name: "process_open_fds", help: "File descriptors that are open." };
+pub(super) const PROCESS_DESCRIPTORS_MAX: Gauge =
+    Gauge { name: "process_max_fds", help: "File descriptors that may be open." };
+pub(super) const PROCESS_THREADS: Gauge =
+    Gauge { name: "process_threads", help: "Threads there are." };
+pub(super) const PROCESS_START_SECONDS: Gauge = Gauge {
+    name: "process_start_time_seconds",
+    help: "When the process was started, since the Unix epoch.",
+};
