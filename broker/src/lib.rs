@@ -1,5 +1,6 @@
 //! The broker.
 
+pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod metrics;

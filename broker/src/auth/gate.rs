@@ -1,0 +1,143 @@
+//! The one question of authorization: may this identity do this to that?
+//!
+//! Every method of `session` asks it with the action it is about to take, so a listener cannot
+//! forget to. The gate decides from its policy alone; it reads no request and keeps no count.
+//!
+//! While no authentication is configured the policy is *open*: everyone may do everything, and
+//! what guards the broker is that it then listens on loopback only (`config` refuses other
+//! addresses unless told `--insecure`).
+
+use std::fmt;
+
+use thiserror::Error;
+use weir_protocol::name::TopicName;
+
+use super::identity::Identity;
+
+/// Decides who may do what. Cheap to share: it never changes.
+#[derive(Debug)]
+pub struct Gate {
+    policy: Policy,
+}
+
+#[derive(Debug)]
+enum Policy {
+    Open,
+}
+
+impl Gate {
+    /// Lets everyone do everything.
+    pub fn open() -> Self {
+        Self { policy: Policy::Open }
+    }
+
+    /// Whether `identity` may take `action` on `resource`.
+    ///
+    /// # Errors
+    /// [`Denied`]: it may not, and asking again will not change it.
+    pub fn allows(
+        &self,
+        _identity: &Identity,
+        _action: Action,
+        _resource: &Resource<'_>,
+    ) -> Result<(), Denied> {
+        match self.policy {
+            Policy::Open => Ok(()),
+        }
+    }
+}
+
+/// What somebody wants to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    CreateTopic,
+    AlterTopic,
+    DeleteTopic,
+    /// See that a topic exists, its settings and its offsets; a listing holds what one may
+    /// describe.
+    DescribeTopic,
+    Produce,
+    Consume,
+    /// Watch and steer the broker itself: metrics, checkpoints, shutdown.
+    Operate,
+}
+
+impl Action {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CreateTopic => "create",
+            Self::AlterTopic => "alter",
+            Self::DeleteTopic => "delete",
+            Self::DescribeTopic => "describe",
+            Self::Produce => "produce to",
+            Self::Consume => "consume",
+            Self::Operate => "operate",
+        }
+    }
+}
+
+/// What it would be done to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource<'a> {
+    Topic(&'a TopicName),
+    Broker,
+}
+
+impl fmt::Display for Resource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(name) => write!(f, "topic {name}"),
+            Self::Broker => f.write_str("the broker"),
+        }
+    }
+}
+
+/// Somebody may not do what they asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{identity} may not {} {resource}; ask whoever runs the broker", action.as_str())]
+pub struct Denied {
+    pub identity: Identity,
+    pub action: Action,
+    /// The resource, as a person reads it.
+    pub resource: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACTIONS: [Action; 7] = [
+        Action::CreateTopic,
+        Action::AlterTopic,
+        Action::DeleteTopic,
+        Action::DescribeTopic,
+        Action::Produce,
+        Action::Consume,
+        Action::Operate,
+    ];
+
+    #[test]
+    fn an_open_gate_lets_everyone_do_everything() {
+        let gate = Gate::open();
+        let topic = TopicName::parse("flights").unwrap();
+        for action in ACTIONS {
+            for resource in [Resource::Topic(&topic), Resource::Broker] {
+                assert_eq!(gate.allows(&Identity::Anonymous, action, &resource), Ok(()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_denial_says_who_may_not_do_what_to_what() {
+        let topic = TopicName::parse("flights").unwrap();
+        let denied = Denied {
+            identity: Identity::Anonymous,
+            action: Action::Produce,
+            resource: Resource::Topic(&topic).to_string(),
+        };
+        assert_eq!(
+            denied.to_string(),
+            "anonymous may not produce to topic flights; ask whoever runs the broker"
+        );
+    }
+}
