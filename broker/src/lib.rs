@@ -3,4 +3,5 @@
 pub mod auth;
 pub mod clock;
 pub mod config;
+pub mod listen;
 pub mod metrics;

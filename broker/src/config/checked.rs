@@ -64,7 +64,7 @@ impl Config {
     /// the operating system allows.
     pub fn descriptors_max(&self) -> u64 {
         u64::from(self.topics.partitions_max)
-            + self.limits.connections_max as u64
+            + u64::from(self.limits.connections_max)
             + DESCRIPTORS_SPARE
     }
 }
@@ -240,7 +240,7 @@ pub enum Durability {
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub in_flight_bytes_max: usize,
-    pub connections_max: usize,
+    pub connections_max: u32,
     pub connection_in_flight_max: usize,
     pub connection_window_bytes: usize,
     pub hello_timeout: Duration,
@@ -259,7 +259,11 @@ impl Limits {
                 file.in_flight_bytes_max,
                 IN_FLIGHT_BYTES_MIN..=64 << 30,
             )?,
-            connections_max: count("limits.connections_max", file.connections_max, 1..=1_000_000)?,
+            connections_max: within_u32(
+                "limits.connections_max",
+                file.connections_max,
+                1..=1_000_000,
+            )?,
             connection_in_flight_max: count(
                 "limits.connection_in_flight_max",
                 file.connection_in_flight_max,

@@ -1,0 +1,4 @@
+//! Where connections come in. Each face has a directory of its own and knows no other; they share
+//! the one accept loop.
+
+pub mod accept;
