@@ -2,6 +2,7 @@
 //!
 //! Synchronous, and starts no threads: the broker owns the threads and calls in.
 
+pub mod directory;
 pub mod disk;
 pub mod errors;
 pub mod journal;
