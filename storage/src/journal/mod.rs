@@ -17,6 +17,7 @@
 //! returned for survives a power cut, and what does not is never taken for damage, nor damage for
 //! it; room that was promised is there.
 
+pub mod checkpoint;
 mod frame;
 mod inventory;
 mod maker;

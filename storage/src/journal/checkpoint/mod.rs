@@ -1,0 +1,194 @@
+//! Checkpoints: what was flushed and snapshotted, so that the journal below is not needed.
+//!
+//! Knows marks of logs and opaque tables; taking them is the broker's. One file each, written
+//! whole or not at all; the newest two are kept, and the journal from the older one on, so that a
+//! damaged newest costs a longer replay and nothing else.
+//!
+//! ```text
+//!   checkpoint/00000000000000000041      the older: the journal is kept from its journal_from
+//!              00000000000000000042      the newest: replay starts at its journal_from
+//!              00000000000000000043.new  left by a crash; overwritten
+//! ```
+//!
+//! Invariant: a checkpoint that has its name is synced; what it names was synced before.
+
+mod codec;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsStr;
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use thiserror::Error;
+use weir_protocol::id::TopicId;
+
+use self::codec::Unreadable;
+use super::recovery::Vouched;
+use crate::disk::{Disk, Open, read_exact_at};
+use crate::errors::{DiskError, Naming};
+use crate::offset::{Epoch, Index, JournalPos, Offset, Term};
+
+/// What was certain at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Consecutive; the newest has the highest.
+    pub number: u64,
+    /// Everything below is reflected in the logs and tables; replay starts here.
+    pub journal_from: JournalPos,
+    /// The run it was taken in.
+    pub run: u32,
+    pub logs: Vec<LogMark>,
+    pub tables: Vec<Table>,
+}
+
+/// Up to where one partition's log was flushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogMark {
+    pub topic: TopicId,
+    pub partition: u32,
+    /// The first offset of the log's last segment, and the end in its file.
+    pub segment: Offset,
+    pub position: u64,
+    /// The offset behind the last flushed record.
+    pub offset: Offset,
+    pub epoch: Epoch,
+    /// The first offset that is not deleted.
+    pub start: Offset,
+    /// The last index of its shard that it reflects.
+    pub index: Index,
+}
+
+/// One shard's state, snapshotted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    pub shard: u16,
+    /// The last index that it reflects.
+    pub index: Index,
+    pub term: Term,
+    pub bytes: Bytes,
+}
+
+impl Checkpoint {
+    /// Writes the checkpoint into `directory` and removes all but the two newest. On return it is
+    /// durable, and the journal below the older one's `journal_from` is not needed any more.
+    pub fn write(&self, disk: &dyn Disk, directory: &Path) -> Result<(), DiskError> {
+        let path = directory.join(file_name(self.number));
+        let new = path.with_extension(NEW);
+        remove_if_there(disk, &new)?;
+        let file = disk.open(&new, Open::Create).naming("create", &new)?;
+        let mut position = 0;
+        for piece in self.encode() {
+            file.write_at(&[IoSlice::new(&piece)], position).naming("write", &new)?;
+            position += piece.len() as u64;
+        }
+        file.sync_data().naming("sync", &new)?;
+        disk.rename(&new, &path).naming("create", &path)?;
+        disk.sync_dir(directory).naming("sync", directory)?;
+        for number in numbers(disk, directory)?.into_iter().rev().skip(KEPT) {
+            remove_if_there(disk, &directory.join(file_name(number)))?;
+        }
+        Ok(())
+    }
+
+    /// Reads the newest checkpoint and the one before it.
+    ///
+    /// # Errors
+    /// If there are checkpoints and none is as it was written, or one is of a newer format.
+    pub fn load(disk: &dyn Disk, directory: &Path) -> Result<Loaded, LoadError> {
+        let mut loaded = Loaded { newest: None, older: None, damaged: Vec::new() };
+        for number in numbers(disk, directory)?.into_iter().rev().take(KEPT) {
+            let path = directory.join(file_name(number));
+            let bytes = read_whole(disk, &path)?;
+            match Self::decode(&bytes) {
+                Ok(found) if found.number != number => loaded.damaged.push(path),
+                Ok(found) if loaded.newest.is_none() => loaded.newest = Some(found),
+                Ok(found) => loaded.older = Some(found),
+                Err(Unreadable::Damaged) => loaded.damaged.push(path),
+                Err(Unreadable::NewerFormat(version)) => {
+                    return Err(LoadError::NewerFormat { file: path, version });
+                }
+            }
+        }
+        match loaded.damaged.first() {
+            Some(file) if loaded.newest.is_none() => Err(LoadError::Damaged { file: file.clone() }),
+            _ => Ok(loaded),
+        }
+    }
+}
+
+/// The checkpoints of a data directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The newest that is as it was written; none in a new directory.
+    pub newest: Option<Checkpoint>,
+    /// The one before it.
+    pub older: Option<Checkpoint>,
+    /// Files that are not as they were written. A start goes on without them, and says so.
+    pub damaged: Vec<PathBuf>,
+}
+
+impl Loaded {
+    /// What the journal is verified against; `clean_end` is where a clean stop left it.
+    pub fn vouched(&self, clean_end: Option<JournalPos>) -> Vouched {
+        let Some(newest) = &self.newest else {
+            return Vouched { clean_end, ..Vouched::default() };
+        };
+        let kept = self.older.as_ref().unwrap_or(newest);
+        Vouched {
+            kept_from: kept.journal_from,
+            run: kept.run,
+            replay_from: newest.journal_from,
+            indexes: newest.tables.iter().map(|table| (table.shard, table.index)).collect(),
+            clean_end,
+        }
+    }
+}
+
+/// Why there is no checkpoint to start from.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    #[error(
+        "no checkpoint is as it was written, the newest is {}; restore it, or go on knowingly \
+         without what is lost", file.display()
+    )]
+    Damaged { file: PathBuf },
+    #[error("{} has format version {version}; a newer weir wrote it, start that one", file.display())]
+    NewerFormat { file: PathBuf, version: u16 },
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+/// The numbers of the checkpoints there are, in order.
+fn numbers(disk: &dyn Disk, directory: &Path) -> Result<Vec<u64>, DiskError> {
+    let names = disk.list(directory).naming("list", directory)?;
+    Ok(names.iter().filter_map(|name| number(name)).collect())
+}
+
+fn number(name: &OsStr) -> Option<u64> {
+    name.to_str().filter(|name| name.len() == NAME_BYTES)?.parse().ok()
+}
+
+fn file_name(number: u64) -> String {
+    format!("{number:0NAME_BYTES$}")
+}
+
+fn read_whole(disk: &dyn Disk, path: &Path) -> Result<Bytes, DiskError> {
+    let file = disk.open(path, Open::Read).naming("open", path)?;
+    let len = file.len().naming("read", path)?;
+    let mut bytes = vec![0; len as usize];
+    read_exact_at(&*file, &mut bytes, 0).naming("read", path)?;
+    Ok(bytes.into())
+}
+
+fn remove_if_there(disk: &dyn Disk, path: &Path) -> Result<(), DiskError> {
+    match disk.remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.naming("remove", path),
+    }
+}
+
+const NEW: &str = "new";
+const KEPT: usize = 2;
+const NAME_BYTES: usize = 20;
