@@ -38,9 +38,9 @@ impl Epochs {
         self.starts.push(EpochStart { epoch, first });
     }
 
-    /// Forgets what began above `epoch`, or at or above `end`.
+    /// Forgets what began above `epoch`, or above `end`.
     pub(super) fn cut(&mut self, epoch: Epoch, end: Offset) {
-        self.starts.retain(|start| start.epoch <= epoch && start.first < end);
+        self.starts.retain(|start| start.epoch <= epoch && start.first <= end);
     }
 
     /// Forgets epochs that ended at or below `start`.
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn what_a_log_lost_or_deleted_is_forgotten() {
         check(&[(1, 0), (2, 10), (3, 20)], &[(1, 0), (2, 10)], |e| {
-            e.cut(Epoch::new(3), Offset::new(20));
+            e.cut(Epoch::new(3), Offset::new(19));
         });
         check(&[(1, 0), (2, 10), (3, 20)], &[(1, 0)], |e| e.cut(Epoch::new(1), Offset::new(99)));
         check(&[(1, 0), (2, 10), (3, 20)], &[(2, 10), (3, 20)], |e| {

@@ -109,10 +109,13 @@ impl From<DiskError> for GrowError {
 /// Why a log could not be brought to the disk.
 #[derive(Debug, Error)]
 pub enum FlushError {
-    /// No sync of this log is ever tried again before a restart, and nothing above the last good
-    /// one is served.
-    #[error("{0}; the log serves nothing that was not flushed before, until restart")]
+    /// Nothing is lost: what was not done is done by the next call.
+    #[error("{0}; it will be tried again")]
     Disk(#[from] DiskError),
-    #[error("an earlier flush of the log failed; restart to find out what is on the disk")]
+    /// A sync failed. None of this log is ever tried again before a restart, and nothing above
+    /// the last good one is served.
+    #[error("{0}; the log serves nothing that was not flushed before, until restart")]
+    Sync(DiskError),
+    #[error("an earlier sync of the log failed; restart to find out what is on the disk")]
     Stopped,
 }

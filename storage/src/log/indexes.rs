@@ -26,6 +26,11 @@ impl Indexes {
         }
     }
 
+    /// The position of the batch with the last entry; 0 if there is none.
+    pub(super) fn end(&self) -> u64 {
+        offset_index::last(&self.offsets).map_or(0, |entry| u64::from(entry.position))
+    }
+
     /// Cuts what does not lie below `position` and, relative to the base, the offset `relative`;
     /// and whatever makes no sense.
     pub(super) fn cut(&mut self, position: u64, relative: u64) {
@@ -74,15 +79,18 @@ impl Indexer {
         segment: &[u8],
     ) -> Result<Self, Flaw> {
         let mut indexer = Self::new(base, interval_bytes);
-        if let Some(entry) = offset_index::last(&indexes.offsets) {
-            indexer.indexed = u64::from(entry.position);
-        }
+        indexer.indexed = indexes.end();
         if let Some(entry) = time_index::last(&indexes.times) {
             indexer.newest = entry;
             indexer.timed = entry.timestamp;
         }
         for batch in Walk::new(segment, indexer.indexed) {
-            if let Some(entries) = indexer.note(&batch?) {
+            let batch = batch?;
+            if !indexer.spans(&batch) {
+                let Placed { position, .. } = batch;
+                return Err(Flaw::Order { position, base: batch.base(), next: base });
+            }
+            if let Some(entries) = indexer.note(&batch) {
                 indexes.push(&entries);
             }
         }
@@ -91,8 +99,8 @@ impl Indexer {
 
     /// Takes the next batch in; what it adds to the indexes, if anything.
     pub(super) fn note(&mut self, batch: &Placed) -> Option<Entries> {
-        let last = batch.header.last_offset() - self.base.get();
-        let last = u32::try_from(last).expect("a segment spans fewer than 2^31 offsets");
+        assert!(self.spans(batch), "a segment spans fewer than 2^31 offsets");
+        let last = (batch.header.last_offset() - self.base.get()) as u32;
         if self.newest.timestamp < batch.header.max_timestamp {
             self.newest = time_index::Entry { timestamp: batch.header.max_timestamp, last };
         }
@@ -112,6 +120,12 @@ impl Indexer {
     /// The largest timestamp of the segment's batches; −1 if none has any.
     pub(super) fn newest_timestamp(&self) -> i64 {
         self.newest.timestamp
+    }
+
+    /// Whether entries can say where `batch` is.
+    fn spans(&self, batch: &Placed) -> bool {
+        let last = Offset::new(batch.header.last_offset());
+        self.base <= batch.base() && last.since(self.base) <= i32::MAX as u64
     }
 
     fn time_entry(&mut self) -> Option<time_index::Entry> {

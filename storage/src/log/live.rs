@@ -187,7 +187,9 @@ impl Fresh {
         options: &Options,
         position: u64,
     ) -> Result<Self, DiskError> {
-        let opened = Writer::open(options.writer, &file, options.segment_bytes, position);
+        // The segment may have been begun under larger measures.
+        let len = options.segment_bytes.max(position);
+        let opened = Writer::open(options.writer, &file, len, position);
         let (writer, map) = opened.naming("map", &path)?;
         let ground = Ground::new(file, path, writer.populator(), position);
         Ok(Self { ground: Arc::new(ground), writer, map })

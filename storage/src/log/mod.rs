@@ -22,8 +22,6 @@
 //! Invariant: `start ≤ flushed ≤ tail ≤ proposed`, in offsets. Bytes below the active segment's
 //! watermark, and sealed ones, never change. `docs/format.md` has the bytes.
 
-#![allow(dead_code, reason = "recovery and sealing, which use the rest, come next")]
-
 #[allow(clippy::module_inception, reason = "the log's file is about `Log`")]
 mod log;
 mod open;
@@ -34,19 +32,26 @@ mod upkeep;
 mod errors;
 mod options;
 
+mod active_index;
 mod ahead;
 mod epochs;
 mod file_name;
 mod ground;
 mod indexes;
 mod live;
+mod manifest;
 mod offset_index;
 mod published;
+mod readable;
+mod sealed;
 mod segments;
 mod shared;
 mod time_index;
+mod times;
 mod trust;
+mod vetting;
 mod walk;
+mod whole_file;
 mod writer;
 
 #[cfg(test)]
@@ -60,5 +65,5 @@ pub use options::{Options, WriterKind};
 pub use published::End;
 pub use reader::{Cursor, FirstBatch, Read, ReadLimits, Reader, Slice};
 pub use room::{Place, Room};
-pub use upkeep::Upkeep;
+pub use upkeep::{Deleted, Upkeep};
 pub use walk::Flaw;

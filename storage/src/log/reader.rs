@@ -13,15 +13,16 @@ use bytes::Bytes;
 
 use super::epochs::EpochStart;
 use super::errors::ReadError;
-use super::live::Live;
+use super::readable::Readable;
+use super::segments::Segment;
 use super::shared::Shared;
-use super::walk::{Flaw, Placed, Walk};
+use super::walk::Placed;
 use crate::offset::{Offset, OffsetSpan};
 
 /// A log, to be read. Clones read the same log.
 #[derive(Clone, Debug)]
 pub struct Reader {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Reader {
@@ -66,10 +67,10 @@ impl Reader {
         let tail = tail.min(served_below);
         match self.find(cursor, tail)? {
             Some((segment, first)) if first.base() <= asked => {
-                Ok(take(cursor, limits, tail, &segment, &first))
+                take(cursor, limits, tail, segment, &first)
             }
             Some((segment, first)) => {
-                cursor.go_on(first.base(), Some((segment.base, first.position)));
+                cursor.go_on(first.base(), Some((segment.base(), first.position)));
                 Ok(Read::Gap(asked..first.base()))
             }
             None => {
@@ -80,44 +81,62 @@ impl Reader {
         }
     }
 
+    /// Whether reading here may wait for a disk: what lies below the active segment, or was
+    /// written by an earlier run and nobody has read yet. Such reads belong on a thread of their
+    /// own.
+    pub fn is_cold(&self, cursor: &Cursor) -> bool {
+        let segments = &self.shared.segments;
+        match cursor.place.and_then(|(base, _)| segments.at(base)) {
+            None => segments.around(cursor.offset).is_some_and(|s| self.is_far(&s, cursor)),
+            Some(segment) => self.is_far(&segment, cursor),
+        }
+    }
+
+    fn is_far(&self, segment: &Segment, cursor: &Cursor) -> bool {
+        match segment {
+            Segment::Sealed(_) => true,
+            Segment::Live(live) => {
+                let is_vetted = live.recovered.trust.found().is_some();
+                !is_vetted && cursor.offset < live.recovered.offset
+            }
+        }
+    }
+
     /// The first batch below `tail` that reaches the cursor's offset or lies above it.
     fn find(
         &self,
         cursor: &Cursor,
         tail: Offset,
-    ) -> Result<Option<(Arc<Live>, Placed)>, ReadError> {
-        let Some((mut segment, mut position)) = self.locate(cursor) else { return Ok(None) };
-        loop {
-            // Whatever lies below the tail is below this watermark, or in a later segment.
-            let readable = segment.map.readable();
-            let bytes = segment.map.bytes(0..readable);
-            for batch in Walk::new(bytes, position.min(readable)) {
-                let batch = batch.map_err(|flaw| quarantined(&segment, flaw))?;
-                if tail <= batch.base() {
-                    return Ok(None);
-                }
-                if cursor.offset < batch.next() {
-                    return Ok(Some((segment, batch)));
+    ) -> Result<Option<(Readable<'_>, Placed)>, ReadError> {
+        let mut next = self.locate(cursor);
+        while let Some((segment, position)) = next {
+            let base = segment.base();
+            if !segment.ends_below(cursor.offset) {
+                // Whatever lies below the tail is there now, or in a later segment.
+                let mut readable = Readable::open(&self.shared, segment)?;
+                let mut position = position.unwrap_or_else(|| readable.near(cursor.offset));
+                while let Some(batch) = readable.batch_at(position)? {
+                    if tail <= batch.base() {
+                        return Ok(None);
+                    }
+                    if cursor.offset < batch.next() {
+                        return Ok(Some((readable, batch)));
+                    }
+                    position = batch.end();
                 }
             }
-            match self.shared.segments.behind(segment.base) {
-                Some(next) => (segment, position) = (next, 0),
-                None => return Ok(None),
-            }
+            next = self.shared.segments.behind(base).map(|segment| (segment, Some(0)));
         }
+        Ok(None)
     }
 
-    /// The segment to look in and a position not above the cursor's offset.
-    fn locate(&self, cursor: &Cursor) -> Option<(Arc<Live>, u64)> {
+    /// The segment to look in, and a position not above the cursor's offset if one is known.
+    fn locate(&self, cursor: &Cursor) -> Option<(Segment, Option<u64>)> {
         let segments = &self.shared.segments;
-        if let Some((base, position)) = cursor.place
-            && let Some(segment) = segments.at(base)
-        {
-            return Some((segment, position));
+        match cursor.place.and_then(|(base, at)| Some((segments.at(base)?, Some(at)))) {
+            None => Some((segments.around(cursor.offset)?, None)),
+            known => known,
         }
-        let segment = segments.around(cursor.offset)?;
-        let position = if cursor.offset < segment.base { 0 } else { segment.near(cursor.offset) };
-        Some((segment, position))
     }
 }
 
@@ -126,19 +145,19 @@ fn take(
     cursor: &mut Cursor,
     limits: &ReadLimits,
     tail: Offset,
-    segment: &Live,
+    mut segment: Readable<'_>,
     first: &Placed,
-) -> Read {
+) -> Result<Read, ReadError> {
     let messages = u64::from(first.header.records);
-    if limits.first == FirstBatch::IfItFits && !limits.hold(first.end() - first.position, messages)
-    {
-        return Read::NoRoom;
+    let fits = limits.hold(first.end() - first.position, messages);
+    if limits.first == FirstBatch::IfItFits && !fits {
+        return Ok(Read::NoRoom);
     }
     let mut taken = Taken { end: first.end(), next: first.next(), messages };
-    let readable = segment.map.bytes(0..segment.map.readable());
-    for batch in Walk::new(readable, first.end()) {
-        // A flaw is told to whoever reads on from here.
-        let Ok(batch) = batch else { break };
+    // Nothing is looked at that could not be taken.
+    while taken.end - first.position < limits.bytes_max && taken.messages < limits.messages_max {
+        // What is wrong with the next batch is told to whoever reads on from here.
+        let Ok(Some(batch)) = segment.batch_at(taken.end) else { break };
         let messages = taken.messages + u64::from(batch.header.records);
         let follows = batch.base() == taken.next && batch.base() < tail;
         if !follows || !limits.hold(batch.end() - first.position, messages) {
@@ -146,12 +165,12 @@ fn take(
         }
         taken = Taken { end: batch.end(), next: batch.next(), messages };
     }
-    cursor.go_on(taken.next, Some((segment.base, taken.end)));
-    Read::Slice(Slice {
-        bytes: segment.map.slice(first.position..taken.end),
+    cursor.go_on(taken.next, Some((segment.base(), taken.end)));
+    Ok(Read::Slice(Slice {
+        bytes: segment.slice(first.position..taken.end)?,
         messages: taken.messages,
         span: first.base()..taken.next,
-    })
+    }))
 }
 
 /// Where a slice ends so far.
@@ -159,11 +178,6 @@ struct Taken {
     end: u64,
     next: Offset,
     messages: u64,
-}
-
-fn quarantined(segment: &Live, flaw: Flaw) -> ReadError {
-    let span = segment.base..segment.recovered.offset;
-    ReadError::Quarantined { path: segment.ground.path(), span, flaw }
 }
 
 /// A reader's place in one log.

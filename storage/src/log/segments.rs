@@ -1,54 +1,123 @@
 //! The segments of a log, by their base offsets.
 //!
-//! Written to at a roll, a seal and a deletion; read by everyone else, who holds the lock for as
-//! long as finding a segment takes.
+//! Changed at a roll, a seal and a deletion; everyone else reads, and holds the lock for as long
+//! as finding a segment takes.
 
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 
 use super::live::Live;
+use super::sealed::Sealed;
 use crate::offset::Offset;
 
 /// A log's segments, the oldest first.
 ///
-/// Invariant: base offsets rise; the last one is active, if it is not empty.
+/// Invariant: base offsets rise; sealed ones come first; the last one is active, if it is live.
 #[derive(Debug, Default)]
 pub(super) struct Segments {
-    list: RwLock<Vec<Arc<Live>>>,
+    list: RwLock<Vec<Segment>>,
+}
+
+/// A segment of a log.
+#[derive(Clone, Debug)]
+pub(super) enum Segment {
+    Live(Arc<Live>),
+    Sealed(Arc<Sealed>),
+}
+
+impl Segment {
+    pub(super) fn base(&self) -> Offset {
+        match self {
+            Self::Live(live) => live.base,
+            Self::Sealed(sealed) => sealed.facts.base,
+        }
+    }
+
+    /// Whether it ended below `offset`, as far as that is known.
+    pub(super) fn ends_below(&self, offset: Offset) -> bool {
+        match self {
+            Self::Live(_) => false,
+            Self::Sealed(sealed) => sealed.facts.next <= offset,
+        }
+    }
+
+    /// The largest timestamp of its batches; −1 if none has any.
+    pub(super) fn newest_timestamp(&self) -> i64 {
+        match self {
+            Self::Live(live) => live.newest_timestamp(),
+            Self::Sealed(sealed) => sealed.facts.newest_timestamp,
+        }
+    }
 }
 
 impl Segments {
+    pub(super) fn new(list: Vec<Segment>) -> Self {
+        assert!(list.is_sorted_by(|a, b| a.base() < b.base()), "base offsets rise");
+        Self { list: RwLock::new(list) }
+    }
+
     pub(super) fn push(&self, live: Arc<Live>) {
         let mut list = self.list.write();
-        assert!(list.last().is_none_or(|last| last.base < live.base), "base offsets rise");
-        list.push(live);
+        assert!(list.last().is_none_or(|last| last.base() < live.base), "base offsets rise");
+        list.push(Segment::Live(live));
     }
 
     /// The segment at `base`.
-    pub(super) fn at(&self, base: Offset) -> Option<Arc<Live>> {
+    pub(super) fn at(&self, base: Offset) -> Option<Segment> {
         let list = self.list.read();
         // Most readers are at the tail.
         match list.last() {
-            Some(last) if last.base == base => Some(Arc::clone(last)),
+            Some(last) if last.base() == base => Some(last.clone()),
             _ => {
-                let at = list.binary_search_by_key(&base, |segment| segment.base).ok()?;
-                Some(Arc::clone(&list[at]))
+                let at = list.binary_search_by_key(&base, Segment::base).ok()?;
+                Some(list[at].clone())
             }
         }
     }
 
     /// The last segment that begins at or below `offset`, else the first of all.
-    pub(super) fn around(&self, offset: Offset) -> Option<Arc<Live>> {
+    pub(super) fn around(&self, offset: Offset) -> Option<Segment> {
         let list = self.list.read();
-        let above = list.partition_point(|segment| segment.base <= offset);
+        let above = list.partition_point(|segment| segment.base() <= offset);
         list.get(above.saturating_sub(1)).cloned()
     }
 
     /// The segment behind the one at `base`.
-    pub(super) fn behind(&self, base: Offset) -> Option<Arc<Live>> {
+    pub(super) fn behind(&self, base: Offset) -> Option<Segment> {
         let list = self.list.read();
-        let at = list.partition_point(|segment| segment.base <= base);
+        let at = list.partition_point(|segment| segment.base() <= base);
         list.get(at).cloned()
+    }
+
+    pub(super) fn all(&self) -> Vec<Segment> {
+        self.list.read().clone()
+    }
+
+    /// Segments that nobody writes any more and that are not sealed, each with the base of the
+    /// one behind it.
+    pub(super) fn unsealed(&self) -> Vec<(Arc<Live>, Offset)> {
+        let list = self.list.read();
+        let pairs = list.iter().zip(list.iter().skip(1));
+        let unsealed = pairs.filter_map(|(segment, next)| match segment {
+            Segment::Live(live) => Some((Arc::clone(live), next.base())),
+            Segment::Sealed(_) => None,
+        });
+        unsealed.collect()
+    }
+
+    /// Puts a sealed segment in the place of what it was.
+    pub(super) fn seal(&self, sealed: Arc<Sealed>) {
+        let mut list = self.list.write();
+        let base = sealed.facts.base;
+        let at = list.binary_search_by_key(&base, Segment::base);
+        list[at.expect("only helpers remove segments, one at a time")] = Segment::Sealed(sealed);
+    }
+
+    /// Takes the segments away that begin below `base`.
+    pub(super) fn remove_below(&self, base: Offset) {
+        let mut list = self.list.write();
+        let below = list.partition_point(|segment| segment.base() < base);
+        list.drain(..below);
     }
 }

@@ -13,6 +13,7 @@ use super::ahead::Ahead;
 use super::epochs::Epochs;
 use super::options::Options;
 use super::published::{End, Published};
+use super::sealed::OpenMaps;
 use super::segments::Segments;
 use super::upkeep::{Growth, Keeping};
 use crate::disk::Disk;
@@ -26,6 +27,7 @@ pub(super) struct Shared {
     pub(super) options: Options,
     pub(super) published: Published,
     pub(super) segments: Segments,
+    pub(super) maps: OpenMaps,
     pub(super) epochs: Mutex<Epochs>,
     pub(super) ahead: Ahead,
     pub(super) growth: Mutex<Growth>,
@@ -49,6 +51,7 @@ impl Shared {
             directory,
             published: Published::new(end),
             segments,
+            maps: OpenMaps::default(),
             epochs: Mutex::new(epochs),
             ahead: Ahead::default(),
             growth: Mutex::new(Growth::new(&options)),

@@ -114,10 +114,6 @@ impl Chain {
     pub(super) fn next(&self) -> Offset {
         self.next
     }
-
-    pub(super) fn epoch(&self) -> Epoch {
-        self.epoch
-    }
 }
 
 /// Why bytes of a segment are not what was written.
@@ -135,8 +131,8 @@ pub enum Flaw {
     Length { bytes: u64, expected: u64 },
     #[error("the segment's digest is {digest:#018x}, its manifest says {expected:#018x}")]
     Digest { digest: u64, expected: u64 },
-    #[error("the segment's last batch ends at byte {position}, the checkpoint says {expected}")]
-    End { position: u64, expected: u64 },
+    #[error("the segment ends at offset {ends}, the next one begins at {next}")]
+    Past { ends: Offset, next: Offset },
     #[error("the segment's file is missing")]
     Missing,
 }

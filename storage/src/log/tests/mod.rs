@@ -1,6 +1,8 @@
 //! Tests of the log at its four handles.
 
 mod append;
+mod damage;
+mod keep;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -149,4 +151,46 @@ impl Bench {
 
 fn file_name_of(base: u64) -> String {
     file_name::segment(Offset::new(base))
+}
+
+impl Batch {
+    /// A batch that a builder finished.
+    fn from_bytes(bytes: &[u8]) -> Self {
+        let header = Header::parse(bytes).unwrap();
+        Self { header, rest: bytes[PREFIX_BYTES..].to_vec() }
+    }
+}
+
+impl Bench {
+    /// The log that a run left at `at`.
+    fn opened(disk: CrashDisk, options: Options, at: End) -> Self {
+        let seam: Arc<dyn Disk> = Arc::new(disk.clone());
+        let opened = Log::open(seam, Path::new(DIRECTORY), options, at).unwrap();
+        Self::over(disk, opened)
+    }
+
+    /// The process dies and another one starts.
+    fn reopen(self, at: End) -> Self {
+        let Self { disk, log, reader, room, upkeep } = self;
+        drop((log, reader, room, upkeep));
+        Self::opened(disk, options(), at)
+    }
+
+    fn next_slice(&self, cursor: &mut Cursor, bytes_max: u64) -> Slice {
+        let limits = ReadLimits { bytes_max, messages_max: u64::MAX, first: FirstBatch::Always };
+        match self.reader.read(cursor, &limits).unwrap() {
+            Read::Slice(slice) => slice,
+            read => panic!("no slice at {cursor:?}: {read:?}"),
+        }
+    }
+
+    /// All bytes from `offset` to the tail.
+    fn read_all(&self, offset: u64) -> Vec<u8> {
+        let mut cursor = Cursor::at(Offset::new(offset));
+        let mut bytes = Vec::new();
+        while cursor.offset() < self.reader.tail() {
+            bytes.extend_from_slice(&self.next_slice(&mut cursor, 5000).bytes);
+        }
+        bytes
+    }
 }

@@ -1,15 +1,29 @@
 //! Everything about a log that waits for a disk, for helper threads to do.
 //!
 //! Each call is safe beside appends and reads, and beside the others: growing never waits for a
-//! flush, and of what would disturb each other one waits.
+//! flush, and where two would disturb each other one waits.
+//!
+//! A sync that fails stops this side of the log for good: nobody knows what is on the disk of what
+//! it was to make certain, a second sync would prove nothing, and so nothing of it is served until
+//! the log is opened again.
 
+mod deletion;
+mod flush;
 mod grow;
+mod seal;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use deletion::Deleted;
 pub(super) use grow::Growth;
 
+use super::errors::FlushError;
+use super::manifest::Manifest;
+use super::published::End;
 use super::shared::Shared;
+use crate::errors::DiskError;
+use crate::offset::Offset;
 
 /// A log, to be kept. Clones keep the same log.
 #[derive(Clone, Debug)]
@@ -17,12 +31,64 @@ pub struct Upkeep {
     shared: Arc<Shared>,
 }
 
-/// What is known of the disk's side of a log; held by the one who changes it.
-#[derive(Debug, Default)]
-pub(super) struct Keeping {}
-
 impl Upkeep {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
     }
+
+    /// Does one of the things that only one helper at a time may do.
+    fn keep<T>(
+        &self,
+        work: impl FnOnce(&mut Keeping) -> Result<T, FlushError>,
+    ) -> Result<T, FlushError> {
+        let mut keeping = self.shared.keeping.lock();
+        if keeping.stopped {
+            return Err(FlushError::Stopped);
+        }
+        work(&mut keeping).inspect_err(|error| {
+            if matches!(error, FlushError::Sync(_)) {
+                keeping.stopped = true;
+                self.shared.stop_serving_from(keeping.flushed.offset);
+            }
+        })
+    }
+
+    fn sync_directory(&self) -> Result<(), FlushError> {
+        let Shared { disk, directory, .. } = &*self.shared;
+        synced(disk.sync_dir(directory), directory)
+    }
+
+    fn replace_manifest(
+        &self,
+        keeping: &mut Keeping,
+        manifest: Manifest,
+    ) -> Result<(), FlushError> {
+        let Shared { disk, directory, .. } = &*self.shared;
+        manifest.write(&**disk, directory)?;
+        self.sync_directory()?;
+        keeping.manifest = Some(manifest);
+        Ok(())
+    }
+}
+
+/// What is known of the disk's side of a log; held by the one who changes it.
+#[derive(Debug, Default)]
+pub(super) struct Keeping {
+    /// As it is on the disk, if there is one yet.
+    pub(super) manifest: Option<Manifest>,
+    /// Everything below is on the disk.
+    pub(super) flushed: End,
+    /// The segment whose name is on the disk, and all before it.
+    pub(super) named: Option<Offset>,
+    /// Directories that got a new name in them which no sync made certain yet.
+    pub(super) unsynced_directories: Vec<PathBuf>,
+    /// How many bytes of the active segment's offset index were put aside, and whose.
+    pub(super) indexed: Option<(Offset, usize)>,
+    pub(super) stopped: bool,
+}
+
+fn synced(outcome: std::io::Result<()>, path: &std::path::Path) -> Result<(), FlushError> {
+    outcome.map_err(|source| {
+        FlushError::Sync(DiskError { doing: "sync", path: path.to_owned(), source })
+    })
 }

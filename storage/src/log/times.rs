@@ -1,0 +1,83 @@
+//! From a timestamp to an offset.
+//!
+//! The time index leads near, batches' headers nearer, and only the batch that must hold the
+//! answer is looked into. Timestamps are the producers' and need not rise, so the answer is the
+//! lowest offset whose record is not earlier, whatever lies behind it.
+
+use weir_protocol::batch::{View, ViewError};
+
+use super::errors::ReadError;
+use super::readable::Readable;
+use super::reader::Reader;
+use super::segments::Segment;
+use super::walk::Placed;
+use crate::offset::Offset;
+
+impl Reader {
+    /// The first record whose timestamp is `timestamp` or later, and its timestamp; `None` if
+    /// there is none yet. Of a compressed batch, which only its reader unpacks, it is the first
+    /// offset and the largest timestamp. May wait for a disk.
+    ///
+    /// # Errors
+    /// Where the part of the log that should hold the answer cannot be served.
+    pub fn offset_for_time(&self, timestamp: i64) -> Result<Option<(Offset, i64)>, ReadError> {
+        let span = self.start()..self.tail().min(self.shared.served_below());
+        for segment in self.shared.segments.all() {
+            let may_hold = timestamp <= segment.newest_timestamp();
+            if may_hold && !segment.ends_below(span.start) {
+                let found = self.search(segment, timestamp, span.start, span.end)?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn search(
+        &self,
+        segment: Segment,
+        timestamp: i64,
+        start: Offset,
+        tail: Offset,
+    ) -> Result<Option<(Offset, i64)>, ReadError> {
+        let mut segment = Readable::open(&self.shared, segment)?;
+        let from = segment.not_before(timestamp).max(start);
+        let mut position = segment.near(from);
+        while let Some(batch) = segment.batch_at(position)?
+            && batch.base() < tail
+        {
+            if start < batch.next() && timestamp <= batch.header.max_timestamp {
+                let bytes = segment.slice(batch.position..batch.end())?;
+                if let Some(found) = first_record(&batch, &bytes, timestamp, start) {
+                    return Ok(Some(found));
+                }
+            }
+            position = batch.end();
+        }
+        Ok(None)
+    }
+}
+
+/// The first record of a batch that is neither earlier than `timestamp` nor below `start`.
+fn first_record(
+    batch: &Placed,
+    bytes: &[u8],
+    timestamp: i64,
+    start: Offset,
+) -> Option<(Offset, i64)> {
+    match View::parse(bytes) {
+        Ok(view) => {
+            // A batch whose records contradict its header is read up to there.
+            let mut records = view.records().map_while(Result::ok);
+            let found = records.find(|r| start.get() <= r.offset && timestamp <= r.timestamp)?;
+            Some((Offset::new(found.offset), found.timestamp))
+        }
+        Err(ViewError::Compressed { .. }) => {
+            Some((batch.base().max(start), batch.header.max_timestamp))
+        }
+        Err(ViewError::Header(_) | ViewError::Incomplete { .. } | ViewError::Compression(_)) => {
+            None
+        }
+    }
+}

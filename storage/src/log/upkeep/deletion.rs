@@ -1,0 +1,77 @@
+//! Deleting: whole sealed segments below the log's start, oldest first.
+//!
+//! The manifest forgets them before their files go, so a crash in between leaves files that nobody
+//! asks for, which the next start removes. Slices that are held stay readable.
+
+use std::io;
+use std::path::Path;
+
+use super::{Keeping, Upkeep};
+use crate::errors::{DiskError, Naming};
+use crate::log::errors::FlushError;
+use crate::log::file_name;
+use crate::log::manifest::SealedFacts;
+use crate::log::published::End;
+use crate::log::shared::Shared;
+use crate::offset::Offset;
+
+/// What a deletion took off the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deleted {
+    pub segments: usize,
+    pub bytes: u64,
+}
+
+impl Upkeep {
+    /// Deletes sealed segments wholly below the log's start. `kept` is the end that the oldest
+    /// checkpoint names which a start may still go back to: its segment is needed, and what lies
+    /// above.
+    ///
+    /// # Errors
+    /// [`FlushError::Disk`]: some may be deleted, the others wait for another call.
+    pub fn delete_below_start(&self, kept: &End) -> Result<Deleted, FlushError> {
+        self.keep(|keeping| self.delete_below(keeping, kept))
+    }
+
+    fn delete_below(&self, keeping: &mut Keeping, kept: &End) -> Result<Deleted, FlushError> {
+        let start = self.shared.published.start();
+        let is_gone = |facts: &SealedFacts| facts.next <= start && facts.base < kept.segment;
+        let mut manifest = keeping.manifest.clone().unwrap_or_default();
+        let count = manifest.segments.iter().take_while(|facts| is_gone(facts)).count();
+        if count == 0 {
+            return Ok(Deleted::default());
+        }
+        let gone: Vec<_> = manifest.segments.drain(..count).collect();
+        let mut epochs = self.shared.epochs.lock();
+        epochs.forget_below(start);
+        manifest.epochs = epochs.clone();
+        drop(epochs);
+        self.replace_manifest(keeping, manifest)?;
+        if let Some(last) = gone.last() {
+            self.shared.segments.remove_below(last.next);
+            self.shared.maps.close_below(last.next);
+        }
+        for facts in &gone {
+            remove_segment(&self.shared, facts.base)?;
+        }
+        Ok(Deleted { segments: count, bytes: gone.iter().map(|facts| facts.bytes).sum() })
+    }
+}
+
+fn remove_segment(shared: &Shared, base: Offset) -> Result<(), DiskError> {
+    let Shared { disk, directory, .. } = shared;
+    for name in
+        [file_name::segment(base), file_name::offset_index(base), file_name::time_index(base)]
+    {
+        let path = directory.join(name);
+        remove_if_there(disk.remove_file(&path), &path)?;
+    }
+    Ok(())
+}
+
+fn remove_if_there(removed: io::Result<()>, path: &Path) -> Result<(), DiskError> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.naming("remove", path),
+    }
+}

@@ -1,0 +1,74 @@
+//! Flushing: everything below an end, on the disk.
+//!
+//! What a checkpoint relies on: the batches of every segment, their names, the manifest with the
+//! epochs up to there. The active segment's indexes are put aside too, for a quick start.
+
+use super::{Keeping, Upkeep, synced};
+use crate::log::active_index;
+use crate::log::errors::FlushError;
+use crate::log::live::Live;
+use crate::log::published::End;
+use crate::log::segments::Segment;
+use crate::log::shared::Shared;
+
+impl Upkeep {
+    /// Brings everything below the returned end to the disk. Costs nothing where nothing came
+    /// since the last time.
+    ///
+    /// # Errors
+    /// [`FlushError::Disk`]: nothing is lost, try again. The others: the log serves only what was
+    /// flushed before.
+    pub fn flush(&self) -> Result<End, FlushError> {
+        self.keep(|keeping| {
+            let end = self.shared.published.load();
+            if end != keeping.flushed {
+                self.flush_below(keeping, &end)?;
+                keeping.flushed = end;
+            }
+            Ok(end)
+        })
+    }
+
+    fn flush_below(&self, keeping: &mut Keeping, end: &End) -> Result<(), FlushError> {
+        self.seal_all(keeping)?;
+        self.sync_names(keeping, end)?;
+        if let Some(Segment::Live(live)) = self.shared.segments.at(end.segment) {
+            synced(live.ground.file.sync_data(), &live.ground.path())?;
+            self.put_indexes_aside(keeping, &live)?;
+        }
+        let mut manifest = keeping.manifest.clone().unwrap_or_default();
+        manifest.epochs = self.shared.epochs.lock().clone();
+        if keeping.manifest.as_ref() != Some(&manifest) {
+            self.replace_manifest(keeping, manifest)?;
+        }
+        Ok(())
+    }
+
+    fn sync_names(&self, keeping: &mut Keeping, end: &End) -> Result<(), FlushError> {
+        {
+            // A helper that grows the log may be naming a segment at this moment.
+            let _growth = self.shared.growth.lock();
+            self.name_claimed()?;
+        }
+        while let Some(directory) = keeping.unsynced_directories.last() {
+            synced(self.shared.disk.sync_dir(directory), directory)?;
+            keeping.unsynced_directories.pop();
+        }
+        if keeping.named != Some(end.segment) {
+            self.sync_directory()?;
+            keeping.named = Some(end.segment);
+        }
+        Ok(())
+    }
+
+    fn put_indexes_aside(&self, keeping: &mut Keeping, live: &Live) -> Result<(), FlushError> {
+        let Shared { disk, directory, .. } = &*self.shared;
+        let indexes = live.copy_indexes();
+        let indexed = Some((live.base, indexes.offsets.len()));
+        if !indexes.offsets.is_empty() && keeping.indexed != indexed {
+            active_index::write(&**disk, directory, live.base, &indexes)?;
+            keeping.indexed = indexed;
+        }
+        Ok(())
+    }
+}
