@@ -9,3 +9,4 @@ pub mod journal;
 pub mod log;
 mod map;
 pub mod offset;
+mod window;

@@ -29,7 +29,6 @@ mod room;
 mod segment;
 mod staged;
 mod verify;
-mod window;
 mod writer;
 mod zeroing;
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::frame::{self, HEADER_BYTES, MAGIC, claimed_length, is_sealed};
 use super::options::ReadPath;
 use super::segment::Segment;
-use super::window::Window;
 use crate::disk::{Disk, Open};
 use crate::errors::{DiskError, Naming};
 use crate::offset::JournalPos;
+use crate::window::Window;
 
 #[derive(Debug)]
 pub(super) struct Reader {

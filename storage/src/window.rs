@@ -1,6 +1,7 @@
 //! A file seen through a window that moves forward: bounded memory, large reads.
 //!
-//! Knows no frame. Reads whole pages into aligned memory, as reads past the page cache ask for.
+//! Knows no frame and no batch. Reads whole pages into aligned memory, as reads past the page
+//! cache ask for. What recovery looks through: of the journal, and of logs without one.
 
 use std::io;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use crate::disk::File;
 
 #[derive(Debug)]
-pub(super) struct Window {
+pub(crate) struct Window {
     file: Arc<dyn File>,
     len: u64,
     buffer: Vec<u8>,
@@ -20,13 +21,13 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub(super) fn new(file: Arc<dyn File>) -> io::Result<Self> {
+    pub(crate) fn new(file: Arc<dyn File>) -> io::Result<Self> {
         let len = file.len()?;
         Ok(Self { file, len, buffer: Vec::new(), skew: 0, position: 0, held: 0 })
     }
 
     /// The `count` bytes from `position` on; fewer where the file ends.
-    pub(super) fn bytes(&mut self, position: u64, count: usize) -> io::Result<&[u8]> {
+    pub(crate) fn bytes(&mut self, position: u64, count: usize) -> io::Result<&[u8]> {
         let end = self.len.min(position + count as u64).max(position);
         if position < self.position || self.position + (self.held as u64) < end {
             self.fill(position, end)?;
