@@ -28,6 +28,7 @@ mod open;
 mod reader;
 mod room;
 mod upkeep;
+mod written;
 
 mod errors;
 mod options;

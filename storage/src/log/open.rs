@@ -30,6 +30,7 @@ use super::shared::Shared;
 use super::trust::Trust;
 use super::upkeep::{Keeping, Upkeep};
 use super::vetting;
+use super::written::Survivor;
 use crate::disk::{Disk, Open};
 use crate::errors::{DiskError, Naming};
 use crate::offset::Offset;
@@ -54,10 +55,9 @@ impl Log {
         directory: &Path,
         options: Options,
     ) -> Result<Opened, OpenError> {
-        let mut unsynced_directories = Vec::new();
-        create_directories(&*disk, directory, &mut unsynced_directories)?;
+        let unsynced_directories = create_directories(&*disk, directory)?;
         let mut opening = Opening::new(disk, directory, options, End::default())?;
-        opening.keeping.unsynced_directories = unsynced_directories;
+        opening.expect_names(unsynced_directories);
         Ok(opening.finish())
     }
 
@@ -73,7 +73,11 @@ impl Log {
         options: Options,
         at: End,
     ) -> Result<Opened, OpenError> {
-        Ok(Opening::new(disk, directory, options, at)?.finish())
+        let mut opening = Opening::new(disk, directory, options, at)?;
+        if 0 < at.position {
+            opening.active = Some(opening.open_live(at.segment, at.position, at.offset)?);
+        }
+        Ok(opening.finish())
     }
 }
 
@@ -91,7 +95,7 @@ pub(super) struct Opening {
 
 impl Opening {
     /// Finds what lies below `at`, and removes what an earlier run left unfinished.
-    fn new(
+    pub(super) fn new(
         disk: Arc<dyn Disk>,
         directory: &Path,
         options: Options,
@@ -112,7 +116,7 @@ impl Opening {
         let segments = manifest.segments.iter().map(|facts| {
             Segment::Sealed(Arc::new(Sealed { facts: *facts, trust: Trust::unread() }))
         });
-        let mut opening = Self {
+        let opening = Self {
             disk,
             directory: directory.to_owned(),
             options,
@@ -127,10 +131,31 @@ impl Opening {
             },
         };
         opening.tidy()?;
-        if 0 < at.position {
-            opening.active = Some(opening.open_active(&at)?);
-        }
         Ok(opening)
+    }
+
+    /// Remembers directories in which a flush must make new names certain.
+    pub(super) fn expect_names(&mut self, directories: Vec<PathBuf>) {
+        self.keeping.unsynced_directories = directories;
+    }
+
+    /// Goes on behind a segment that survived above the checkpoint, and makes certain that it and
+    /// nothing above it is on the disk.
+    pub(super) fn survive(&mut self, survivor: Survivor) -> Result<(), OpenError> {
+        let Survivor { base, end, next, epoch, epochs } = survivor;
+        let active = self.open_live(base, end, next)?;
+        let file = &active.live.ground.file;
+        file.set_len(end).naming("cut", &active.live.ground.path())?;
+        file.sync_data().naming("sync", &active.live.ground.path())?;
+        for start in epochs {
+            self.epochs.start(start.epoch, start.first);
+        }
+        if let Some(left) = self.active.replace(active) {
+            self.segments.push(Segment::Live(Arc::clone(&left.live)));
+            left.retire();
+        }
+        self.end = End { segment: base, position: end, offset: next, epoch, ..self.end };
+        Ok(())
     }
 
     /// Removes files that mean nothing any more, and finds those that should not be.
@@ -167,34 +192,30 @@ impl Opening {
         Err(OpenError::Damaged { path, what })
     }
 
-    /// Opens the segment in which the checkpoint's end lies.
-    fn open_active(&self, at: &End) -> Result<Active, OpenError> {
-        let path = self.directory.join(file_name::segment(at.segment));
-        let damaged = |what| OpenError::Damaged { path: path.clone(), what };
+    /// Opens the segment at `base`, whose last batch ends at `position`, below `next`.
+    fn open_live(&self, base: Offset, position: u64, next: Offset) -> Result<Active, OpenError> {
+        let path = self.directory.join(file_name::segment(base));
         let file = match self.disk.open(&path, Open::Write) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(damaged("it is missing".to_owned()));
+                return Err(OpenError::Damaged { path, what: "it is missing".to_owned() });
             }
             opened => opened.naming("open", &path)?,
         };
         let bytes = file.len().naming("measure", &path)?;
-        if bytes < at.position {
-            let promised = at.position;
-            return Err(damaged(format!("it has {bytes} bytes of {promised} promised")));
+        if bytes < position {
+            return Err(shortened(&path, bytes, position));
         }
-        let fresh = Fresh::over(file, path.clone(), &self.options, at.position)?;
-        let relative = at.offset.since(at.segment);
-        let mut indexes = active_index::read(&*self.disk, &self.directory, at.segment)?;
-        indexes.cut(at.position, relative);
-        let unindexed = indexes.end()..at.position;
-        vetting::bring_in(&fresh.map, unindexed).naming("read", &path)?;
+        let fresh = Fresh::over(file, path.clone(), &self.options, position)?;
+        let mut indexes = active_index::read(&*self.disk, &self.directory, base)?;
+        indexes.cut(position, next.since(base));
+        vetting::bring_in(&fresh.map, indexes.end()..position).naming("read", &path)?;
         let interval_bytes = self.options.index_interval_bytes;
-        let segment = fresh.map.bytes(0..at.position);
-        let resumed = Indexer::resume(at.segment, interval_bytes, &mut indexes, segment);
-        Ok(Active::recovered(at.segment, fresh, at.offset, indexes, resumed, &self.options))
+        let segment = fresh.map.bytes(0..position);
+        let resumed = Indexer::resume(base, interval_bytes, &mut indexes, segment);
+        Ok(Active::recovered(base, fresh, next, indexes, resumed, &self.options))
     }
 
-    fn finish(mut self) -> Opened {
+    pub(super) fn finish(mut self) -> Opened {
         if let Some(active) = &self.active {
             self.segments.push(Segment::Live(Arc::clone(&active.live)));
         }
@@ -220,22 +241,33 @@ impl Opening {
     }
 }
 
-/// Makes a directory and those above it; tells which got a new name in them.
-fn create_directories(
+/// A segment has fewer bytes than the checkpoint promises.
+pub(super) fn shortened(path: &Path, bytes: u64, promised: u64) -> OpenError {
+    let what = format!("it has {bytes} bytes of {promised} promised");
+    OpenError::Damaged { path: path.to_owned(), what }
+}
+
+/// Makes a directory and those above it; returns those that got a new name in them.
+pub(super) fn create_directories(
     disk: &dyn Disk,
     directory: &Path,
-    changed: &mut Vec<PathBuf>,
-) -> Result<(), DiskError> {
-    let parent = directory.parent();
-    match disk.create_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let parent = parent.ok_or(error).naming("make", directory)?;
-            create_directories(disk, parent, changed)?;
-            disk.create_dir(directory).naming("make", directory)?;
+) -> Result<Vec<PathBuf>, DiskError> {
+    let mut missing = vec![directory];
+    let mut changed = Vec::new();
+    while let Some(directory) = missing.last() {
+        match disk.create_dir(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let parent = directory.parent().ok_or(error).naming("make", directory)?;
+                missing.push(parent);
+                continue;
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => {
+                made.naming("make", directory)?;
+                changed.extend(directory.parent().map(Path::to_owned));
+            }
         }
-        made => made.naming("make", directory)?,
+        missing.pop();
     }
-    changed.extend(parent.map(Path::to_owned));
-    Ok(())
+    Ok(changed)
 }

@@ -114,6 +114,10 @@ impl Chain {
     pub(super) fn next(&self) -> Offset {
         self.next
     }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
 }
 
 /// Why bytes of a segment are not what was written.

@@ -3,6 +3,7 @@
 mod append;
 mod damage;
 mod keep;
+mod written;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -105,13 +106,19 @@ impl Bench {
 
     /// Reserves, applies, keeps up; where the batch went.
     fn append(&mut self, batch: &Batch) -> Place {
+        let place = self.append_unkept(batch);
+        if self.room.wants_growth() {
+            self.upkeep.grow(0).unwrap();
+        }
+        place
+    }
+
+    /// Reserves and applies, and no helper comes by unless there is no room.
+    fn append_unkept(&mut self, batch: &Batch) -> Place {
         let place = self.reserve(batch.header.batch_bytes as u64).unwrap();
         let End { offset, epoch, .. } = self.log.end();
         let prefix = batch.prefix(offset, epoch);
         self.log.apply(place, &prefix, &batch.rest, &batch.header).unwrap();
-        if self.room.wants_growth() {
-            self.upkeep.grow(0).unwrap();
-        }
         place
     }
 

@@ -1,0 +1,116 @@
+//! Logs without a journal: what survives a process, and what survives a machine.
+
+use super::*;
+
+fn open_written(disk: CrashDisk, at: End) -> Bench {
+    let seam: Arc<dyn Disk> = Arc::new(disk.clone());
+    let opened = Log::open_written(seam, Path::new(DIRECTORY), options(), at).unwrap();
+    Bench::over(disk, opened)
+}
+
+/// The process dies and another one starts.
+fn restart(bench: Bench, at: End) -> Bench {
+    let Bench { disk, log, reader, room, upkeep } = bench;
+    drop((log, reader, room, upkeep));
+    open_written(disk, at)
+}
+
+#[test]
+fn what_a_process_wrote_outlives_it() {
+    for flushed in [None, Some(0), Some(5), Some(60)] {
+        let mut bench = Bench::new(options());
+        bench.log.start_epoch(Epoch::new(1));
+        let mut at = End::default();
+        for n in 0..90 {
+            bench.append(&Batch::new(2, 3000 + n, n as i64));
+            if flushed == Some(n) {
+                at = bench.upkeep.flush().unwrap();
+            }
+        }
+        bench.log.gap(Offset::new(180)..Offset::new(200), Epoch::new(2));
+        bench.append(&Batch::new(2, 3000, 0));
+        let (before, end, epochs) = (bench.batches(), bench.log.end(), bench.reader.epochs());
+        let mut bench = restart(bench, at);
+        assert_eq!(bench.log.end(), end);
+        assert_eq!(bench.batches(), before);
+        assert_eq!(bench.reader.epochs(), epochs);
+        bench.append(&Batch::new(1, 3000, 0));
+        let at = bench.upkeep.flush().unwrap();
+        assert_eq!(restart(bench, at).log.end(), at);
+    }
+}
+
+#[test]
+fn a_segment_without_its_name_yet_is_found() {
+    let mut bench = Bench::new(options());
+    for _ in 0..3 {
+        bench.append_unkept(&Batch::new(1, 30_000, 0));
+    }
+    assert_eq!(bench.files_named(".log"), [file_name_of(0)]);
+    let bench = restart(bench, End::default());
+    assert_eq!(bench.log.end().offset, Offset::new(3));
+    assert_eq!(bench.files_named(".log"), [0, 2].map(file_name_of));
+}
+
+#[test]
+fn a_power_cut_takes_what_was_not_flushed_and_nothing_of_it_comes_back() {
+    for seed in 0..40 {
+        let mut bench = Bench::new(options());
+        for n in 0..50 {
+            bench.append(&Batch::new(2, 500 + n * 37 % 3000, n as i64));
+        }
+        let at = bench.upkeep.flush().unwrap();
+        let before = bench.batches();
+        for n in 0..50 {
+            bench.append(&Batch::new(2, 500 + n * 31 % 3000, n as i64));
+        }
+        let all = bench.batches();
+        let mut bench = open_written(bench.disk.cut(seed), at);
+        let survived = bench.batches();
+        assert!(survived.starts_with(&before) && all.starts_with(&survived));
+        let tail = bench.log.end().offset;
+        bench.log.gap(tail..Offset::new(1000), Epoch::new(9));
+        bench.append(&Batch::new(1, 100, 0));
+        let end = bench.log.end();
+        let bench = restart(bench, at);
+        assert_eq!(bench.log.end(), end);
+        let slices = bench.batches();
+        assert_eq!(slices[..survived.len()], survived);
+        assert_eq!(
+            slices[survived.len()..],
+            [Batch::new(1, 100, 0).bytes(Offset::new(1000), Epoch::new(9))]
+        );
+    }
+}
+
+#[test]
+fn a_disk_that_cannot_be_read_keeps_the_log_closed_and_whole() {
+    let mut bench = Bench::new(options());
+    for _ in 0..3 {
+        bench.append(&Batch::new(1, 30_000, 0));
+    }
+    bench.upkeep.grow(0).unwrap();
+    let path = Path::new(DIRECTORY).join(file_name_of(2));
+    bench.disk.make_unreadable(&path, 4096..8192).unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(bench.disk.clone());
+    let opened = Log::open_written(disk, Path::new(DIRECTORY), options(), End::default());
+    assert!(matches!(opened, Err(OpenError::Disk(_))), "{opened:?}");
+    assert_eq!(bench.files_named(".log"), [0, 2].map(file_name_of));
+}
+
+impl Bench {
+    /// Every batch there is, gaps left out.
+    fn batches(&self) -> Vec<Vec<u8>> {
+        let limits = ReadLimits { bytes_max: 1, messages_max: 1, first: FirstBatch::Always };
+        let mut cursor = Cursor::at(self.reader.start());
+        let mut batches = Vec::new();
+        loop {
+            match self.reader.read(&mut cursor, &limits).unwrap() {
+                Read::Slice(slice) => batches.push(slice.bytes.to_vec()),
+                Read::Gap(_) => {}
+                Read::AtTail => return batches,
+                Read::NoRoom => panic!("the first batch always goes"),
+            }
+        }
+    }
+}
