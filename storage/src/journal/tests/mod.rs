@@ -1,5 +1,7 @@
 //! A journal on a disk in memory, and the few moves that its tests are made of.
 
+mod damage;
+mod recovery;
 mod writing;
 
 use std::path::PathBuf;
