@@ -160,7 +160,9 @@ pub enum OpenError {
     )]
     UnknownKind { file: PathBuf, position: u64, kind: u8 },
     /// A newer weir wrote this.
-    #[error("{} has format version {version}; a newer weir wrote it, start that one", file.display())]
+    #[error(
+        "{} has format version {version}; a newer weir wrote it, start that one", file.display()
+    )]
     NewerFormat { file: PathBuf, version: u32 },
     #[error(transparent)]
     Disk(#[from] DiskError),

@@ -1,9 +1,9 @@
 //! One file of the journal: a header page, then frames.
 //!
 //! ```text
-//!      0 magic "weirjour"   8 crc u32  12 version u16  14 zeros   16 uuid  32 uuid of the one before
-//!     48 base u64          56 len u64                  what stands here makes the segment a segment
-//!    512 magic "weirzero" 520 uuid    536 crc u32      written once the whole segment has real blocks
+//!      0 magic "weirjour"  8 crc u32  12 version u16  14 zeros  16 uuid  32 uuid of the one before
+//!     48 base u64         56 len u64
+//!    512 magic "weirzero" 520 uuid   536 crc u32     once the whole segment has real blocks
 //!   4096 frames
 //! ```
 //!

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   gathered  [header, heads, small bodies | header, head |  padding, header, ...]
-//!   pieces     0 ──────────────────────────────────────┤ B ├──────────────────────     B: a held body
+//!   pieces    ├────────────────────────────────────────┤ B ├────────────────────┤   B: a held body
 //! ```
 
 use std::io::IoSlice;

@@ -154,7 +154,9 @@ pub enum LoadError {
          without what is lost", file.display()
     )]
     Damaged { file: PathBuf },
-    #[error("{} has format version {version}; a newer weir wrote it, start that one", file.display())]
+    #[error(
+        "{} has format version {version}; a newer weir wrote it, start that one", file.display()
+    )]
     NewerFormat { file: PathBuf, version: u16 },
     #[error(transparent)]
     Disk(#[from] DiskError),

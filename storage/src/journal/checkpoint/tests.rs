@@ -137,7 +137,10 @@ fn a_newer_format_is_refused() {
 proptest! {
     #[test]
     fn a_checkpoint_reads_back_as_it_was(
-        number: u64, from: u64, run: u32, tables in prop::collection::vec(any::<(u16, Vec<u8>)>(), 0..4)
+        number: u64,
+        from: u64,
+        run: u32,
+        tables in prop::collection::vec(any::<(u16, Vec<u8>)>(), 0..4),
     ) {
         let table = |(shard, bytes): (u16, Vec<u8>)| {
             Table { shard, index: Index::new(from), term: Term::new(1), bytes: bytes.into() }

@@ -163,11 +163,12 @@ fn an_unknown_kind_refuses_to_start() {
     let bed = bed_of_four();
     bed.put(0, FIRST + FRAME + 68, &[12]);
     reseal(&bed, 0, FIRST + FRAME);
-    let error = refused(&bed);
-    assert!(
-        matches!(error, OpenError::UnknownKind { kind: 12, position, .. } if position == FIRST + FRAME),
-        "{error}"
-    );
+    match refused(&bed) {
+        OpenError::UnknownKind { kind, position, .. } => {
+            assert_eq!((kind, position), (12, FIRST + FRAME));
+        }
+        other => panic!("{other}"),
+    }
 }
 
 #[test]
