@@ -8,10 +8,14 @@
 //! - [`name`], [`id`]: what a topic is called, and what it is
 //! - [`checksum`]: CRC-32C, the checksum of batches
 //! - [`batch`]: the record batch, the unit of everything
+//! - [`code`]: why a request is refused, on every face
+//! - [`native`]: weir's own protocol
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod batch;
 pub mod checksum;
+pub mod code;
 pub mod id;
 pub mod limits;
 pub mod name;
+pub mod native;

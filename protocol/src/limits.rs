@@ -26,11 +26,21 @@ pub const FRAME_BYTES_MAX: usize = BATCH_BYTES_MAX + (64 << 10);
 /// The same, until the peer has said who it is.
 pub const FRAME_BYTES_MAX_BEFORE_HELLO: usize = 4 << 10;
 
+/// The least a peer may announce as its largest frame, so that every answer but a large batch
+/// fits whatever the peer is.
+pub const FRAME_BYTES_MAX_LEAST: usize = 256 << 10;
+
 /// A topic's name: Kafka's limit, so that every topic is reachable from every face.
 pub const NAME_BYTES_MAX: usize = 249;
 
 /// The name a client gives itself in `Hello`.
 pub const CLIENT_NAME_BYTES_MAX: usize = 255;
+
+/// The broker's name, and its version, in its answer to `Hello`.
+pub const SERVER_NAME_BYTES_MAX: usize = 255;
+
+/// The words of an error reply.
+pub const ERROR_MESSAGE_BYTES_MAX: usize = 1_024;
 
 /// Partitions of one topic.
 pub const PARTITIONS_MAX: u32 = 10_000;
@@ -47,9 +57,13 @@ const _: () = {
     assert!(BATCH_BYTES_MAX < FRAME_BYTES_MAX);
     // Lengths travel as `i32` in a batch and as `u32` around it, and fit a 32-bit `usize`.
     assert!(FRAME_BYTES_MAX <= i32::MAX as usize);
-    assert!(FRAME_BYTES_MAX_BEFORE_HELLO <= FRAME_BYTES_MAX);
+    assert!(FRAME_BYTES_MAX_BEFORE_HELLO <= FRAME_BYTES_MAX_LEAST);
+    assert!(FRAME_BYTES_MAX_LEAST <= FRAME_BYTES_MAX);
     // `Hello` fits: a client's name and room for version, features and limits.
     assert!(CLIENT_NAME_BYTES_MAX + 256 <= FRAME_BYTES_MAX_BEFORE_HELLO);
+    // So does its answer, of either kind.
+    assert!(2 * SERVER_NAME_BYTES_MAX + 256 <= FRAME_BYTES_MAX_BEFORE_HELLO);
+    assert!(ERROR_MESSAGE_BYTES_MAX + 256 <= FRAME_BYTES_MAX_BEFORE_HELLO);
     // The most records a batch may have fit in it, their offset deltas in three bytes each.
     assert!(RECORDS_PER_BATCH_MAX < 1 << 20);
     assert!(RECORDS_PER_BATCH_MAX as usize * (RECORD_BYTES_MIN + 2) < BATCH_BYTES_MAX);

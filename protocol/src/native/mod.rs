@@ -1,0 +1,51 @@
+//! The native protocol: weir's own, little-endian, with credit in both directions.
+//!
+//! Everything here turns bytes into values and back, or counts; nothing here reads a socket, a
+//! file or a clock. `docs/protocol.md` has the bytes of each frame and the reason for each field.
+//!
+//! ```text
+//!   client                                            broker
+//!   encode_request  ── Hello, Produce, Flow ... ──►   Decoder::server
+//!   Decoder::client ◄── answers, Deliver, Credit ──   encode_response
+//!   produce_head      (heads alone, for sending       deliver_head
+//!                      a batch without a copy)
+//! ```
+//!
+//! A broker's native listener and the clients call it; the broker's core never does.
+
+mod body;
+mod consume;
+mod credit;
+mod decoder;
+mod error_reply;
+mod fault;
+mod frame;
+mod hello;
+mod produce;
+mod request;
+mod response;
+mod settings;
+mod topics;
+
+#[cfg(test)]
+mod tests;
+
+pub use consume::{
+    Deliver, Ended, Flow, FlowEcho, FoundOffset, Gap, ListOffsets, OffsetAt, Subscribe,
+    SubscribeFrom, Subscribed, TIMESTAMP_NONE,
+};
+pub use credit::{
+    Amount, CREDIT_UNBOUNDED, CreditExceeded, Grant, GrantError, ReceiverCredit, SenderCredit,
+};
+pub use decoder::Decoder;
+pub use error_reply::ErrorReply;
+pub use fault::{DecodeError, Fault};
+pub use frame::HEAD_BYTES;
+pub use hello::{FEATURES, Hello, HelloReply, Limits, VERSION, VERSION_OLDEST};
+pub use produce::{Ack, Produce, ProducerCredit, ProducerIdentity};
+pub use request::{Request, RequestFrame, RequestKind, encode_request, produce_head};
+pub use response::{Response, ResponseFrame, ResponseKind, deliver_head, encode_response};
+pub use settings::{Durability, RETENTION_UNLIMITED, ResolvedSettings, Settings};
+pub use topics::{
+    AlterTopic, CreateTopic, ListTopics, PartitionDescription, TopicDescription, TopicPage,
+};

@@ -1,0 +1,224 @@
+//! What a broker says: answers to requests, and events that nobody asked for.
+//!
+//! Invariant: an answer carries its request's correlation, an event carries 0. An `Error` is
+//! either: under 0 it speaks of the connection itself.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::body::Body;
+use super::consume::{Deliver, Ended, FlowEcho, FoundOffset, Gap, Subscribed};
+use super::error_reply::ErrorReply;
+use super::fault::Fault;
+use super::frame::{Head, put_frame};
+use super::hello::HelloReply;
+use super::produce::{ProducerCredit, ProducerIdentity};
+use super::topics::{TopicDescription, TopicPage};
+
+/// A received answer or event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseFrame {
+    /// Of the request that is answered; 0 for an event.
+    pub correlation: u32,
+    pub response: Response,
+}
+
+/// What a broker says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// The request was refused; under correlation 0, the connection is.
+    Error(ErrorReply),
+    Hello(HelloReply),
+    Pong,
+    /// Answers the requests that create, describe and alter a topic.
+    Topic(TopicDescription),
+    Topics(TopicPage),
+    Deleted,
+    Producer(ProducerIdentity),
+    Produced {
+        base_offset: u64,
+    },
+    Offset(FoundOffset),
+    Subscribed(Subscribed),
+    Unsubscribed,
+    /// Event: records of a subscription.
+    Deliver(Deliver),
+    /// Event: offsets of a subscription that no record will ever have.
+    Gap(Gap),
+    /// Event: the broker gave up a subscription.
+    Ended(Ended),
+    /// Event: a subscription's credit, because a `Flow` asked for an echo or for a drain.
+    Flow(FlowEcho),
+    /// Event: how far the broker takes batches on this connection.
+    Credit(ProducerCredit),
+}
+
+/// Which answer or event, on the wire: an answer's is its request's with the highest bit set,
+/// events begin at 0xc000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u16)]
+pub enum ResponseKind {
+    Error = 0x8000,
+    Hello = 0x8001,
+    Pong = 0x8002,
+    Topic = 0x8010,
+    Topics = 0x8011,
+    Deleted = 0x8014,
+    Producer = 0x8020,
+    Produced = 0x8021,
+    Offset = 0x8030,
+    Subscribed = 0x8031,
+    Unsubscribed = 0x8032,
+    Deliver = 0xc000,
+    Gap = 0xc001,
+    Ended = 0xc002,
+    Flow = 0xc003,
+    Credit = 0xc004,
+}
+
+impl Response {
+    pub fn kind(&self) -> ResponseKind {
+        match self {
+            Self::Error(_) => ResponseKind::Error,
+            Self::Hello(_) => ResponseKind::Hello,
+            Self::Pong => ResponseKind::Pong,
+            Self::Topic(_) => ResponseKind::Topic,
+            Self::Topics(_) => ResponseKind::Topics,
+            Self::Deleted => ResponseKind::Deleted,
+            Self::Producer(_) => ResponseKind::Producer,
+            Self::Produced { .. } => ResponseKind::Produced,
+            Self::Offset(_) => ResponseKind::Offset,
+            Self::Subscribed(_) => ResponseKind::Subscribed,
+            Self::Unsubscribed => ResponseKind::Unsubscribed,
+            Self::Deliver(_) => ResponseKind::Deliver,
+            Self::Gap(_) => ResponseKind::Gap,
+            Self::Ended(_) => ResponseKind::Ended,
+            Self::Flow(_) => ResponseKind::Flow,
+            Self::Credit(_) => ResponseKind::Credit,
+        }
+    }
+
+    fn write(&self, out: &mut BytesMut) {
+        match self {
+            Self::Error(error) => error.write(out),
+            Self::Hello(hello) => hello.write(out),
+            Self::Pong | Self::Deleted | Self::Unsubscribed => {}
+            Self::Topic(topic) => topic.write(out),
+            Self::Topics(page) => page.write(out),
+            Self::Producer(producer) => producer.write(out),
+            Self::Produced { base_offset } => out.put_u64_le(*base_offset),
+            Self::Offset(found) => found.write(out),
+            Self::Subscribed(subscribed) => subscribed.write(out),
+            Self::Deliver(deliver) => {
+                Deliver::write_head(deliver.subscription, deliver.tail, out);
+                out.extend_from_slice(&deliver.batches);
+            }
+            Self::Gap(gap) => gap.write(out),
+            Self::Ended(ended) => ended.write(out),
+            Self::Flow(echo) => echo.write(out),
+            Self::Credit(credit) => credit.write(out),
+        }
+    }
+
+    fn read(kind: ResponseKind, body: &mut Body) -> Result<Self, Fault> {
+        Ok(match kind {
+            ResponseKind::Error => Self::Error(ErrorReply::read(body)?),
+            ResponseKind::Hello => Self::Hello(HelloReply::read(body)?),
+            ResponseKind::Pong => Self::Pong,
+            ResponseKind::Topic => Self::Topic(TopicDescription::read(body)?),
+            ResponseKind::Topics => Self::Topics(TopicPage::read(body)?),
+            ResponseKind::Deleted => Self::Deleted,
+            ResponseKind::Producer => Self::Producer(ProducerIdentity::read(body)?),
+            ResponseKind::Produced => Self::Produced { base_offset: body.u64("base_offset")? },
+            ResponseKind::Offset => Self::Offset(FoundOffset::read(body)?),
+            ResponseKind::Subscribed => Self::Subscribed(Subscribed::read(body)?),
+            ResponseKind::Unsubscribed => Self::Unsubscribed,
+            ResponseKind::Deliver => Self::Deliver(Deliver::read(body)?),
+            ResponseKind::Gap => Self::Gap(Gap::read(body)?),
+            ResponseKind::Ended => Self::Ended(Ended::read(body)?),
+            ResponseKind::Flow => Self::Flow(FlowEcho::read(body)?),
+            ResponseKind::Credit => Self::Credit(ProducerCredit::read(body)?),
+        })
+    }
+}
+
+impl ResponseKind {
+    pub const ALL: [Self; 16] = [
+        Self::Error,
+        Self::Hello,
+        Self::Pong,
+        Self::Topic,
+        Self::Topics,
+        Self::Deleted,
+        Self::Producer,
+        Self::Produced,
+        Self::Offset,
+        Self::Subscribed,
+        Self::Unsubscribed,
+        Self::Deliver,
+        Self::Gap,
+        Self::Ended,
+        Self::Flow,
+        Self::Credit,
+    ];
+
+    pub const fn number(self) -> u16 {
+        self as u16
+    }
+
+    pub fn from_number(number: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+
+    /// Whether a frame of this kind may carry `correlation`.
+    fn takes(self, correlation: u32) -> bool {
+        match self {
+            Self::Error => true,
+            Self::Deliver | Self::Gap | Self::Ended | Self::Flow | Self::Credit => correlation == 0,
+            Self::Hello
+            | Self::Pong
+            | Self::Topic
+            | Self::Topics
+            | Self::Deleted
+            | Self::Producer
+            | Self::Produced
+            | Self::Offset
+            | Self::Subscribed
+            | Self::Unsubscribed => correlation != 0,
+        }
+    }
+}
+
+impl ResponseFrame {
+    pub(crate) fn read(head: Head, body: Bytes) -> Result<Self, Fault> {
+        let Head { kind, correlation, .. } = head;
+        let known = ResponseKind::from_number(kind).ok_or(Fault::UnknownKind { kind })?;
+        if !known.takes(correlation) {
+            return Err(Fault::Correlation { kind, correlation });
+        }
+        let mut body = Body::new(body);
+        let response = Response::read(known, &mut body)?;
+        body.end()?;
+        Ok(Self { correlation, response })
+    }
+}
+
+/// Puts an answer or event behind what is in `out`.
+///
+/// # Panics
+/// The frame is larger than `FRAME_BYTES_MAX`, or `correlation` is 0 for an answer or another
+/// number for an event.
+pub fn encode_response(correlation: u32, response: &Response, out: &mut BytesMut) {
+    let kind = response.kind();
+    assert!(kind.takes(correlation), "{kind:?} under correlation {correlation}");
+    put_frame(kind.number(), correlation, 0, out, |out| response.write(out));
+}
+
+/// Puts a `Deliver` up to its batches, of which the caller sends `batches_bytes` right behind it.
+///
+/// # Panics
+/// The frame is larger than `FRAME_BYTES_MAX`.
+pub fn deliver_head(subscription: u32, tail: u64, batches_bytes: usize, out: &mut BytesMut) {
+    put_frame(ResponseKind::Deliver.number(), 0, batches_bytes, out, |out| {
+        Deliver::write_head(subscription, tail, out);
+    });
+}

@@ -1,0 +1,232 @@
+//! Any message there is.
+
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::code::Code;
+use crate::id::TopicId;
+use crate::limits::FRAME_BYTES_MAX_LEAST;
+use crate::name::TopicName;
+use crate::native::*;
+
+pub(super) fn request_frame() -> impl Strategy<Value = RequestFrame> {
+    (request(), 1..=u32::MAX).prop_map(|(request, correlation)| RequestFrame {
+        correlation: if request.is_answered() { correlation } else { 0 },
+        request,
+    })
+}
+
+pub(super) fn response_frame() -> impl Strategy<Value = ResponseFrame> {
+    let any_correlation = (error(), any::<u32>()).prop_map(|(error, correlation)| ResponseFrame {
+        correlation,
+        response: Response::Error(error),
+    });
+    let answers = (answer(), 1..=u32::MAX)
+        .prop_map(|(response, correlation)| ResponseFrame { correlation, response });
+    let events = event().prop_map(|response| ResponseFrame { correlation: 0, response });
+    prop_oneof![any_correlation, answers, events]
+}
+
+pub(super) fn request() -> impl Strategy<Value = Request> {
+    prop_oneof![
+        hello().prop_map(Request::Hello),
+        Just(Request::Ping),
+        (name(), any::<u32>(), settings()).prop_map(|(name, partitions, settings)| {
+            Request::CreateTopic(CreateTopic { name, partitions, settings })
+        }),
+        (proptest::option::of(name()), any::<u32>())
+            .prop_map(|(after, limit)| Request::ListTopics(ListTopics { after, limit })),
+        name().prop_map(|name| Request::DescribeTopic { name }),
+        (name(), proptest::option::of(1..=u32::MAX), settings()).prop_map(
+            |(name, partitions, settings)| {
+                Request::AlterTopic(AlterTopic { name, partitions, settings })
+            }
+        ),
+        name().prop_map(|name| Request::DeleteTopic { name }),
+        Just(Request::InitProducer),
+        (id(), any::<u32>(), proptest::sample::select(&Ack::ALL[..]), payload()).prop_map(
+            |(topic, partition, ack, batch)| {
+                Request::Produce(Produce { topic, partition, ack, batch })
+            }
+        ),
+        (id(), any::<u32>(), offset_at()).prop_map(|(topic, partition, at)| {
+            Request::ListOffsets(ListOffsets { topic, partition, at })
+        }),
+        (any::<u32>(), id(), any::<u32>(), subscribe_from(), amount()).prop_map(
+            |(subscription, topic, partition, from, credit)| {
+                Request::Subscribe(Subscribe { subscription, topic, partition, from, credit })
+            }
+        ),
+        any::<u32>().prop_map(|subscription| Request::Unsubscribe { subscription }),
+        (any::<u32>(), amount(), amount(), any::<bool>(), any::<bool>()).prop_map(
+            |(subscription, seen, credit, drain, echo)| {
+                Request::Flow(Flow { subscription, grant: Grant { seen, credit }, drain, echo })
+            }
+        ),
+    ]
+}
+
+fn answer() -> impl Strategy<Value = Response> {
+    prop_oneof![
+        hello_reply().prop_map(Response::Hello),
+        Just(Response::Pong),
+        topic().prop_map(Response::Topic),
+        (vec(topic(), 0..4), any::<bool>())
+            .prop_map(|(topics, more)| Response::Topics(TopicPage { topics, more })),
+        Just(Response::Deleted),
+        (any::<i64>(), any::<i16>()).prop_map(|(producer_id, producer_epoch)| {
+            Response::Producer(ProducerIdentity { producer_id, producer_epoch })
+        }),
+        any::<u64>().prop_map(|base_offset| Response::Produced { base_offset }),
+        (any::<u64>(), any::<i64>())
+            .prop_map(|(offset, timestamp)| Response::Offset(FoundOffset { offset, timestamp })),
+        (any::<u64>(), any::<u64>(), any::<u64>())
+            .prop_map(|(start, tail, from)| Response::Subscribed(Subscribed { start, tail, from })),
+        Just(Response::Unsubscribed),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Response> {
+    prop_oneof![
+        (any::<u32>(), any::<u64>(), payload()).prop_map(|(subscription, tail, batches)| {
+            Response::Deliver(Deliver { subscription, tail, batches })
+        }),
+        (any::<u32>(), 0..u64::MAX, 1..=u64::MAX).prop_map(|(subscription, start, records)| {
+            let span = start..start.saturating_add(records);
+            Response::Gap(Gap { subscription, span })
+        }),
+        (any::<u32>(), error())
+            .prop_map(|(subscription, error)| Response::Ended(Ended { subscription, error })),
+        (any::<u32>(), amount(), amount(), any::<bool>()).prop_map(
+            |(subscription, sent, left, drained)| {
+                Response::Flow(FlowEcho { subscription, sent, left, drained })
+            }
+        ),
+        (any::<u64>(), any::<u64>()).prop_map(|(seen_bytes, credit_bytes)| {
+            Response::Credit(ProducerCredit { seen_bytes, credit_bytes })
+        }),
+    ]
+}
+
+fn hello() -> impl Strategy<Value = Hello> {
+    (any::<u16>(), any::<u16>(), any::<u64>(), frame_bytes_max(), text()).prop_map(
+        |(one, other, features, frame_bytes_max, client_name)| Hello {
+            version_min: one.min(other),
+            version_max: one.max(other),
+            features,
+            frame_bytes_max,
+            client_name,
+        },
+    )
+}
+
+fn hello_reply() -> impl Strategy<Value = HelloReply> {
+    let limits = (frame_bytes_max(), any::<u32>(), any::<u32>(), any::<u32>()).prop_map(
+        |(frame_bytes_max, batch_bytes_max, subscriptions_max, in_flight_max)| Limits {
+            frame_bytes_max,
+            batch_bytes_max,
+            subscriptions_max,
+            in_flight_max,
+        },
+    );
+    let names = (text(), text());
+    let nodes = (any::<[u8; 16]>(), any::<[u8; 16]>());
+    (any::<u16>(), any::<u64>(), limits, names, nodes, any::<u64>()).prop_map(
+        |(version, features, limits, names, nodes, producer_credit_bytes)| HelloReply {
+            version,
+            features,
+            limits,
+            server_name: names.0,
+            server_version: names.1,
+            cluster: nodes.0,
+            node: nodes.1,
+            producer_credit_bytes,
+        },
+    )
+}
+
+fn frame_bytes_max() -> impl Strategy<Value = u32> {
+    FRAME_BYTES_MAX_LEAST as u32..=u32::MAX
+}
+
+fn topic() -> impl Strategy<Value = TopicDescription> {
+    let partition = (any::<u64>(), any::<u64>(), any::<u32>())
+        .prop_map(|(start, tail, epoch)| PartitionDescription { start, tail, epoch });
+    (name(), id(), resolved_settings(), vec(partition, 0..5)).prop_map(
+        |(name, id, settings, partitions)| TopicDescription { name, id, settings, partitions },
+    )
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let value = || proptest::option::of(any::<u64>());
+    (proptest::option::of(durability()), value(), value(), value(), value()).prop_map(
+        |(durability, retention_ms, retention_bytes, segment_bytes, batch_bytes_max)| Settings {
+            durability,
+            retention_ms,
+            retention_bytes,
+            segment_bytes,
+            batch_bytes_max,
+        },
+    )
+}
+
+fn resolved_settings() -> impl Strategy<Value = ResolvedSettings> {
+    (durability(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>()).prop_map(
+        |(durability, retention_ms, retention_bytes, segment_bytes, batch_bytes_max)| {
+            ResolvedSettings {
+                durability,
+                retention_ms,
+                retention_bytes,
+                segment_bytes,
+                batch_bytes_max,
+            }
+        },
+    )
+}
+
+fn durability() -> impl Strategy<Value = Durability> {
+    proptest::sample::select(&Durability::ALL[..])
+}
+
+fn offset_at() -> impl Strategy<Value = OffsetAt> {
+    prop_oneof![
+        Just(OffsetAt::Earliest),
+        Just(OffsetAt::Latest),
+        any::<i64>().prop_map(OffsetAt::Time),
+    ]
+}
+
+fn subscribe_from() -> impl Strategy<Value = SubscribeFrom> {
+    prop_oneof![
+        Just(SubscribeFrom::Earliest),
+        Just(SubscribeFrom::Latest),
+        any::<u64>().prop_map(SubscribeFrom::Offset),
+        any::<i64>().prop_map(SubscribeFrom::Time),
+    ]
+}
+
+fn error() -> impl Strategy<Value = ErrorReply> {
+    (proptest::sample::select(Code::ALL), text())
+        .prop_map(|(code, message)| ErrorReply::new(code, message))
+}
+
+fn amount() -> impl Strategy<Value = Amount> {
+    (any::<u64>(), any::<u64>()).prop_map(|(messages, bytes)| Amount { messages, bytes })
+}
+
+fn name() -> impl Strategy<Value = TopicName> {
+    "[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,40}".prop_map(|name| TopicName::parse(&name).unwrap())
+}
+
+fn id() -> impl Strategy<Value = TopicId> {
+    any::<[u8; 16]>().prop_map(TopicId::from_bytes)
+}
+
+fn text() -> impl Strategy<Value = String> {
+    "\\PC{0,40}"
+}
+
+fn payload() -> impl Strategy<Value = Bytes> {
+    vec(any::<u8>(), 0..200).prop_map(Bytes::from)
+}
