@@ -123,7 +123,7 @@ impl<F> Decoder<F> {
 
     fn fail(&mut self, correlation: u32, fault: Fault) -> DecodeError {
         let lone = match fault.code() {
-            Code::UnknownRequest | Code::InvalidName | Code::InvalidSetting => self.hello_came,
+            Code::UnknownRequest | Code::InvalidName | Code::InvalidSetting => correlation != 0,
             _ => false,
         };
         if lone {

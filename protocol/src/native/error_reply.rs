@@ -5,6 +5,7 @@
 //! message.
 
 use bytes::{BufMut, BytesMut};
+use thiserror::Error;
 
 use super::body::{Body, put_text};
 use super::fault::Fault;
@@ -12,7 +13,8 @@ use crate::code::{Code, Retry};
 use crate::limits::ERROR_MESSAGE_BYTES_MAX;
 
 /// Why a request was refused, what to do next, and the same in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message} ({code}, retry: {retry})")]
 pub struct ErrorReply {
     pub code: Code,
     pub retry: Retry,

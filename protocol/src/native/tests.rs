@@ -1,5 +1,6 @@
 //! Round trips, hostile bytes and unlucky cuts, for every message there is.
 
+mod credit;
 mod strategy;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -302,6 +303,16 @@ fn requests_for_what_does_not_exist_are_refused_alone() {
         assert_eq!(error.reply().code, code);
         let ping = RequestFrame { correlation: 9, request: Request::Ping };
         assert_eq!(decoder.next(&mut bytes), Ok(Some(ping)));
+    }
+}
+
+#[test]
+fn a_refusal_that_no_request_could_be_told_of_closes_the_connection() {
+    for mut bytes in
+        [frame_of(0x7fff, 0, &[]), frame_of(RequestKind::DescribeTopic.number(), 0, &[0, 0])]
+    {
+        let error = greeted_server().next(&mut bytes).unwrap_err();
+        assert!(matches!(error, DecodeError::Broken { correlation: 0, .. }), "{error}");
     }
 }
 

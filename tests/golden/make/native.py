@@ -1,0 +1,167 @@
+"""Writes the golden frames of the native protocol, from docs/protocol.md and nothing of weir's code.
+
+    python3 tests/golden/make/native.py
+
+Needs Python alone. A frame that is there already must come out as it was.
+"""
+
+import struct
+from pathlib import Path
+
+TARGET = Path(__file__).parent.parent / "native"
+
+TOPIC = bytes.fromhex("0123456789abcdef0011223344556677")
+CLUSTER = bytes(range(0x10, 0x20))
+NODE = bytes(range(0x20, 0x30))
+BATCH = (TARGET.parent / "batch" / "java" / "plain.batch").read_bytes()
+UNLIMITED = 2**64 - 1
+
+
+def u8(name, value):
+    return name, struct.pack("<B", value)
+
+
+def u16(name, value):
+    return name, struct.pack("<H", value)
+
+
+def u32(name, value):
+    return name, struct.pack("<I", value)
+
+
+def u64(name, value):
+    return name, struct.pack("<Q", value)
+
+
+def i16(name, value):
+    return name, struct.pack("<h", value)
+
+
+def i64(name, value):
+    return name, struct.pack("<q", value)
+
+
+def raw(name, value):
+    return name, value
+
+
+def text(name, value):
+    value_bytes = value.encode()
+    return f"{name}: {value!r}", struct.pack("<H", len(value_bytes)) + value_bytes
+
+
+def settings(*pairs):
+    fields = [u32("settings", len(pairs))]
+    for key, value in pairs:
+        fields += [u16("key", key), u64("value", value)]
+    return fields
+
+
+def amount(name, messages, size):
+    return [u64(f"{name}_messages", messages), u64(f"{name}_bytes", size)]
+
+
+def description(name, partitions):
+    fields = [text("name", name), raw("id", TOPIC)]
+    fields += settings((1, 1), (2, 604_800_000), (3, UNLIMITED), (4, 128 << 20), (5, 1_048_588))
+    fields.append(u32("partitions", len(partitions)))
+    for start, tail, epoch in partitions:
+        fields += [u64("start", start), u64("tail", tail), u32("epoch", epoch)]
+    return fields
+
+
+def error(code, retry, message):
+    return [u16("code", code), u8("retry", retry), text("message", message)]
+
+
+FRAMES = {
+    "request_hello": (0x0001, 1, [
+        u16("version_min", 1), u16("version_max", 1), u64("features", 0),
+        u32("frame_bytes_max", 8 << 20), text("client_name", "golden"),
+    ]),
+    "request_ping": (0x0002, 2, []),
+    "request_create_topic": (0x0010, 3, [
+        text("name", "flights"), u32("partitions", 4), *settings((1, 2), (5, 65_536)),
+    ]),
+    "request_create_topic_plain": (0x0010, 3, [
+        text("name", "flights"), u32("partitions", 1), *settings(),
+    ]),
+    "request_list_topics": (0x0011, 4, [text("after", "flights"), u32("limit", 100)]),
+    "request_list_topics_first": (0x0011, 4, [text("after", ""), u32("limit", 100)]),
+    "request_describe_topic": (0x0012, 5, [text("name", "flights")]),
+    "request_alter_topic": (0x0013, 6, [
+        text("name", "flights"), u32("partitions", 8), *settings((2, 60_000), (3, 1 << 30)),
+    ]),
+    "request_alter_topic_settings": (0x0013, 6, [
+        text("name", "flights"), u32("partitions", 0), *settings((4, 16 << 20)),
+    ]),
+    "request_delete_topic": (0x0014, 7, [text("name", "flights")]),
+    "request_init_producer": (0x0020, 8, []),
+    "request_produce": (0x0021, 9, [
+        raw("topic", TOPIC), u32("partition", 3), u8("ack", 3), raw("batch", BATCH),
+    ]),
+    "request_produce_unacked": (0x0021, 0, [
+        raw("topic", TOPIC), u32("partition", 3), u8("ack", 0), raw("batch", BATCH),
+    ]),
+    "request_list_offsets": (0x0030, 10, [
+        raw("topic", TOPIC), u32("partition", 3), u8("at", 3), i64("milliseconds", 1_700_000_000_000),
+    ]),
+    "request_list_offsets_latest": (0x0030, 10, [
+        raw("topic", TOPIC), u32("partition", 3), u8("at", 1), i64("unused", 0),
+    ]),
+    "request_subscribe": (0x0031, 11, [
+        u32("subscription", 5), raw("topic", TOPIC), u32("partition", 3),
+        u8("from", 2), u64("offset", 42), *amount("credit", 1_000, 1 << 20),
+    ]),
+    "request_subscribe_earliest": (0x0031, 11, [
+        u32("subscription", 5), raw("topic", TOPIC), u32("partition", 3),
+        u8("from", 0), u64("unused", 0), *amount("credit", 1 << 62, 1 << 20),
+    ]),
+    "request_unsubscribe": (0x0032, 12, [u32("subscription", 5)]),
+    "request_flow": (0x0033, 0, [
+        u32("subscription", 5), *amount("seen", 500, 80_000), *amount("credit", 1_000, 1 << 20),
+        u8("drain", 0), u8("echo", 1),
+    ]),
+    "response_error": (0x8000, 9, error(100, 3, "topic flights is unknown; create it first")),
+    "response_hello": (0x8001, 1, [
+        u16("version", 1), u64("features", 0),
+        u32("frame_bytes_max", (8 << 20) + 65_536), u32("batch_bytes_max", 8 << 20),
+        u32("subscriptions_max", 1_024), u32("in_flight_max", 4_096),
+        text("server_name", "weir"), text("server_version", "0.1.0"),
+        raw("cluster", CLUSTER), raw("node", NODE), u64("producer_credit_bytes", 4 << 20),
+    ]),
+    "response_pong": (0x8002, 2, []),
+    "response_topic": (0x8010, 5, description("flights", [(0, 41, 1), (7, 7, 2)])),
+    "response_topics": (0x8011, 4, [
+        u8("more", 1), u32("topics", 2),
+        *description("flights", [(0, 41, 1)]), *description("tweets", []),
+    ]),
+    "response_deleted": (0x8014, 7, []),
+    "response_producer": (0x8020, 8, [i64("producer_id", 4_711), i16("producer_epoch", 0)]),
+    "response_produced": (0x8021, 9, [u64("base_offset", 41)]),
+    "response_offset": (0x8030, 10, [u64("offset", 17), i64("timestamp", 1_700_000_000_123)]),
+    "response_subscribed": (0x8031, 11, [u64("start", 7), u64("tail", 100), u64("from", 42)]),
+    "response_unsubscribed": (0x8032, 12, []),
+    "response_deliver": (0xC000, 0, [u32("subscription", 5), u64("tail", 100), raw("batches", BATCH)]),
+    "response_gap": (0xC001, 0, [u32("subscription", 5), u64("start", 100), u64("end", 1_024)]),
+    "response_ended": (0xC002, 0, [u32("subscription", 5), *error(404, 2, "the broker is stopping")]),
+    "response_flow": (0xC003, 0, [
+        u32("subscription", 5), *amount("sent", 700, 90_000), *amount("left", 800, 1_038_576),
+        u8("drained", 0),
+    ]),
+    "response_credit": (0xC004, 0, [u64("seen_bytes", 1 << 20), u64("credit_bytes", 4 << 20)]),
+}
+
+
+def lines(kind, correlation, body):
+    size = 8 + sum(len(value) for _, value in body)
+    head = [u32("length", size), u16("kind", kind), u16("flags", 0), u32("correlation", correlation)]
+    for name, value in head + body:
+        chunks = [value[at:at + 16] for at in range(0, len(value), 16)]
+        for place, chunk in enumerate(chunks):
+            note = f"  # {name}" if place == 0 else ""
+            yield f"{chunk.hex(' ')}{note}\n"
+
+
+for file_name, frame in FRAMES.items():
+    TARGET.joinpath(f"{file_name}.hex").write_text("".join(lines(*frame)))
