@@ -2,9 +2,10 @@
 //!
 //! A [`Fault`] says what is wrong; [`DecodeError`] says whose frame it was and whether the stream
 //! can be followed behind it. The rule: a frame that is well formed but asks for what does not
-//! exist (an unknown kind, name or setting) is refused alone, if its correlation lets its sender be
-//! told. Anything else closes the connection, because a peer that writes other bytes than ours reads
-//! other bytes too, and because bytes that were not understood were not counted against its credit.
+//! exist (an unknown kind, name or setting) is refused alone, if its correlation lets its sender
+//! be told. Anything else closes the connection, because a peer that writes other bytes than ours
+//! reads other bytes too, and because bytes that were not understood were not counted against its
+//! credit.
 
 use thiserror::Error;
 
