@@ -46,7 +46,8 @@ pub struct Opened {
 
 impl Log {
     /// Opens a log that no checkpoint names: a new one, whose directory is made where it is
-    /// missing, or one that was made since. No segment's file is made before the first growth.
+    /// missing (and the one above it), or one that was made since. No segment's file is made
+    /// before the first growth.
     ///
     /// # Errors
     /// Those of [`Log::open`].
@@ -55,10 +56,8 @@ impl Log {
         directory: &Path,
         options: Options,
     ) -> Result<Opened, OpenError> {
-        let unsynced_directories = create_directories(&*disk, directory)?;
-        let mut opening = Opening::new(disk, directory, options, End::default())?;
-        opening.expect_names(unsynced_directories);
-        Ok(opening.finish())
+        make_directories(&*disk, directory)?;
+        Ok(Opening::new(disk, directory, options, End::default())?.finish())
     }
 
     /// Opens a log whose journal is replayed next: sets it back to `at`, the end that the
@@ -132,11 +131,6 @@ impl Opening {
         };
         opening.tidy()?;
         Ok(opening)
-    }
-
-    /// Remembers directories in which a flush must make new names certain.
-    pub(super) fn expect_names(&mut self, directories: Vec<PathBuf>) {
-        self.keeping.unsynced_directories = directories;
     }
 
     /// Goes on behind a segment that survived above the checkpoint, and makes certain that it and
@@ -247,27 +241,14 @@ pub(super) fn shortened(path: &Path, bytes: u64, promised: u64) -> OpenError {
     OpenError::Damaged { path: path.to_owned(), what }
 }
 
-/// Makes a directory and those above it; returns those that got a new name in them.
-pub(super) fn create_directories(
-    disk: &dyn Disk,
-    directory: &Path,
-) -> Result<Vec<PathBuf>, DiskError> {
-    let mut missing = vec![directory];
-    let mut changed = Vec::new();
-    while let Some(directory) = missing.last() {
+/// Makes a log's directory, and the one above it that its topic's logs share.
+pub(super) fn make_directories(disk: &dyn Disk, directory: &Path) -> Result<(), DiskError> {
+    let topic = directory.parent().into_iter();
+    for directory in topic.chain([directory]) {
         match disk.create_dir(directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let parent = directory.parent().ok_or(error).naming("make", directory)?;
-                missing.push(parent);
-                continue;
-            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => {
-                made.naming("make", directory)?;
-                changed.extend(directory.parent().map(Path::to_owned));
-            }
+            made => made.naming("make", directory)?,
         }
-        missing.pop();
     }
-    Ok(changed)
+    Ok(())
 }

@@ -43,11 +43,10 @@ impl Log {
         options: Options,
         at: End,
     ) -> Result<Opened, OpenError> {
-        let unsynced_directories = open::create_directories(&*disk, directory)?;
+        open::make_directories(&*disk, directory)?;
         let survey = Survey { disk: Arc::clone(&disk), directory };
         survey.adopt_prepared()?;
         let mut opening = Opening::new(disk, directory, options, at)?;
-        opening.expect_names(unsynced_directories);
         let survivors = survey.read_on(&at)?;
         survey.remove_above(survivors.last().map_or(at.segment, |last| last.base))?;
         for survivor in survivors {
@@ -145,10 +144,13 @@ impl Survey<'_> {
     /// Removes segments above the one at `base`, and their indexes.
     fn remove_above(&self, last: Offset) -> Result<(), DiskError> {
         for (name, path) in self.files()? {
-            if let FileName::Segment(base) | FileName::OffsetIndex(base) | FileName::TimeIndex(base) =
-                name
-                && last < base
-            {
+            let base = match name {
+                FileName::Segment(base)
+                | FileName::OffsetIndex(base)
+                | FileName::TimeIndex(base) => base,
+                _ => continue,
+            };
+            if last < base {
                 self.disk.remove_file(&path).naming("remove", &path)?;
             }
         }

@@ -60,6 +60,20 @@ fn a_log_opens_where_it_was_flushed_and_goes_on() {
 }
 
 #[test]
+fn a_flush_makes_names_certain_that_an_earlier_run_gave() {
+    for seed in 0..20 {
+        let bench = Bench::new(options()).reopen(End::default());
+        let (mut bench, batch) = (bench, Batch::new(1, 100, 0));
+        bench.log.start_epoch(Epoch::new(1));
+        bench.upkeep.flush().unwrap();
+        bench.append(&batch);
+        let at = bench.upkeep.flush().unwrap();
+        let bench = Bench::opened(bench.disk.cut(seed), options(), at);
+        assert_eq!(bench.read_all(0), batch.bytes(Offset::ZERO, Epoch::new(1)));
+    }
+}
+
+#[test]
 fn replaying_writes_again_what_lay_above_the_flush() {
     let mut bench = Bench::new(options());
     let batches: Vec<_> = (0..400).map(|n| Batch::new(2, 200 + n * 13 % 700, n as i64)).collect();

@@ -1,6 +1,7 @@
 //! Tests of the log at its four handles.
 
 mod append;
+mod beside;
 mod damage;
 mod keep;
 mod written;
@@ -85,6 +86,8 @@ impl Bench {
 
     fn on(disk: CrashDisk, options: Options) -> Self {
         let seam: Arc<dyn Disk> = Arc::new(disk.clone());
+        seam.create_dir(Path::new("/topics")).unwrap();
+        seam.sync_dir(Path::new("/")).unwrap();
         Self::over(disk, Log::create(seam, Path::new(DIRECTORY), options).unwrap())
     }
 

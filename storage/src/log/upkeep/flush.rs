@@ -50,13 +50,17 @@ impl Upkeep {
             let _growth = self.shared.growth.lock();
             self.name_claimed()?;
         }
-        while let Some(directory) = keeping.unsynced_directories.last() {
-            synced(self.shared.disk.sync_dir(directory), directory)?;
-            keeping.unsynced_directories.pop();
+        if keeping.named.is_none() {
+            // The log's own name, and its topic's: an earlier run may not have come to this.
+            for directory in self.shared.directory.ancestors().skip(1).take(2) {
+                synced(self.shared.disk.sync_dir(directory), directory)?;
+            }
         }
-        if keeping.named != Some(end.segment) {
+        // Before the first batch no segment has a name.
+        let named = (0 < end.position).then_some(end.segment);
+        if keeping.named != named {
             self.sync_directory()?;
-            keeping.named = Some(end.segment);
+            keeping.named = named;
         }
         Ok(())
     }

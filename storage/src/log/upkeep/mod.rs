@@ -12,7 +12,6 @@ mod flush;
 mod grow;
 mod seal;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use deletion::Deleted;
@@ -80,8 +79,6 @@ pub(super) struct Keeping {
     pub(super) flushed: End,
     /// The segment whose name is on the disk, and all before it.
     pub(super) named: Option<Offset>,
-    /// Directories that got a new name in them which no sync made certain yet.
-    pub(super) unsynced_directories: Vec<PathBuf>,
     /// How many bytes of the active segment's offset index were put aside, and whose.
     pub(super) indexed: Option<(Offset, usize)>,
     pub(super) stopped: bool,
