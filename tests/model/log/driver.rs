@@ -75,7 +75,9 @@ impl Driver {
             Op::StartEpoch => self.apply(Entry::Epoch(next(self.plain.epoch))),
             Op::SetStart { at } => self.apply(Entry::Start(self.offset_at(at))),
             Op::Grow => self.opened.upkeep.grow(0).unwrap(),
-            Op::Seal => drop(self.opened.upkeep.seal_pending().unwrap()),
+            Op::Seal => {
+                self.opened.upkeep.seal_pending().unwrap();
+            }
             Op::Flush => {
                 self.older = self.newest;
                 self.newest = self.opened.upkeep.flush().unwrap();

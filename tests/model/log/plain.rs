@@ -82,13 +82,12 @@ impl Plain {
 
     /// The first record that is not earlier than `timestamp`.
     pub(crate) fn first_not_before(&self, timestamp: i64) -> Option<(Offset, i64)> {
+        let is_sought = |offset, time| self.start.get() <= offset && timestamp <= time;
         self.batches().find_map(|stored| {
             let view = View::parse(&stored.bytes).unwrap();
             let mut records = view.records().map(Result::unwrap);
-            let found = records
-                .find(|r| self.start.get() <= r.offset && timestamp <= r.timestamp)
-                .map(|r| (Offset::new(r.offset), r.timestamp));
-            found
+            let sought = records.find(|r| is_sought(r.offset, r.timestamp))?;
+            Some((Offset::new(sought.offset), sought.timestamp))
         })
     }
 }
