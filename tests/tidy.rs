@@ -82,7 +82,14 @@ const FLOORS: &[Floor] = &[
     // Floor 3 too, and a stranger to the domain: who may, never what.
     floor("broker::auth", &[&["protocol::id", "protocol::name"], SETTINGS]),
     // Floor 4: the single door, where identity, quota and domain meet.
-    floor("broker::session", &[BATCHES, SETTINGS, &["broker::core", "broker::auth"]]),
+    floor(
+        "broker::session",
+        &[
+            BATCHES,
+            SETTINGS,
+            &["broker::auth", "broker::core", "protocol::code", "protocol::partitioner"],
+        ],
+    ),
     // Floor 5: the listeners. Never each other, core, auth or storage.
     door("broker::listen"),
     floor("broker::listen::accept", &[SETTINGS, SESSION]),
@@ -127,7 +134,9 @@ const CORE: &[&str] = &[
     "broker::core::wake",
 ];
 
-const SESSION: &[&str] = &["broker::session"];
+/// What every listener holds, and the codes of its refusals.
+const SESSION: &[&str] = &["broker::session", "protocol::code"];
+
 const EVERYTHING: &[&[&str]] = &[&["*"]];
 
 const fn floor(who: &'static str, may: &'static [&'static [&'static str]]) -> Floor {

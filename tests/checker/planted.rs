@@ -54,6 +54,7 @@ fn the_domain_knows_no_wire_and_no_user() {
     );
     refused(file, "use weir_protocol::native::Code;", Rule::Floor);
     refused(file, "use weir_protocol::web::json;", Rule::Floor);
+    refused(file, "use weir_protocol::code::Code;", Rule::Floor);
     refused(file, "fn f() { crate::auth::gate::ask() }", Rule::Floor);
     refused(file, "use serde::Serialize;", Rule::Crate);
     refused(file, "fn f(s: tokio::net::TcpStream) {}", Rule::Crate);
@@ -111,6 +112,7 @@ fn auth_knows_names_and_session_alone_stands_over_both() {
     refused("broker/src/auth/gate.rs", "use crate::core::catalog::Topics;", Rule::Floor);
     refused("broker/src/auth/gate.rs", "use weir_protocol::batch::View;", Rule::Floor);
     allowed("broker/src/session/fetch.rs", "use crate::{auth::gate, core::read::fetch};");
+    allowed("broker/src/session/refusal.rs", "use weir_protocol::code::Code;");
     refused("broker/src/session/fetch.rs", "use weir_storage::log::Slice;", Rule::Floor);
 }
 
