@@ -2,4 +2,5 @@
 //! must answer the same.
 #![allow(clippy::unwrap_used, reason = "all of it is a test, most of it outside `#[test]`")]
 
+mod journal;
 mod log;

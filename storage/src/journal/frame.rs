@@ -320,3 +320,54 @@ pub(super) const MARK_BYTES: u64 = HEADER_BYTES as u64;
 pub(super) const RUN_START_BYTES: u64 = (HEADER_BYTES + ENTRY_HEAD_BYTES + 16) as u64;
 pub(super) const MAGIC: u32 = u32::from_le_bytes(*b"\xF7wei");
 const VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn header(length: u32, purpose: Purpose) -> Header {
+        let (term, index) = (Term::new(3), Index::new(9));
+        let head = FrameHead { shard: 16, term, index, timestamp: -1 };
+        let durable_to = JournalPos::new(77);
+        Header { length, purpose, run: 5, entries: 1, head, durable_to }
+    }
+
+    #[test]
+    fn a_frame_is_valid_at_its_place_in_its_segment_only() {
+        let seal = Seal { segment: [7; 16], position: JournalPos::new(4096) };
+        let mut frame = header(MARK_BYTES as u32, Purpose::Entries).encode();
+        let sum = seal.begin(&frame).finish();
+        frame[8..12].copy_from_slice(&sum.to_le_bytes());
+        assert!(is_sealed(&frame, &seal));
+        assert!(!is_sealed(&frame, &Seal { segment: [8; 16], ..seal }));
+        assert!(!is_sealed(&frame, &Seal { position: JournalPos::new(8192), ..seal }));
+        assert!(!is_sealed(&frame[..32], &seal));
+    }
+
+    proptest! {
+        #[test]
+        fn a_header_reads_back_as_it_was(
+            length: u32, run: u32, entries: u32, shard: u16, numbers: [u64; 3], timestamp: i64,
+            purpose in prop::sample::select(
+                vec![Purpose::Entries, Purpose::RunStart, Purpose::SegmentEnd]
+            ),
+        ) {
+            let (term, index) = (Term::new(numbers[0]), Index::new(numbers[1]));
+            let head = FrameHead { shard, term, index, timestamp };
+            let durable_to = JournalPos::new(numbers[2]);
+            let header = Header { length, purpose, run, entries, head, durable_to };
+            prop_assert_eq!(Header::decode(&header.encode()), Ok(header));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>, count in 0..5_u32, room: u64) {
+            let frame = [header(0, Purpose::Entries).encode().as_slice(), &bytes].concat();
+            prop_assert!(entries(&frame, count).count() <= count as usize + 1);
+            if let Some(header) = bytes.first_chunk() {
+                let _ = (claimed_length(header, room), Header::decode(header));
+            }
+        }
+    }
+}

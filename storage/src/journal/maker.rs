@@ -103,12 +103,15 @@ impl Maker {
         Ok(MakerStep::Idle)
     }
 
-    /// The end of the journal at which another segment should be made.
+    /// The end of the journal at which another segment should be made: while there is a ready one
+    /// and room for some frames before it, or half a segment if that is more.
     fn make_due_at(&self) -> JournalPos {
         if self.spares.is_empty() && self.options.segments_max() <= self.files {
             return NEVER;
         }
-        let ahead = self.options.segment_bytes + self.options.segment_bytes / 2;
+        let frames = 2 * self.options.frame_bytes_max() as u64 + self.options.reserve_bytes();
+        let segment = self.options.segment_bytes;
+        let ahead = segment + frames.max(segment / 2);
         JournalPos::new(self.next_base.get().saturating_sub(ahead))
     }
 

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A frame does not cross segments, so the tail of each is wasted, by less than the largest
-//! frame. A segment therefore counts for its bytes less one largest frame; when it is full, the
-//! part that was not wasted is added. Invariant: `taken ≤ limit`, and frames of `limit − taken`
+//! frame. A segment therefore counts for its bytes less one largest frame; what its frames have
+//! beyond that is added as they come. Invariant: `taken ≤ limit`, and frames of `limit − taken`
 //! bytes fit, in any order and any sizes.
 
 use std::sync::Arc;
@@ -108,11 +108,9 @@ impl Counts {
         self.limit.fetch_add(self.counted(room), Ordering::AcqRel);
     }
 
-    /// A segment that was counted with `room` bytes is full: its frames had `used` of them.
-    pub(super) fn settle(&self, room: u64, used: u64) {
-        let counted = self.counted(room);
-        assert!(counted <= used, "a segment's wasted tail is smaller than the largest frame");
-        self.limit.fetch_add(used - counted, Ordering::AcqRel);
+    /// Frames had `bytes` more of a segment than it counted for.
+    pub(super) fn add_unwasted(&self, bytes: u64) {
+        self.limit.fetch_add(bytes, Ordering::AcqRel);
     }
 
     /// The first frame of a run was staged; nobody reserved for it.
@@ -124,7 +122,8 @@ impl Counts {
         self.taken.fetch_sub(bytes, Ordering::AcqRel);
     }
 
-    fn counted(&self, room: u64) -> u64 {
+    /// What a segment counts for whose frames have `room` bytes.
+    pub(super) fn counted(&self, room: u64) -> u64 {
         room.saturating_sub(self.frame_bytes_max as u64)
     }
 }

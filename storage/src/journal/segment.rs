@@ -145,7 +145,8 @@ pub(super) fn read_header(file: &dyn File, path: &Path) -> Result<FoundHeader, D
     }
 }
 
-/// Makes a file of `len` bytes of which the first part is zeroed, without a header as yet.
+/// Makes a file of `len` bytes of which the first part is zeroed, without a header as yet. That
+/// much is durable on return, so that a header never stands in a file that is too short.
 pub(super) fn create_file(
     disk: &dyn Disk,
     path: &Path,
@@ -155,6 +156,7 @@ pub(super) fn create_file(
     file.allocate(0..len).naming("allocate", path)?;
     let first = FRAMES_AT..len.min(FRAMES_AT + ZEROED_FIRST_BYTES);
     write_zeros(&*file, first).naming("write zeros to", path)?;
+    file.sync_data().naming("sync", path)?;
     Ok(file)
 }
 

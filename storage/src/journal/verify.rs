@@ -164,7 +164,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         let unfinished = self.unfinished(reader)?;
-        let mut rest = Rest { end: self.end.plus(unfinished), ..Rest::default() };
+        let mut rest = Rest::new(self.run, self.end.plus(unfinished));
         rest.look_at(reader, self.end.plus(1).get().next_multiple_of(8))?;
         let segment_end = reader.segment().end();
         for found in inventory.segments.iter().filter(|found| segment_end <= found.segment.start())
@@ -172,7 +172,7 @@ impl<'a> Walk<'a> {
             let mut reader = Reader::open(disk, &found.segment, read)?;
             rest.look_at(&mut reader, found.segment.start().get())?;
         }
-        if rest.durable_to(self.run).is_some_and(|durable_to| self.end < durable_to) {
+        if self.end < rest.durable_to {
             return Err(self.damaged(reader, Damage::BelowDurable));
         }
         if rest.frames != 0 || unfinished != 0 {
@@ -258,17 +258,22 @@ impl From<BadFrame> for Refusal {
     }
 }
 
-/// What lies behind a break.
-#[derive(Debug, Default)]
+/// What of the last run, or of a later one, lies behind a break.
+#[derive(Debug)]
 struct Rest {
+    run: u32,
     frames: u64,
-    /// Of what was found; the end of the walk at least.
+    /// Of what was found; of the unfinished frame at least.
     end: JournalPos,
-    /// Per run, up to where its frames say that the journal was durable.
-    durable_to: BTreeMap<u32, JournalPos>,
+    /// Up to where the frames say that the journal was durable.
+    durable_to: JournalPos,
 }
 
 impl Rest {
+    fn new(run: u32, end: JournalPos) -> Self {
+        Self { run, frames: 0, end, durable_to: JournalPos::ZERO }
+    }
+
     /// Finds every valid frame of a segment from a position on.
     fn look_at(&mut self, reader: &mut Reader, start: u64) -> Result<(), DiskError> {
         let mut position = JournalPos::new(start);
@@ -277,16 +282,14 @@ impl Rest {
             let Some(frame) = reader.frame(at)? else { continue };
             let header = frame.first_chunk::<HEADER_BYTES>().and_then(|h| Header::decode(h).ok());
             let Some(header) = header else { continue };
-            self.frames += 1;
             position = at.plus(header.length.into());
-            self.end = self.end.max(position);
-            let durable_to = self.durable_to.entry(header.run).or_default();
-            *durable_to = header.durable_to.max(*durable_to);
+            // One of an earlier run was behind a cut already, and is not looked at.
+            if self.run <= header.run {
+                self.frames += 1;
+                self.end = self.end.max(position);
+                self.durable_to = self.durable_to.max(header.durable_to);
+            }
         }
         Ok(())
-    }
-
-    fn durable_to(&self, run: u32) -> Option<JournalPos> {
-        self.durable_to.range(run..).map(|(_, durable_to)| *durable_to).max()
     }
 }

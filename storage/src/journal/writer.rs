@@ -32,8 +32,8 @@ pub struct Journal {
     run: u32,
     sealed: VecDeque<Arc<Segment>>,
     active: Arc<Segment>,
-    /// Where the room that the active segment counts for began.
-    counted_from: JournalPos,
+    /// The end that the room promised in the active segment is good for, at the least.
+    counted_to: JournalPos,
     staged: Staged,
     unsynced: Vec<Arc<Segment>>,
     end: JournalPos,
@@ -54,12 +54,13 @@ impl Journal {
     ) -> Self {
         active.zeroing.pass(active.position_of(end));
         shared.counts.add(active.room(end));
+        let counted = shared.counts.counted(active.room(end));
         let journal = Self {
             shared,
             run,
             sealed,
             active,
-            counted_from: end,
+            counted_to: end.plus(counted),
             staged: Staged::default(),
             unsynced: Vec::new(),
             end,
@@ -188,6 +189,10 @@ impl Journal {
             self.roll();
         }
         self.add_frame(purpose, head, entries, length);
+        if self.counted_to < self.end {
+            self.shared.counts.add_unwasted(self.end.since(self.counted_to));
+            self.counted_to = self.end;
+        }
     }
 
     fn add_frame(
@@ -215,16 +220,14 @@ impl Journal {
 
     /// Ends the active segment and goes on in the next.
     fn roll(&mut self) {
-        let used = self.end.since(self.counted_from);
-        let counted = self.active.room(self.counted_from);
+        assert!(self.counted_to <= self.end, "a wasted tail is smaller than the largest frame");
         self.add_frame(Purpose::SegmentEnd, &MARK_HEAD, &[], MARK_BYTES);
         let next = self.shared.ready.lock().pop_front();
         let next = next.expect("room is promised in segments that are ready");
         self.end = next.start();
-        self.counted_from = self.end;
+        self.counted_to = self.end.plus(self.shared.counts.counted(next.room(self.end)));
         self.staged.begin_span(&next, self.end);
         self.sealed.push_back(std::mem::replace(&mut self.active, next));
-        self.shared.counts.settle(counted, used);
     }
 
     /// Shows where the journal begins and ends to those who share its counts.

@@ -111,3 +111,61 @@ pub(super) const ZEROED_FIRST_BYTES: u64 = 1 << 20;
 /// Zeroed and synced at once.
 const ZEROED_CHUNK_BYTES: u64 = 4 << 20;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    const LEN: u64 = 64 << 20;
+
+    #[test]
+    fn chunks_follow_each_other_to_the_end() {
+        let zeroing = Zeroing::new(ZEROED_FIRST_BYTES, LEN);
+        let mut zeroed_to = ZEROED_FIRST_BYTES;
+        while let Some(chunk) = zeroing.claim() {
+            assert_eq!(chunk.start, zeroed_to);
+            zeroed_to = chunk.end;
+            zeroing.release(ChunkOutcome::Zeroed);
+        }
+        assert_eq!(zeroed_to, LEN);
+        assert!(zeroing.is_done());
+    }
+
+    #[test]
+    fn a_failed_chunk_is_claimed_again() {
+        let zeroing = Zeroing::new(4096, LEN);
+        let first = zeroing.claim();
+        zeroing.release(ChunkOutcome::Failed);
+        assert_eq!(zeroing.claim(), first);
+    }
+
+    #[test]
+    fn a_writer_that_has_overtaken_is_never_written_over() {
+        let zeroing = Zeroing::new(4096, LEN);
+        zeroing.pass(10_000_000);
+        let chunk = zeroing.claim().unwrap();
+        assert!(10_000_000 + ZEROED_FIRST_BYTES <= chunk.start, "it has a lead");
+        zeroing.release(ChunkOutcome::Zeroed);
+        zeroing.pass(LEN);
+        assert_eq!(zeroing.claim(), None);
+    }
+
+    #[test]
+    fn a_writer_waits_while_its_place_is_zeroed_and_no_longer() {
+        let zeroing = Zeroing::new(4096, LEN);
+        let chunk = zeroing.claim().unwrap();
+        zeroing.pass(chunk.start);
+        let released = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                zeroing.pass(chunk.start + 1);
+                assert!(released.load(Ordering::SeqCst));
+            });
+            released.store(true, Ordering::SeqCst);
+            zeroing.release(ChunkOutcome::Zeroed);
+        });
+        assert_eq!(zeroing.zeroed_to(), chunk.end);
+    }
+}

@@ -78,7 +78,9 @@ fn a_bad_byte_in_the_torn_tail_is_cut_whatever_it_was() {
     for (field, at) in FIELDS {
         let bed = Bed::new();
         let mut bench = bed.open();
-        (1..=3).for_each(|byte| drop(bench.append(byte)));
+        for byte in 1..=3 {
+            bench.append(byte);
+        }
         bench.stage(4, 100);
         bench.stage(5, 100);
         bench.journal.write().unwrap();
@@ -238,11 +240,12 @@ fn the_start_of_a_run_must_name_the_end_of_the_one_before() {
 fn bed_of_segments() -> Bed {
     let bed = Bed::new();
     let mut bench = bed.open();
+    bench.step_until_idle();
     for byte in 0..40 {
         bench.stage(byte, 3_000);
         bench.commit();
     }
-    drop(bench);
+    bench.step_until_idle();
     assert!(3 < bed.files().len());
     bed
 }

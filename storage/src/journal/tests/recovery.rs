@@ -16,9 +16,13 @@ fn a_power_cut_leaves_what_was_synced_and_a_beginning_of_the_rest() {
         let mut bed = Bed::new();
         let mut bench = bed.open();
         bench.step_until_idle();
-        (0..10).for_each(|byte| drop(bench.stage(byte, 2_000)));
+        for byte in 0..10 {
+            bench.stage(byte, 2_000);
+        }
         bench.commit();
-        (10..60).for_each(|byte| drop(bench.stage(byte, 2_500)));
+        for byte in 10..60 {
+            bench.stage(byte, 2_500);
+        }
         bench.journal.write().unwrap();
         bed.cut(seed);
         let replayed = bed.replayed();
@@ -53,9 +57,13 @@ fn a_start_that_is_cut_at_any_step_is_made_good_by_the_next() {
             let mut bed = Bed::new();
             let mut bench = bed.open();
             bench.step_until_idle();
-            (0..5).for_each(|byte| drop(bench.stage(byte, 1_000)));
+            for byte in 0..5 {
+                bench.stage(byte, 1_000);
+            }
             bench.commit();
-            (5..30).for_each(|byte| drop(bench.stage(byte, 4_000)));
+            for byte in 5..30 {
+                bench.stage(byte, 4_000);
+            }
             bench.journal.write().unwrap();
             bed.cut(seed);
             bed.disk.switch_off_after(operations);
@@ -78,7 +86,9 @@ fn a_run_begins_in_the_next_segment_where_the_last_has_no_room_for_it() {
         let room = SEGMENT_BYTES - 64 - bench.journal.end().get();
         // What is left has no room for the first frame of a run.
         let (large, rest) = (20_000, room - 2 * (20_000 + 72) - 72 - 80);
-        (0..2).for_each(|byte| drop(bench.stage(byte, large)));
+        for byte in 0..2 {
+            bench.stage(byte, large);
+        }
         bench.stage(2, rest as usize);
         bench.commit();
         drop(bench);
@@ -179,14 +189,18 @@ fn what_a_cut_tail_left_behind_never_comes_back() {
         let mut bed = Bed::new();
         let mut bench = bed.open();
         bench.append(0);
-        (1..20).for_each(|byte| drop(bench.stage(byte, 500)));
+        for byte in 1..20 {
+            bench.stage(byte, 500);
+        }
         bench.journal.write().unwrap();
         bed.cut(seed);
         let left = bed.replayed();
         // Frames of the same sizes in the same places as those that were cut.
         let mut bench = bed.open();
         bench.append(100);
-        (101..110).for_each(|byte| drop(bench.stage(byte, 500)));
+        for byte in 101..110 {
+            bench.stage(byte, 500);
+        }
         bench.journal.write().unwrap();
         bed.cut(seed + 7);
         let replayed = bed.replayed();
