@@ -1,7 +1,12 @@
-//! The broker.
+//! The broker: what the binary `weir` runs, as a library for those who test it.
 
-pub mod auth;
 pub mod clock;
 pub mod config;
-pub mod listen;
 pub mod metrics;
+pub mod shutdown;
+pub mod startup;
+
+pub(crate) mod auth;
+pub(crate) mod core;
+pub(crate) mod listen;
+pub(crate) mod session;

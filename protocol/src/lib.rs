@@ -19,3 +19,4 @@ pub mod id;
 pub mod limits;
 pub mod name;
 pub mod native;
+pub mod partitioner;

@@ -2,3 +2,4 @@
 //! the one accept loop.
 
 pub mod accept;
+pub(crate) mod native;

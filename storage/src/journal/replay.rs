@@ -51,6 +51,17 @@ impl Replay {
         Self { disk, read, segments, reader: None, span }
     }
 
+    /// The same frames once more.
+    ///
+    /// # Panics
+    /// When some have been read from this one.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        assert!(self.reader.is_none(), "a replay is doubled before it is read");
+        let (disk, segments) = (Arc::clone(&self.disk), self.segments.clone());
+        Self { disk, read: self.read, segments, reader: None, span: self.span.clone() }
+    }
+
     fn read_next(&mut self) -> Result<Option<Replayed>, ReadError> {
         while self.span.start < self.span.end {
             let Some(reader) = &mut self.reader else {

@@ -1,0 +1,277 @@
+//! The catalogue's task: shard 0. It decides changes one at a time, in the order they came.
+//!
+//! ```text
+//!   request ─► decide ─► propose ─► committed ─► table ─► logs opened or closed ─► published, answered
+//! ```
+//!
+//! Invariant: the table holds committed commands only, and a topic is published only when all its
+//! partitions are open.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc, oneshot};
+use weir_protocol::id::TopicId;
+use weir_protocol::name::TopicName;
+use weir_storage::journal::Kind;
+use weir_storage::offset::Index;
+
+use super::command::Command;
+use super::delete;
+use super::opener::{self, OpenError, Opener};
+use super::settings::{self, SettingError, Settings, Wanted};
+use super::table::{Entry, Table};
+use super::topic::{Topic, Topics};
+use crate::clock::{Clock, Randomness};
+use crate::core::commit::seam::Entry as Proposed;
+use crate::core::shard::lane::Lane;
+use crate::metrics;
+
+/// Requests that may wait for the catalogue.
+pub(crate) const REQUESTS_MAX: usize = 1024;
+
+/// Producer ids taken from the journal at a time.
+const PRODUCER_IDS_BLOCK: u64 = 1000;
+
+/// What the catalogue is asked.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Create {
+        name: TopicName,
+        partitions: Option<u32>,
+        wanted: Wanted,
+        reply: Reply<Arc<Topic>>,
+    },
+    Alter {
+        name: TopicName,
+        partitions: Option<u32>,
+        wanted: Wanted,
+        reply: Reply<Arc<Topic>>,
+    },
+    Delete {
+        name: TopicName,
+        reply: Reply<()>,
+    },
+    ProducerId {
+        reply: Reply<u64>,
+    },
+    /// The files of a deleted topic are gone.
+    Removed(TopicId),
+    /// The table, with the index it reflects.
+    Snapshot(oneshot::Sender<(Index, Bytes)>),
+}
+
+/// Where an answer goes.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, CatalogError>>;
+
+/// Why the catalogue refused. Each is another decision for who asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CatalogError {
+    #[error("there is a topic {0} already")]
+    Exists(TopicName),
+    #[error("there is no topic {0}")]
+    Unknown(TopicName),
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    #[error("the broker has {now} {what} and takes {max} at most")]
+    TooMany { what: &'static str, now: u64, max: u64 },
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("writes are stopped since a write to the disk failed: restart the broker")]
+    WritesStopped,
+    #[error("the journal is full; it is being checkpointed, try again")]
+    JournalFull,
+    #[error("the broker is shutting down")]
+    ShuttingDown,
+}
+
+/// What the catalogue allows and gives where nothing else is wanted.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    pub(crate) settings: Settings,
+    pub(crate) partitions: u32,
+    pub(crate) topics_max: u64,
+    pub(crate) partitions_max: u64,
+}
+
+/// The task's state.
+#[derive(Debug)]
+pub(crate) struct Actor {
+    pub(crate) table: Table,
+    pub(crate) lane: Lane,
+    pub(crate) inbox: mpsc::Receiver<Request>,
+    pub(crate) bell: Arc<Notify>,
+    pub(crate) topics: Topics,
+    pub(crate) opener: Arc<Opener>,
+    pub(crate) deleter: delete::Deleter,
+    pub(crate) policy: Policy,
+    pub(crate) clock: Clock,
+    pub(crate) randomness: Randomness,
+    pub(crate) metrics: metrics::Catalog,
+    /// The next producer id; ids from the table's mark on need another block.
+    pub(crate) producer_id: u64,
+}
+
+impl Actor {
+    /// Runs until nobody is left to ask.
+    pub(crate) async fn run(mut self) {
+        self.count();
+        for id in self.table.deleted().collect::<Vec<_>>() {
+            self.deleter.remove_files(id);
+        }
+        while let Some(request) = self.inbox.recv().await {
+            match request {
+                Request::Create { name, partitions, wanted, reply } => {
+                    let _ = reply.send(self.create(name, partitions, &wanted).await);
+                }
+                Request::Alter { name, partitions, wanted, reply } => {
+                    let _ = reply.send(self.alter(&name, partitions, &wanted).await);
+                }
+                Request::Delete { name, reply } => {
+                    let _ = reply.send(self.delete(&name).await);
+                }
+                Request::ProducerId { reply } => {
+                    let _ = reply.send(self.producer_id().await);
+                }
+                Request::Removed(id) => {
+                    // Where it fails, the next start removes the files again.
+                    let _ = self.commit(Command::Removed { id }).await;
+                }
+                Request::Snapshot(asker) => {
+                    let _ = asker.send((self.lane.progress().applied(), self.table.encode()));
+                }
+            }
+        }
+    }
+
+    async fn create(
+        &mut self,
+        name: TopicName,
+        partitions: Option<u32>,
+        wanted: &Wanted,
+    ) -> Result<Arc<Topic>, CatalogError> {
+        let partitions = partitions.unwrap_or(self.policy.partitions);
+        if self.table.named(&name).is_some() {
+            return Err(CatalogError::Exists(name));
+        }
+        settings::check_partitions(partitions)?;
+        let settings = self.policy.settings.with(wanted)?;
+        self.policy.check("topics", self.topics.count() as u64, 1, self.policy.topics_max)?;
+        self.check_partitions(partitions)?;
+        let id = TopicId::from_bytes(self.randomness.uuid());
+        let created_ms = self.clock.wall_ms();
+        self.commit(Command::Create { id, name, partitions, settings, created_ms }).await?;
+        let opened = self.open(id, 0, Vec::new()).await;
+        if opened.is_err() {
+            self.end(id).await?;
+        }
+        opened
+    }
+
+    async fn alter(
+        &mut self,
+        name: &TopicName,
+        partitions: Option<u32>,
+        wanted: &Wanted,
+    ) -> Result<Arc<Topic>, CatalogError> {
+        let unknown = || CatalogError::Unknown(name.clone());
+        let (id, entry) = self.table.named(name).ok_or_else(unknown)?;
+        let now = entry.partitions;
+        let settings = entry.settings.altered(wanted)?;
+        let partitions = partitions.unwrap_or(now);
+        if partitions < now {
+            let wanted = partitions;
+            return Err(SettingError::FewerPartitions { now, wanted }.into());
+        }
+        settings::check_partitions(partitions)?;
+        self.check_partitions(partitions - now)?;
+        let topic = self.topics.by_id(id).ok_or_else(unknown)?;
+        self.commit(Command::Alter { id, partitions, settings }).await?;
+        self.open(id, now, topic.partitions.clone()).await
+    }
+
+    async fn delete(&mut self, name: &TopicName) -> Result<(), CatalogError> {
+        let named = self.table.named(name).map(|(id, _)| id);
+        let id = named.ok_or_else(|| CatalogError::Unknown(name.clone()))?;
+        self.end(id).await
+    }
+
+    /// Ends a topic: nobody finds it any more, its shards let it go, its files go later.
+    async fn end(&mut self, id: TopicId) -> Result<(), CatalogError> {
+        self.commit(Command::Delete { id }).await?;
+        self.topics.withdraw(id);
+        self.deleter.close(id).await?;
+        self.deleter.remove_files(id);
+        Ok(())
+    }
+
+    async fn producer_id(&mut self) -> Result<u64, CatalogError> {
+        if self.table.producer_ids_below() <= self.producer_id {
+            let below = self.producer_id + PRODUCER_IDS_BLOCK;
+            self.commit(Command::ProducerIds { below }).await?;
+        }
+        self.producer_id += 1;
+        Ok(self.producer_id - 1)
+    }
+
+    /// Opens a topic's partitions from `first` on, behind those that are `open`, and publishes it.
+    async fn open(
+        &self,
+        id: TopicId,
+        first: u32,
+        mut open: Vec<crate::core::partition::Handle>,
+    ) -> Result<Arc<Topic>, CatalogError> {
+        let entry: Entry = self.table.topic(id).expect("the topic was committed").clone();
+        let opener = Arc::clone(&self.opener);
+        let opening = move || {
+            open.extend(opener.create(id, &entry, first)?);
+            Ok(opener::topic(id, &entry, open))
+        };
+        let opened = tokio::task::spawn_blocking(opening).await;
+        let topic: Arc<Topic> =
+            opened.map_err(|_| CatalogError::ShuttingDown)?.map_err(CatalogError::Open)?;
+        self.topics.publish(Arc::clone(&topic));
+        Ok(topic)
+    }
+
+    /// Proposes a command and applies it once it is committed.
+    async fn commit(&mut self, command: Command) -> Result<(), CatalogError> {
+        let body = command.encode();
+        if !self.lane.promise_from_reserve(body.len()) {
+            return Err(CatalogError::JournalFull);
+        }
+        let index = self.lane.push(Proposed::Table { kind: Kind::MetaCommand, body });
+        self.lane.propose(self.clock.wall_ms());
+        loop {
+            self.lane.progress().want();
+            if index <= self.lane.progress().applied() {
+                self.table.apply(command);
+                self.count();
+                return Ok(());
+            }
+            if self.lane.progress().is_stopped() {
+                return Err(CatalogError::WritesStopped);
+            }
+            self.bell.notified().await;
+        }
+    }
+
+    fn count(&self) {
+        self.metrics.topics.set(self.table.topics().count() as i64);
+        self.metrics.partitions.set(self.table.partitions().cast_signed());
+    }
+
+    fn check_partitions(&self, more: u32) -> Result<(), CatalogError> {
+        let (now, max) = (self.table.partitions(), self.policy.partitions_max);
+        self.policy.check("partitions", now, u64::from(more), max)
+    }
+}
+
+impl Policy {
+    fn check(&self, what: &'static str, now: u64, more: u64, max: u64) -> Result<(), CatalogError> {
+        if now + more <= max {
+            return Ok(());
+        }
+        Err(CatalogError::TooMany { what, now, max })
+    }
+}

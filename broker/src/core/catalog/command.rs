@@ -1,0 +1,193 @@
+//! Changes of the catalogue as bytes in the journal and in checkpoints.
+//!
+//! ```text
+//!   version u16 | kind u8 | fields
+//!     1 Create       topic 16 | partitions u32 | settings | created_ms i64 | name: u16 + UTF-8
+//!     2 Alter        topic 16 | partitions u32 | settings
+//!     3 Delete       topic 16                       its files go behind the next checkpoint
+//!     4 Removed      topic 16                       they are gone
+//!     5 ProducerIds  below u64                      ids below may have been given out
+//!   settings: durability u8 (0 synced, 1 written) | segment_bytes u64 | batch_bytes_max u32
+//!             | retention_ms u64 | retention_bytes u64        (all ones: no limit)
+//! ```
+//!
+//! Little-endian. A version this one does not know refuses the start: guessing what a newer weir
+//! decided would lose it.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use weir_protocol::id::TopicId;
+use weir_protocol::name::TopicName;
+
+use super::settings::{Durability, Settings};
+
+const VERSION: u16 = 1;
+
+const NO_LIMIT: u64 = u64::MAX;
+
+/// A decided change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Create { id: TopicId, name: TopicName, partitions: u32, settings: Settings, created_ms: i64 },
+    Alter { id: TopicId, partitions: u32, settings: Settings },
+    Delete { id: TopicId },
+    Removed { id: TopicId },
+    ProducerIds { below: u64 },
+}
+
+/// A command that cannot be understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CommandError {
+    #[error(
+        "a catalogue command has version {version}, this weir reads {VERSION}: run a newer one"
+    )]
+    Newer { version: u16 },
+    #[error("a catalogue command of {bytes} bytes is not one this version writes")]
+    Malformed { bytes: usize },
+}
+
+impl Command {
+    pub(crate) fn encode(&self) -> Bytes {
+        let mut bytes = BytesMut::with_capacity(96);
+        bytes.put_u16_le(VERSION);
+        match self {
+            Self::Create { id, name, partitions, settings, created_ms } => {
+                bytes.put_u8(1);
+                bytes.put_slice(id.as_bytes());
+                bytes.put_u32_le(*partitions);
+                put_settings(settings, &mut bytes);
+                bytes.put_i64_le(*created_ms);
+                let name = name.as_str();
+                bytes.put_u16_le(u16::try_from(name.len()).expect("names are limited"));
+                bytes.put_slice(name.as_bytes());
+            }
+            Self::Alter { id, partitions, settings } => {
+                bytes.put_u8(2);
+                bytes.put_slice(id.as_bytes());
+                bytes.put_u32_le(*partitions);
+                put_settings(settings, &mut bytes);
+            }
+            Self::Delete { id } => {
+                bytes.put_u8(3);
+                bytes.put_slice(id.as_bytes());
+            }
+            Self::Removed { id } => {
+                bytes.put_u8(4);
+                bytes.put_slice(id.as_bytes());
+            }
+            Self::ProducerIds { below } => {
+                bytes.put_u8(5);
+                bytes.put_u64_le(*below);
+            }
+        }
+        bytes.freeze()
+    }
+
+    /// Reads one command that takes all of `body`.
+    pub(crate) fn decode(body: &[u8]) -> Result<Self, CommandError> {
+        let mut rest = body;
+        let malformed = CommandError::Malformed { bytes: body.len() };
+        let version = rest.try_get_u16_le().map_err(|_| malformed)?;
+        if version != VERSION {
+            return Err(CommandError::Newer { version });
+        }
+        match fields(&mut rest) {
+            Some(command) if rest.is_empty() => Ok(command),
+            _ => Err(malformed),
+        }
+    }
+}
+
+fn fields(rest: &mut &[u8]) -> Option<Command> {
+    let command = match rest.try_get_u8().ok()? {
+        1 => Command::Create {
+            id: id(rest)?,
+            partitions: rest.try_get_u32_le().ok()?,
+            settings: settings(rest)?,
+            created_ms: rest.try_get_i64_le().ok()?,
+            name: name(rest)?,
+        },
+        2 => Command::Alter {
+            id: id(rest)?,
+            partitions: rest.try_get_u32_le().ok()?,
+            settings: settings(rest)?,
+        },
+        3 => Command::Delete { id: id(rest)? },
+        4 => Command::Removed { id: id(rest)? },
+        5 => Command::ProducerIds { below: rest.try_get_u64_le().ok()? },
+        _ => return None,
+    };
+    Some(command)
+}
+
+fn id(rest: &mut &[u8]) -> Option<TopicId> {
+    let (id, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(TopicId::from_bytes(*id))
+}
+
+fn name(rest: &mut &[u8]) -> Option<TopicName> {
+    let len = usize::from(rest.try_get_u16_le().ok()?);
+    let (name, after) = rest.split_at_checked(len)?;
+    *rest = after;
+    TopicName::parse(std::str::from_utf8(name).ok()?).ok()
+}
+
+fn settings(rest: &mut &[u8]) -> Option<Settings> {
+    let durability = match rest.try_get_u8().ok()? {
+        0 => Durability::Synced,
+        1 => Durability::Written,
+        _ => return None,
+    };
+    let segment_bytes = rest.try_get_u64_le().ok()?;
+    let batch_bytes_max = rest.try_get_u32_le().ok()?;
+    let limit = |number| (number != NO_LIMIT).then_some(number);
+    let retention_ms = limit(rest.try_get_u64_le().ok()?);
+    let retention_bytes = limit(rest.try_get_u64_le().ok()?);
+    Some(Settings { durability, retention_ms, retention_bytes, segment_bytes, batch_bytes_max })
+}
+
+fn put_settings(settings: &Settings, bytes: &mut BytesMut) {
+    bytes.put_u8(match settings.durability {
+        Durability::Synced => 0,
+        Durability::Written => 1,
+    });
+    bytes.put_u64_le(settings.segment_bytes);
+    bytes.put_u32_le(settings.batch_bytes_max);
+    bytes.put_u64_le(settings.retention_ms.unwrap_or(NO_LIMIT));
+    bytes.put_u64_le(settings.retention_bytes.unwrap_or(NO_LIMIT));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_come_back_as_they_were_and_nothing_shorter_does() {
+        let id = TopicId::from_bytes([9; 16]);
+        let settings = Settings {
+            durability: Durability::Written,
+            retention_ms: Some(1),
+            retention_bytes: None,
+            segment_bytes: 1 << 20,
+            batch_bytes_max: 4096,
+        };
+        let name = TopicName::parse("flights").unwrap();
+        let create =
+            Command::Create { id, name, partitions: 4, settings: settings.clone(), created_ms: -1 };
+        for command in [
+            create,
+            Command::Alter { id, partitions: 5, settings },
+            Command::Delete { id },
+            Command::Removed { id },
+            Command::ProducerIds { below: 1000 },
+        ] {
+            let bytes = command.encode();
+            assert_eq!(Command::decode(&bytes).as_ref(), Ok(&command));
+            for len in 0..bytes.len() {
+                let malformed = Err(CommandError::Malformed { bytes: len });
+                assert_eq!(Command::decode(&bytes[..len]), malformed);
+            }
+        }
+        assert_eq!(Command::decode(&[9, 0, 3]), Err(CommandError::Newer { version: 9 }));
+    }
+}

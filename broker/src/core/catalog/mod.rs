@@ -1,0 +1,13 @@
+//! The catalogue: which topics there are, with what settings, and where their partitions are.
+//!
+//! Shard 0 is the catalogue's own. A change is one versioned command: decided here, committed,
+//! then applied to the table, then made true by opening or closing logs.
+
+pub(crate) mod actor;
+pub(crate) mod command;
+pub(crate) mod delete;
+pub(crate) mod opener;
+pub(crate) mod rebuild;
+pub(crate) mod settings;
+pub(crate) mod table;
+pub(crate) mod topic;

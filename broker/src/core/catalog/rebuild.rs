@@ -1,0 +1,130 @@
+//! The tables of all shards while a start rebuilds them, and where a checkpoint gets them.
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+use weir_protocol::id::TopicId;
+use weir_storage::directory::{SHARDS, partition_shard};
+use weir_storage::journal::Kind;
+use weir_storage::journal::checkpoint::Table as Stored;
+use weir_storage::log;
+use weir_storage::offset::{Epoch, Index, Offset, OffsetSpan};
+
+use super::actor;
+use super::command::Command;
+use super::settings::Durability;
+use super::table::Table;
+use crate::core::commit::checkpoint::Tables;
+use crate::core::commit::group_commit::TERM;
+use crate::core::commit::replay::{Effect, PartitionFacts, PathKind, Rebuild, TableError};
+use crate::core::commit::seam::CATALOG_SHARD;
+use crate::core::partition::request;
+use crate::core::shard::entries::Change;
+use crate::core::shard::table;
+
+/// Tables being rebuilt.
+#[derive(Debug)]
+pub(crate) struct Rebuilding {
+    pub(crate) catalog: Table,
+    /// Of shards 1 and up, in their order.
+    pub(crate) shards: Vec<table::Table>,
+    pub(crate) log_options: log::Options,
+}
+
+impl Rebuilding {
+    pub(crate) fn new(log_options: log::Options) -> Self {
+        let shards = (1..SHARDS).map(|_| table::Table::default()).collect();
+        Self { catalog: Table::default(), shards, log_options }
+    }
+
+    fn shard(&mut self, shard: u16) -> Result<&mut table::Table, TableError> {
+        let place = usize::from(shard.wrapping_sub(1));
+        let unknown = || TableError(format!("there is no shard {shard}").into());
+        self.shards.get_mut(place).ok_or_else(unknown)
+    }
+}
+
+impl Rebuild for Rebuilding {
+    fn restore(&mut self, stored: &Stored) -> Result<(), TableError> {
+        if stored.shard == CATALOG_SHARD {
+            self.catalog = Table::decode(&stored.bytes).map_err(TableError::new)?;
+        } else {
+            *self.shard(stored.shard)? =
+                table::Table::decode(&stored.bytes).map_err(TableError::new)?;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, shard: u16, kind: Kind, body: &Bytes) -> Result<Effect, TableError> {
+        if shard == CATALOG_SHARD && kind == Kind::MetaCommand {
+            self.catalog.apply(Command::decode(body).map_err(TableError::new)?);
+            return Ok(Effect::None);
+        }
+        let change = Change::decode(kind, body).map_err(TableError::new)?;
+        self.shard(shard)?.apply(&change);
+        Ok(match change {
+            Change::Gap { topic, partition, span, epoch } => {
+                Effect::Gap { topic, partition, span, epoch }
+            }
+            Change::Reserve { .. } | Change::Gone { .. } => Effect::None,
+        })
+    }
+
+    fn partitions(&self) -> Vec<PartitionFacts> {
+        let topics = self.catalog.topics();
+        let partitions = topics.flat_map(|(topic, entry)| {
+            let path = match entry.settings.durability {
+                Durability::Synced => PathKind::Journal,
+                Durability::Written => PathKind::Log,
+            };
+            let segment_bytes = entry.settings.segment_bytes;
+            let options = log::Options { segment_bytes, ..self.log_options.clone() };
+            (0..entry.partitions).map(move |partition| PartitionFacts {
+                topic,
+                partition,
+                shard: partition_shard(topic, partition),
+                path,
+                options: options.clone(),
+            })
+        });
+        partitions.collect()
+    }
+
+    fn reserved_end(&self, topic: TopicId, partition: u32) -> Offset {
+        let place = usize::from(partition_shard(topic, partition) - 1);
+        self.shards[place].reserved_end(topic, partition)
+    }
+
+    fn gap(
+        &self,
+        topic: TopicId,
+        partition: u32,
+        span: &OffsetSpan,
+        epoch: Epoch,
+    ) -> (Kind, Bytes) {
+        Change::Gap { topic, partition, span: span.clone(), epoch }.encode()
+    }
+}
+
+/// Asks the catalogue's and the shards' tasks for their tables.
+#[derive(Debug)]
+pub(crate) struct LiveTables {
+    pub(crate) catalog: mpsc::WeakSender<actor::Request>,
+    /// Of shards 1 and up, in their order.
+    pub(crate) shards: Vec<mpsc::WeakSender<request::Request>>,
+}
+
+impl Tables for LiveTables {
+    fn snapshot(&self) -> Option<Vec<Stored>> {
+        let stored =
+            |shard, (index, bytes): (Index, Bytes)| Stored { shard, index, term: TERM, bytes };
+        let (asker, wait) = oneshot::channel();
+        self.catalog.upgrade()?.blocking_send(actor::Request::Snapshot(asker)).ok()?;
+        let mut tables = vec![stored(CATALOG_SHARD, wait.blocking_recv().ok()?)];
+        for (number, shard) in (1..).zip(&self.shards) {
+            let (asker, wait) = oneshot::channel();
+            shard.upgrade()?.blocking_send(request::Request::Snapshot(asker)).ok()?;
+            tables.push(stored(number, wait.blocking_recv().ok()?));
+        }
+        Some(tables)
+    }
+}

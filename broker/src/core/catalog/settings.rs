@@ -1,0 +1,156 @@
+//! What a topic's owner decides about it.
+
+use weir_protocol::limits::{BATCH_BYTES_MAX, PARTITIONS_MAX};
+
+/// The smallest segment: a few of the largest default batches.
+const SEGMENT_BYTES_MIN: u64 = 1 << 20;
+
+/// The largest: Kafka's indexes hold positions as `i32`.
+const SEGMENT_BYTES_MAX: u64 = i32::MAX as u64;
+
+/// When a record counts as taken, named for the consequence. Fixed when a topic is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// Acknowledged and visible once the journal is synced: survives a power cut.
+    Synced,
+    /// Acknowledged and visible once it is in the log's memory map: survives a crash of the
+    /// process; a crash of the machine takes what was not flushed yet.
+    Written,
+}
+
+/// A topic's settings, all decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) durability: Durability,
+    /// How long records are kept; `None`: for ever.
+    pub(crate) retention_ms: Option<u64>,
+    /// How many bytes a partition keeps; `None`: all.
+    pub(crate) retention_bytes: Option<u64>,
+    pub(crate) segment_bytes: u64,
+    pub(crate) batch_bytes_max: u32,
+}
+
+/// Settings that somebody asked for; what is `None` stays or gets its default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) durability: Option<Durability>,
+    pub(crate) retention_ms: Option<Limit>,
+    pub(crate) retention_bytes: Option<Limit>,
+    pub(crate) segment_bytes: Option<u64>,
+    pub(crate) batch_bytes_max: Option<u32>,
+}
+
+/// A limit that can be taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    None,
+    At(u64),
+}
+
+/// A setting that cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SettingError {
+    #[error("{name} is {value}; it may be {min} to {max}")]
+    OutOfRange { name: &'static str, value: u64, min: u64, max: u64 },
+    #[error("a topic's durability is fixed when it is created; create another topic")]
+    DurabilityFixed,
+    #[error("a topic of {now} partitions cannot have {wanted}: partitions are only added")]
+    FewerPartitions { now: u32, wanted: u32 },
+    #[error("batch_bytes_max {batch} is larger than segment_bytes {segment}: a batch has to fit")]
+    BatchLargerThanSegment { batch: u64, segment: u64 },
+}
+
+impl Settings {
+    /// These settings with what is wanted put over them, for a topic that does not exist yet.
+    pub(crate) fn with(&self, wanted: &Wanted) -> Result<Self, SettingError> {
+        let durability = wanted.durability.unwrap_or(self.durability);
+        let limit = |now: Option<u64>, wanted: Option<Limit>| match wanted {
+            None => now,
+            Some(Limit::None) => None,
+            Some(Limit::At(limit)) => Some(limit),
+        };
+        let settings = Self {
+            durability,
+            retention_ms: limit(self.retention_ms, wanted.retention_ms),
+            retention_bytes: limit(self.retention_bytes, wanted.retention_bytes),
+            segment_bytes: wanted.segment_bytes.unwrap_or(self.segment_bytes),
+            batch_bytes_max: wanted.batch_bytes_max.unwrap_or(self.batch_bytes_max),
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// The same for a topic that exists.
+    pub(crate) fn altered(&self, wanted: &Wanted) -> Result<Self, SettingError> {
+        match wanted.durability {
+            Some(durability) if durability != self.durability => Err(SettingError::DurabilityFixed),
+            _ => self.with(wanted),
+        }
+    }
+
+    fn check(&self) -> Result<(), SettingError> {
+        let segment = SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX;
+        within("segment_bytes", self.segment_bytes, *segment.start(), *segment.end())?;
+        let batch = u64::from(self.batch_bytes_max);
+        within("batch_bytes_max", batch, 1024, BATCH_BYTES_MAX as u64)?;
+        if self.segment_bytes < batch {
+            let segment = self.segment_bytes;
+            return Err(SettingError::BatchLargerThanSegment { batch, segment });
+        }
+        Ok(())
+    }
+}
+
+/// Checks a number of partitions.
+pub(crate) fn check_partitions(partitions: u32) -> Result<(), SettingError> {
+    within("partitions", u64::from(partitions), 1, u64::from(PARTITIONS_MAX))
+}
+
+fn within(name: &'static str, value: u64, min: u64, max: u64) -> Result<(), SettingError> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(SettingError::OutOfRange { name, value, min, max })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            durability: Durability::Synced,
+            retention_ms: Some(5),
+            retention_bytes: None,
+            segment_bytes: 1 << 27,
+            batch_bytes_max: 1 << 20,
+        }
+    }
+
+    #[test]
+    fn what_is_wanted_goes_over_what_was() {
+        let wanted = Wanted {
+            retention_ms: Some(Limit::None),
+            retention_bytes: Some(Limit::At(7)),
+            ..Wanted::default()
+        };
+        let altered = settings().altered(&wanted).unwrap();
+        assert_eq!((altered.retention_ms, altered.retention_bytes), (None, Some(7)));
+        assert_eq!(altered.segment_bytes, 1 << 27);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_its_range() {
+        let wanted = Wanted { durability: Some(Durability::Written), ..Wanted::default() };
+        assert_eq!(settings().altered(&wanted), Err(SettingError::DurabilityFixed));
+        let wanted = Wanted { segment_bytes: Some(1), ..Wanted::default() };
+        let refused = settings().with(&wanted).unwrap_err();
+        assert_eq!(refused.to_string(), "segment_bytes is 1; it may be 1048576 to 2147483647");
+        let (segment_bytes, batch_bytes_max) = (Some(1 << 20), Some(2 << 20));
+        let wanted = Wanted { segment_bytes, batch_bytes_max, ..Wanted::default() };
+        let refused = settings().with(&wanted).unwrap_err();
+        let (batch, segment) = (2 << 20, 1 << 20);
+        assert_eq!(refused, SettingError::BatchLargerThanSegment { batch, segment });
+        assert!(check_partitions(0).is_err());
+    }
+}

@@ -1,0 +1,153 @@
+//! Checkpoints: from where the next start reads the journal, and what it need not read again.
+//!
+//! ```text
+//!   1  mark     the commit thread says up to where everything is applied: `from`
+//!   2  tables   each shard gives its table, with the index it reflects: at or behind the mark
+//!   3  flush    each log is brought to the disk: at or behind the mark too
+//!   4  write    the checkpoint names all that, and `from`
+//!   5  recycle  the journal below the *older* checkpoint's `from` is free again
+//! ```
+//!
+//! In this order nothing is named that is not on the disk, and nothing is recycled that either
+//! checkpoint needs. Appends go on meanwhile: what they add lies behind the mark and is replayed,
+//! and applying an entry twice changes nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use weir_protocol::id::TopicId;
+use weir_storage::directory::{DataDir, partition_shard};
+use weir_storage::journal::checkpoint::{Checkpoint, LogMark, Table};
+use weir_storage::log::{End, Upkeep};
+use weir_storage::offset::{Index, JournalPos};
+
+use super::append::Slot;
+use super::seam::{Work, WorkSender};
+use crate::clock::Clock;
+use crate::metrics;
+
+/// The logs that are open; clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OpenLogs {
+    logs: Arc<Mutex<BTreeMap<(TopicId, u32), (Slot, Upkeep)>>>,
+}
+
+impl OpenLogs {
+    pub(crate) fn insert(&self, topic: TopicId, partition: u32, slot: Slot, upkeep: Upkeep) {
+        self.logs.lock().insert((topic, partition), (slot, upkeep));
+    }
+
+    /// Forgets a topic's logs, and says where they were.
+    pub(crate) fn remove(&self, topic: TopicId) -> Vec<Slot> {
+        let mut logs = self.logs.lock();
+        let gone = logs.extract_if((topic, 0)..=(topic, u32::MAX), |_, _| true);
+        gone.map(|(_, (slot, _))| slot).collect()
+    }
+
+    fn all(&self) -> Vec<((TopicId, u32), Upkeep)> {
+        let logs = self.logs.lock();
+        logs.iter().map(|(key, (_, upkeep))| (*key, upkeep.clone())).collect()
+    }
+}
+
+/// Who has the tables of all shards.
+pub(crate) trait Tables: Send {
+    /// Each shard's table, applied at least as far as the journal was when this was called;
+    /// `None` where the shards have ended.
+    fn snapshot(&self) -> Option<Vec<Table>>;
+}
+
+/// Makes checkpoints.
+pub(crate) struct Checkpointer {
+    pub(crate) data: Arc<DataDir>,
+    pub(crate) open_logs: OpenLogs,
+    pub(crate) tables: Box<dyn Tables>,
+    pub(crate) commit: WorkSender,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: metrics::Journal,
+    pub(crate) run: u32,
+    /// The newest checkpoint's number.
+    pub(crate) number: u64,
+    /// Where the newest checkpoint's replay begins.
+    pub(crate) newest_from: JournalPos,
+}
+
+/// Why there is no checkpoint. The journal keeps what it has, so nothing is lost.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CheckpointError {
+    #[error("the broker is shutting down")]
+    ShuttingDown,
+    #[error("partition {partition} of topic {topic}: {source}")]
+    Log { topic: TopicId, partition: u32, source: weir_storage::log::FlushError },
+    #[error(transparent)]
+    Disk(#[from] weir_storage::errors::DiskError),
+}
+
+impl Checkpointer {
+    /// Makes a checkpoint, and says whether there is one.
+    pub(crate) fn run(&mut self) -> bool {
+        let before = self.clock.now();
+        match self.make() {
+            Ok(()) => {
+                self.metrics.checkpoints.inc();
+                let took = self.clock.now() - before;
+                self.metrics.checkpoint_seconds.observe(took.as_secs_f64());
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "no checkpoint was made; the journal keeps what it has");
+                false
+            }
+        }
+    }
+
+    fn make(&mut self) -> Result<(), CheckpointError> {
+        let from = self.mark()?;
+        let tables = self.tables.snapshot().ok_or(CheckpointError::ShuttingDown)?;
+        let mut logs = Vec::new();
+        for ((topic, partition), upkeep) in self.open_logs.all() {
+            let shard = partition_shard(topic, partition);
+            let table = tables.iter().find(|table| table.shard == shard);
+            let index = table.map_or(Index::ZERO, |table| table.index);
+            logs.push(flush(topic, partition, index, &upkeep)?);
+        }
+        self.number += 1;
+        let checkpoint =
+            Checkpoint { number: self.number, journal_from: from, run: self.run, logs, tables };
+        checkpoint.write(&**self.data.disk(), &self.data.checkpoint_dir())?;
+        let _ = self.commit.send(Work::Recycle(self.newest_from));
+        self.newest_from = from;
+        Ok(())
+    }
+
+    fn mark(&self) -> Result<JournalPos, CheckpointError> {
+        let (asker, wait) = oneshot::channel();
+        self.commit.send(Work::Mark(asker)).map_err(|_| CheckpointError::ShuttingDown)?;
+        wait.blocking_recv().map_err(|_| CheckpointError::ShuttingDown)
+    }
+
+    /// Removes the files of a topic that no checkpoint names.
+    pub(crate) fn remove(&self, topic: TopicId) -> bool {
+        match self.data.remove_topic(topic) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%error, %topic, "a deleted topic's files are left over");
+                false
+            }
+        }
+    }
+}
+
+fn flush(
+    topic: TopicId,
+    partition: u32,
+    index: Index,
+    upkeep: &Upkeep,
+) -> Result<LogMark, CheckpointError> {
+    let failed = |source| CheckpointError::Log { topic, partition, source };
+    upkeep.seal_pending().map_err(failed)?;
+    let End { segment, position, offset, epoch, start } = upkeep.flush().map_err(failed)?;
+    Ok(LogMark { topic, partition, segment, position, offset, epoch, start, index })
+}

@@ -1,0 +1,238 @@
+//! The commit thread: takes all proposals that wait, makes them durable with one sync, applies
+//! them, and answers.
+//!
+//! ```text
+//!   recv ─► gather ─► stage ─► write ─► answer `written` ─► sync ─► apply ─► answer `synced` ─► ring
+//!    ▲        all that waits          journaled                committed   applied              │
+//!    └──────────────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! There is no timer: while a sync runs the next group gathers. A failed write or sync is never
+//! tried again: those who waited hear that the outcome is unknown, and every later proposal is
+//! refused until the broker is started again.
+//!
+//! Invariant: nothing is applied, answered as synced, or seen by a reader before the sync that
+//! made it durable has returned.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use crossbeam::channel::{Receiver, Sender};
+use tokio::sync::Notify;
+use weir_storage::journal::{EntryRef, FrameHead, Journal, Kind};
+use weir_storage::log::ApplyError;
+use weir_storage::offset::{JournalPos, Term};
+
+use super::append::AckAt;
+use super::chore::{Chore, Space, ask_if_free};
+use super::logs::Logs;
+use super::seam::{Entry, Proposal, Work};
+use crate::clock::Clock;
+use crate::core::wake::{AppendError, WakeList};
+use crate::metrics;
+
+/// Bytes one group may hold before it is written; more waits for the next.
+const GROUP_BYTES_MAX: usize = 16 << 20;
+
+/// The term of a single node.
+pub(crate) const TERM: Term = Term::new(1);
+
+/// The loop's state. It does not know its thread: [`GroupCommit::step`] is one turn.
+#[derive(Debug)]
+pub(crate) struct GroupCommit {
+    pub(crate) journal: Journal,
+    pub(crate) logs: Logs,
+    pub(crate) inbox: Receiver<Work>,
+    pub(crate) keeper: Sender<Chore>,
+    pub(crate) space: Sender<Space>,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: metrics::Journal,
+    /// Journal bytes behind the last checkpoint that call for the next.
+    pub(crate) checkpoint_bytes: u64,
+    pub(crate) checkpointed: JournalPos,
+    /// Rung when the journal has room again.
+    pub(crate) bells: Vec<Arc<Notify>>,
+    pub(crate) group: Vec<Proposal>,
+    /// Empty between groups: kept for its memory.
+    pub(crate) entries: Vec<EntryRef<'static>>,
+    pub(crate) wakes: WakeList,
+    pub(crate) stopped: bool,
+}
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Again,
+    End,
+}
+
+impl GroupCommit {
+    /// Runs until it is told to stop or nobody is left to propose.
+    pub(crate) fn run(mut self) -> Journal {
+        while self.step() == Turn::Again {}
+        self.journal
+    }
+
+    /// Waits for work, then does all that waits.
+    pub(crate) fn step(&mut self) -> Turn {
+        let Ok(first) = self.inbox.recv() else { return Turn::End };
+        let order = self.gather(first);
+        if !self.group.is_empty() {
+            self.commit();
+        }
+        match order {
+            Some(order) => self.obey(order),
+            None => Turn::Again,
+        }
+    }
+
+    /// Moves waiting proposals into the group; an order ends it and is obeyed behind it.
+    fn gather(&mut self, first: Work) -> Option<Work> {
+        let mut bytes = 0;
+        let mut next = Some(first);
+        while let Some(work) = next {
+            let Work::Propose(proposal) = work else { return Some(work) };
+            bytes += proposal.payload_bytes();
+            self.group.push(proposal);
+            next = if bytes < GROUP_BYTES_MAX { self.inbox.try_recv().ok() } else { None };
+        }
+        None
+    }
+
+    fn commit(&mut self) {
+        if self.stopped {
+            return self.refuse(AppendError::WritesStopped);
+        }
+        let mut entries = std::mem::take(&mut self.entries);
+        for proposal in &self.group {
+            entries = stage(&mut self.journal, proposal, entries);
+        }
+        self.entries = entries;
+        if let Err(error) = self.journal.write() {
+            return self.stop(&error);
+        }
+        for proposal in &mut self.group {
+            proposal.answer(AckAt::Journaled, &mut self.wakes);
+        }
+        self.wakes.ring();
+        let before = self.clock.now();
+        if let Err(error) = self.journal.sync() {
+            return self.stop(&error);
+        }
+        self.count(self.clock.now() - before);
+        if let Err(error) = apply_all(&mut self.logs, &self.group) {
+            return self.stop(&error);
+        }
+        self.answer_applied();
+        self.keep_up();
+    }
+
+    fn count(&self, sync: Duration) {
+        let bytes: usize = self.group.iter().map(Proposal::payload_bytes).sum();
+        self.metrics.syncs.inc();
+        self.metrics.synced_bytes.inc_by(bytes as u64);
+        self.metrics.sync_seconds.observe(sync.as_secs_f64());
+        self.metrics.frames.inc_by(self.group.len() as u64);
+        self.metrics.group_frames.observe(self.group.len() as f64);
+    }
+
+    fn answer_applied(&mut self) {
+        self.logs.announce(&mut self.wakes);
+        for mut proposal in self.group.drain(..) {
+            proposal.answer(AckAt::Applied, &mut self.wakes);
+            proposal.progress.advance(proposal.index);
+        }
+        self.wakes.ring();
+    }
+
+    /// What is left to do behind a group, with nobody waiting for it.
+    fn keep_up(&mut self) {
+        if self.journal.wants_making() {
+            ask_if_free(&self.space, Space::Make);
+        }
+        let end = self.journal.end();
+        if self.checkpoint_bytes <= end.since(self.checkpointed) {
+            self.checkpointed = end;
+            ask_if_free(&self.keeper, Chore::Checkpoint(None));
+        }
+        if self.inbox.is_empty() {
+            self.journal.stage_mark();
+            if let Err(error) = self.journal.write() {
+                self.stop(&error);
+            }
+        }
+    }
+
+    fn stop(&mut self, error: &dyn std::fmt::Display) {
+        tracing::error!(%error, "the disk failed: writes are stopped until the next start");
+        self.stopped = true;
+        self.refuse(AppendError::OutcomeUnknown);
+    }
+
+    fn refuse(&mut self, error: AppendError) {
+        for mut proposal in self.group.drain(..) {
+            proposal.refuse(error, &mut self.wakes);
+        }
+        self.wakes.ring();
+    }
+
+    fn obey(&mut self, order: Work) -> Turn {
+        match order {
+            Work::Propose(_) => unreachable!("a proposal is gathered, not obeyed"),
+            Work::Adopt(slot, adopted) => self.logs.adopt(slot, *adopted),
+            Work::Release(slot, released) => {
+                self.logs.release(slot);
+                let _ = released.send(());
+            }
+            Work::Mark(asker) => {
+                let _ = asker.send(self.journal.durable_to());
+            }
+            Work::Recycle(below) => {
+                self.journal.recycle_below(below);
+                for bell in &self.bells {
+                    bell.notify_one();
+                }
+                ask_if_free(&self.space, Space::Make);
+            }
+            Work::Stop => return Turn::End,
+        }
+        Turn::Again
+    }
+}
+
+/// Applies a group in its order.
+pub(super) fn apply_all(logs: &mut Logs, group: &[Proposal]) -> Result<(), ApplyError> {
+    group.iter().try_for_each(|proposal| logs.apply(proposal))
+}
+
+/// Stages a proposal as one frame, in the memory that `entries` brings.
+fn stage(
+    journal: &mut Journal,
+    proposal: &Proposal,
+    entries: Vec<EntryRef<'static>>,
+) -> Vec<EntryRef<'static>> {
+    let head = FrameHead {
+        shard: proposal.shard,
+        term: TERM,
+        index: proposal.index,
+        timestamp: proposal.timestamp,
+    };
+    let mut entries: Vec<EntryRef<'_>> = entries;
+    entries.extend(proposal.entries.iter().map(entry_ref));
+    journal.stage(&head, &entries);
+    entries.clear();
+    // The same memory: nothing is borrowed by an empty list.
+    entries.into_iter().map(|_| EntryRef { kind: Kind::Mark, head: &[], body: &NO_BODY }).collect()
+}
+
+static NO_BODY: Bytes = Bytes::new();
+
+fn entry_ref(entry: &Entry) -> EntryRef<'_> {
+    match entry {
+        Entry::Append(append) => {
+            EntryRef { kind: Kind::Append, head: &append.head, body: &append.rest }
+        }
+        Entry::Table { kind, body } => EntryRef { kind: *kind, head: &[], body },
+    }
+}

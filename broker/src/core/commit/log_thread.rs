@@ -1,0 +1,147 @@
+//! The thread that owns the logs of `written` topics: their batches do not pass the journal.
+//!
+//! ```text
+//!   recv ─► gather ─► apply ─► answer ─► ring            … and, while something is unflushed,
+//!                                                        every `flush_after`: ask for a flush
+//! ```
+//!
+//! Once applied a batch survives a crash of the process; a crash of the machine takes at most
+//! what was written in the last `flush_after`. Offsets were reserved in the journal before, so
+//! none is ever used twice.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
+use weir_storage::log::Upkeep;
+
+use super::append::{AckAt, Slot};
+use super::chore::{Chore, ask_if_free};
+use super::group_commit::{Turn, apply_all};
+use super::logs::Logs;
+use super::seam::{Proposal, Work};
+use crate::clock::Clock;
+use crate::core::wake::{AppendError, WakeList};
+
+/// Proposals taken in one turn.
+const GROUP_MAX: usize = 64;
+
+/// The loop's state.
+#[derive(Debug)]
+pub(crate) struct LogThread {
+    pub(crate) logs: Logs,
+    pub(crate) inbox: Receiver<Work>,
+    pub(crate) keeper: Sender<Chore>,
+    pub(crate) clock: Clock,
+    /// How long a batch may wait for its flush.
+    pub(crate) flush_after: Duration,
+    pub(crate) group: Vec<Proposal>,
+    pub(crate) wakes: WakeList,
+    pub(crate) unflushed: Unflushed,
+}
+
+/// Logs with batches that may not be on the disk, and since when.
+#[derive(Debug, Default)]
+pub(crate) struct Unflushed {
+    since: Option<Instant>,
+    logs: BTreeMap<Slot, Upkeep>,
+}
+
+impl LogThread {
+    /// Runs until it is told to stop or nobody is left to propose.
+    pub(crate) fn run(mut self) {
+        while self.step() == Turn::Again {}
+    }
+
+    fn step(&mut self) -> Turn {
+        let first = match self.unflushed.since {
+            None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(since) => self.inbox.recv_deadline(since + self.flush_after),
+        };
+        match first {
+            Ok(Work::Propose(proposal)) => {
+                self.gather(proposal);
+                Turn::Again
+            }
+            Ok(order) => self.obey(order),
+            Err(RecvTimeoutError::Timeout) => {
+                self.unflushed.flush(&self.keeper);
+                Turn::Again
+            }
+            Err(RecvTimeoutError::Disconnected) => Turn::End,
+        }
+    }
+
+    fn gather(&mut self, first: Proposal) {
+        self.group.push(first);
+        let mut order = None;
+        while order.is_none() && self.group.len() < GROUP_MAX {
+            match self.inbox.try_recv() {
+                Ok(Work::Propose(proposal)) => self.group.push(proposal),
+                Ok(other) => order = Some(other),
+                Err(_) => break,
+            }
+        }
+        self.apply();
+        if let Some(order) = order {
+            self.obey(order);
+        }
+    }
+
+    fn apply(&mut self) {
+        if let Err(error) = apply_all(&mut self.logs, &self.group) {
+            tracing::error!(%error, "a log failed: writes are stopped until the next start");
+            for mut proposal in self.group.drain(..) {
+                proposal.refuse(AppendError::OutcomeUnknown, &mut self.wakes);
+            }
+            return self.wakes.ring();
+        }
+        self.unflushed.note(&self.logs, self.clock.now());
+        self.logs.announce(&mut self.wakes);
+        for mut proposal in self.group.drain(..) {
+            proposal.answer(AckAt::Applied, &mut self.wakes);
+            proposal.progress.advance(proposal.index);
+        }
+        self.wakes.ring();
+        if self.unflushed.is_due(self.clock.now(), self.flush_after) {
+            self.unflushed.flush(&self.keeper);
+        }
+    }
+
+    fn obey(&mut self, order: Work) -> Turn {
+        match order {
+            Work::Adopt(slot, adopted) => self.logs.adopt(slot, *adopted),
+            Work::Release(slot, released) => {
+                self.unflushed.logs.remove(&slot);
+                self.logs.release(slot);
+                let _ = released.send(());
+            }
+            Work::Stop => return Turn::End,
+            Work::Propose(_) | Work::Mark(_) | Work::Recycle(_) => {
+                unreachable!("a log thread has no journal, and gathers its proposals")
+            }
+        }
+        Turn::Again
+    }
+}
+
+impl Unflushed {
+    fn note(&mut self, logs: &Logs, now: Instant) {
+        for (slot, upkeep) in logs.touched() {
+            self.since.get_or_insert(now);
+            self.logs.entry(slot).or_insert_with(|| upkeep.clone());
+        }
+    }
+
+    fn is_due(&self, now: Instant, flush_after: Duration) -> bool {
+        self.since.is_some_and(|since| since + flush_after <= now)
+    }
+
+    /// Asks for all flushes; a log for which the keeper has no place waits for the next round.
+    fn flush(&mut self, keeper: &Sender<Chore>) {
+        self.since = None;
+        while let Some((_, upkeep)) = self.logs.pop_first() {
+            ask_if_free(keeper, Chore::Flush(upkeep));
+        }
+    }
+}

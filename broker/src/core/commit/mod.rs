@@ -1,0 +1,23 @@
+//! The seam between those who order entries and those who make them durable:
+//! `propose(entries) → committed(index)`.
+//!
+//! ```text
+//!   shard ── Proposal ──► commit thread:  stage → write → sync → apply → answer    (`synced`)
+//!         └─ Proposal ──► log thread:                       apply → answer         (`written`)
+//! ```
+//!
+//! One proposal is one frame of the journal and one index of its shard. On a single node an entry
+//! is committed when the journal is synced; a replicated broker will put its consensus behind the
+//! same seam. Marks, in this order always, per shard as indexes and per partition as offsets:
+//! `flushed ≤ applied ≤ committed ≤ journaled ≤ proposed`.
+
+pub(crate) mod append;
+pub(crate) mod checkpoint;
+pub(crate) mod chore;
+pub(crate) mod group_commit;
+pub(crate) mod log_thread;
+pub(crate) mod logs;
+pub(crate) mod permit;
+pub(crate) mod progress;
+pub(crate) mod replay;
+pub(crate) mod seam;

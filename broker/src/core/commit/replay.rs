@@ -1,0 +1,301 @@
+//! A start: from a data directory to logs and tables that hold all that was committed.
+//!
+//! ```text
+//!   checkpoint ─► tables as they were ─► the catalogue's entries ─► logs set back to their marks
+//!     ─► all other entries, in the journal's order ─► gaps for what `written` logs may have lost
+//! ```
+//!
+//! One thread, no clock. Replaying twice gives the same as replaying once: a log skips batches it
+//! has, a table entries at or below its index.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use weir_protocol::batch::PREFIX_BYTES;
+use weir_protocol::id::TopicId;
+use weir_storage::directory::DataDir;
+use weir_storage::errors::DiskError;
+use weir_storage::journal::checkpoint::{Checkpoint, LogMark, Table};
+use weir_storage::journal::{self, EntryRef, FrameHead, Journal, Kind, Replay, Replayed};
+use weir_storage::log::{self, End, Log, Opened};
+use weir_storage::offset::{Epoch, Index, JournalPos, Offset, OffsetSpan};
+
+use super::append::{self, Target};
+use super::group_commit::TERM;
+use super::seam::CATALOG_SHARD;
+
+/// Whose tables are rebuilt; the shards know what an entry means.
+pub(crate) trait Rebuild {
+    /// A shard's table from a checkpoint.
+    fn restore(&mut self, table: &Table) -> Result<(), TableError>;
+    /// One committed entry of a table.
+    fn apply(&mut self, shard: u16, kind: Kind, body: &Bytes) -> Result<Effect, TableError>;
+    /// All partitions there are, known once the catalogue has been replayed.
+    fn partitions(&self) -> Vec<PartitionFacts>;
+    /// The offsets below which a partition may have given out all.
+    fn reserved_end(&self, topic: TopicId, partition: u32) -> Offset;
+    /// An entry for a gap, as `(kind, body)`.
+    fn gap(&self, topic: TopicId, partition: u32, span: &OffsetSpan, epoch: Epoch)
+    -> (Kind, Bytes);
+}
+
+/// What an entry does to a log besides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    None,
+    Gap { topic: TopicId, partition: u32, span: OffsetSpan, epoch: Epoch },
+}
+
+/// What is needed to open a partition's log.
+#[derive(Clone, Debug)]
+pub(crate) struct PartitionFacts {
+    pub(crate) topic: TopicId,
+    pub(crate) partition: u32,
+    pub(crate) shard: u16,
+    pub(crate) path: PathKind,
+    pub(crate) options: log::Options,
+}
+
+/// Whether a partition's batches are in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PathKind {
+    Journal,
+    Log,
+}
+
+/// Everything a start gives.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) journal: Journal,
+    pub(crate) maker: journal::Maker,
+    pub(crate) room: journal::Room,
+    pub(crate) logs: BTreeMap<(TopicId, u32), Opened>,
+    /// The last index of each shard.
+    pub(crate) applied: BTreeMap<u16, Index>,
+    pub(crate) report: Report,
+}
+
+/// What a start found, for the operator and for the next checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) run: u32,
+    pub(crate) clean: bool,
+    pub(crate) frames: u64,
+    pub(crate) torn_bytes: u64,
+    pub(crate) gaps: u64,
+    /// The newest checkpoint's number and where its replay began.
+    pub(crate) checkpoint: u64,
+    pub(crate) journal_from: JournalPos,
+}
+
+/// Why a broker cannot start. Nothing was deleted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecoverError {
+    #[error(transparent)]
+    Checkpoint(#[from] journal::checkpoint::LoadError),
+    #[error(transparent)]
+    Journal(#[from] journal::OpenError),
+    #[error(transparent)]
+    Read(#[from] journal::ReadError),
+    #[error("topic {topic}, partition {partition}: {source}")]
+    Log { topic: TopicId, partition: u32, source: log::OpenError },
+    #[error("topic {topic}, partition {partition}: {source}")]
+    Replay { topic: TopicId, partition: u32, source: log::ReplayError },
+    #[error("shard {shard}, entry {index}: {source}")]
+    Table { shard: u16, index: Index, source: TableError },
+    #[error(
+        "an entry of {bytes} bytes is not a batch's, though its frame is sound: run `weir check`"
+    )]
+    Append { bytes: usize },
+    #[error("the journal has no room for the gaps that an unclean stop left")]
+    JournalFull,
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(transparent)]
+    Write(#[from] journal::WriteError),
+    #[error(transparent)]
+    Sync(#[from] journal::SyncError),
+}
+
+/// A table's bytes or entry that this version cannot understand.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct TableError(pub(crate) Box<dyn std::error::Error + Send + Sync>);
+
+/// Brings a data directory to the state that was committed.
+pub(crate) fn recover(
+    data: &DataDir,
+    options: journal::Options,
+    rebuild: &mut dyn Rebuild,
+    fresh_uuid: impl FnMut() -> [u8; 16] + Send + 'static,
+    now_ms: i64,
+) -> Result<Recovered, RecoverError> {
+    let loaded = Checkpoint::load(&**data.disk(), &data.checkpoint_dir())?;
+    let clean_end = data.take_clean()?.map(|mark| mark.journal_end);
+    let vouched = loaded.vouched(clean_end);
+    let checkpoint = loaded.newest;
+    for table in checkpoint.iter().flat_map(|checkpoint| &checkpoint.tables) {
+        let (shard, index) = (table.shard, table.index);
+        rebuild.restore(table).map_err(|source| RecoverError::Table { shard, index, source })?;
+    }
+    let opened = journal::open(data.disk(), &data.journal_dir(), options, &vouched, fresh_uuid)?;
+    let mut replaying =
+        Replaying { data, rebuild, applied: vouched.indexes, logs: BTreeMap::new() };
+    replaying.catalog(opened.replay.another())?;
+    replaying.open_logs(checkpoint.as_ref())?;
+    replaying.rest(opened.replay)?;
+    let journal::Opened { mut journal, maker, room, recovery: found, .. } = opened;
+    let clean = clean_end == Some(found.end);
+    let gaps = if clean { 0 } else { replaying.close_gaps(&mut journal, &room, now_ms)? };
+    let report = Report {
+        run: found.run,
+        clean,
+        frames: found.frames,
+        torn_bytes: found.torn.map_or(0, |torn| torn.bytes),
+        gaps,
+        checkpoint: checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.number),
+        journal_from: vouched.replay_from,
+    };
+    let Replaying { logs, applied, .. } = replaying;
+    Ok(Recovered { journal, maker, room, logs, applied, report })
+}
+
+/// A recovery under way.
+struct Replaying<'a> {
+    data: &'a DataDir,
+    rebuild: &'a mut dyn Rebuild,
+    /// The last index of each shard whose table entries are applied.
+    applied: BTreeMap<u16, Index>,
+    logs: BTreeMap<(TopicId, u32), Opened>,
+}
+
+impl Replaying<'_> {
+    /// The catalogue's entries: they say which logs there are.
+    fn catalog(&mut self, replay: Replay) -> Result<(), RecoverError> {
+        for frame in replay {
+            let frame = frame?;
+            if frame.head.shard == CATALOG_SHARD {
+                self.tables(&frame)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn open_logs(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), RecoverError> {
+        let marks: BTreeMap<_, _> = checkpoint
+            .into_iter()
+            .flat_map(|checkpoint| &checkpoint.logs)
+            .map(|mark| ((mark.topic, mark.partition), end_of(mark)))
+            .collect();
+        for facts in self.rebuild.partitions() {
+            let PartitionFacts { topic, partition, path, options, .. } = facts;
+            let (disk, directory) =
+                (Arc::clone(self.data.disk()), self.data.log_dir(topic, partition));
+            let opened = match (marks.get(&(topic, partition)), path) {
+                (Some(end), PathKind::Journal) => Log::open(disk, &directory, options, *end),
+                (Some(end), PathKind::Log) => Log::open_written(disk, &directory, options, *end),
+                (None, PathKind::Journal) => Log::create(disk, &directory, options),
+                (None, PathKind::Log) => {
+                    Log::open_written(disk, &directory, options, End::default())
+                }
+            };
+            let opened = opened.map_err(|source| RecoverError::Log { topic, partition, source })?;
+            self.logs.insert((topic, partition), opened);
+        }
+        Ok(())
+    }
+
+    /// All that is not the catalogue's.
+    fn rest(&mut self, replay: Replay) -> Result<(), RecoverError> {
+        for frame in replay {
+            let frame = frame?;
+            if frame.head.shard == CATALOG_SHARD {
+                continue;
+            }
+            for (kind, body) in &frame.entries {
+                if *kind == Kind::Append {
+                    self.append(body)?;
+                }
+            }
+            self.tables(&frame)?;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, body: &Bytes) -> Result<(), RecoverError> {
+        let entry = append::parse(body).ok_or(RecoverError::Append { bytes: body.len() })?;
+        let Target { topic, partition, place } = entry.target;
+        // A topic that was deleted later has no log any more.
+        let Some(opened) = self.logs.get_mut(&(topic, partition)) else { return Ok(()) };
+        let (prefix, rest) = entry.batch.split_at(PREFIX_BYTES);
+        let prefix = prefix.first_chunk().expect("a batch begins with its prefix");
+        let replayed = opened.log.apply_replayed(place, prefix, rest, &entry.header);
+        replayed.map_err(|source| RecoverError::Replay { topic, partition, source })
+    }
+
+    /// Applies a frame's table entries, unless the table has them already.
+    fn tables(&mut self, frame: &Replayed) -> Result<(), RecoverError> {
+        let FrameHead { shard, index, .. } = frame.head;
+        let applied = self.applied.entry(shard).or_default();
+        if index <= *applied {
+            return Ok(());
+        }
+        *applied = index;
+        for (kind, body) in frame.entries.iter().filter(|(kind, _)| *kind != Kind::Append) {
+            let effect = self.rebuild.apply(shard, *kind, body);
+            let effect = effect.map_err(|source| RecoverError::Table { shard, index, source })?;
+            if let Effect::Gap { topic, partition, span, epoch } = effect
+                && let Some(opened) = self.logs.get_mut(&(topic, partition))
+            {
+                opened.log.gap(span, epoch);
+            }
+        }
+        Ok(())
+    }
+
+    /// Behind an unclean stop nobody knows how much of a `written` log was lost: it goes on at the
+    /// end of its reservation, and what lies between is a gap.
+    fn close_gaps(
+        &mut self,
+        journal: &mut Journal,
+        room: &journal::Room,
+        now_ms: i64,
+    ) -> Result<u64, RecoverError> {
+        let mut gaps = 0;
+        for facts in self.rebuild.partitions() {
+            let PartitionFacts { topic, partition, shard, path, .. } = facts;
+            let reserved = self.rebuild.reserved_end(topic, partition);
+            let Some(opened) = self.logs.get_mut(&(topic, partition)) else { continue };
+            let end = opened.log.end();
+            if path == PathKind::Journal || reserved <= end.offset {
+                continue;
+            }
+            let (span, epoch) = (end.offset..reserved, end.epoch.plus(1));
+            let (kind, body) = self.rebuild.gap(topic, partition, &span, epoch);
+            if !room.reserve_from_reserve(journal::frame_bytes([body.len()].into_iter())) {
+                return Err(RecoverError::JournalFull);
+            }
+            let applied = self.applied.entry(shard).or_default();
+            *applied = applied.plus(1);
+            let head = FrameHead { shard, term: TERM, index: *applied, timestamp: now_ms };
+            journal.stage(&head, &[EntryRef { kind, head: &[], body: &body }]);
+            opened.log.gap(span, epoch);
+            gaps += 1;
+        }
+        journal.write()?;
+        journal.sync()?;
+        Ok(gaps)
+    }
+}
+
+fn end_of(mark: &LogMark) -> End {
+    let LogMark { segment, position, offset, epoch, start, .. } = *mark;
+    End { segment, position, offset, epoch, start }
+}
+
+impl TableError {
+    pub(crate) fn new(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self(Box::new(error))
+    }
+}

@@ -1,0 +1,151 @@
+//! What a shard keeps of one partition, and how a batch gets its place.
+//!
+//! ```text
+//!   batch ─► offsets reserved? ─► room in the segment? ─► journal has room? ─► offset, place
+//!                 └────────────────────┴── no: parked, in order, until there is
+//! ```
+//!
+//! Pure but for the room it asks: no channel, no clock, no waiting.
+//!
+//! Invariant: batches get their offsets in the order they came; nothing passes a parked one.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use weir_protocol::batch::{self, PREFIX_BYTES};
+use weir_protocol::id::TopicId;
+use weir_storage::log::{NoRoom, Place, Room, Upkeep};
+use weir_storage::offset::{Epoch, Offset};
+
+use super::request::Batch;
+use super::reserve::Reservation;
+use crate::core::commit::append::{self, Append, Slot, Target};
+use crate::core::wake::AppendError;
+
+/// A partition as its shard sees it: ahead of what is applied.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    pub(crate) topic: TopicId,
+    pub(crate) number: u32,
+    pub(crate) slot: Slot,
+    pub(crate) path: Path,
+    /// The offset the next batch will get.
+    pub(crate) next: Offset,
+    pub(crate) epoch: Epoch,
+    pub(crate) room: Room,
+    pub(crate) upkeep: Upkeep,
+    /// Batches that wait for room, in their order; each has its permit.
+    pub(crate) parked: VecDeque<Batch>,
+    /// Up while a helper is asked for room.
+    pub(crate) growth_asked: Arc<AtomicBool>,
+}
+
+/// How a partition's batches become durable.
+#[derive(Debug)]
+pub(crate) enum Path {
+    /// Through the journal: topics that are `synced`.
+    Journal,
+    /// Straight into the log, at offsets reserved before: topics that are `written`.
+    Log(Reservation),
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(crate) enum Admitted {
+    Append(Box<Append>),
+    /// Not now; the reason tells what to ask for.
+    Wait(Batch, Wait),
+    Refused(Batch, AppendError),
+}
+
+/// What a parked batch waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// A larger file.
+    Growth,
+    /// Offsets.
+    Reservation,
+    /// A journal whose oldest part was checkpointed.
+    Journal,
+}
+
+impl Partition {
+    /// Gives a batch its offset and place. `journal` says whether the journal takes an entry of
+    /// so many bytes, and reserves them; it is asked once a batch.
+    pub(crate) fn admit(
+        &mut self,
+        mut batch: Batch,
+        journal: impl FnOnce(usize) -> bool,
+    ) -> Admitted {
+        let next = self.next.plus(u64::from(batch.header.records));
+        match &self.path {
+            Path::Log(reservation) if !reservation.covers(next) => {
+                return Admitted::Wait(batch, Wait::Reservation);
+            }
+            Path::Journal if !batch.in_journal => {
+                if !journal(append::entry_bytes(batch.bytes.len())) {
+                    return Admitted::Wait(batch, Wait::Journal);
+                }
+                batch.in_journal = true;
+            }
+            Path::Log(_) | Path::Journal => {}
+        }
+        match self.room.reserve(self.next, batch.bytes.len() as u64) {
+            Ok(place) => {
+                let append = self.place(batch, place);
+                self.next = next;
+                Admitted::Append(Box::new(append))
+            }
+            Err(NoRoom::Growing) => Admitted::Wait(batch, Wait::Growth),
+            Err(NoRoom::Full) => Admitted::Refused(batch, AppendError::DiskFull),
+            Err(NoRoom::Failing) => Admitted::Refused(batch, AppendError::WritesStopped),
+            Err(NoRoom::TooLarge { .. }) => Admitted::Refused(batch, AppendError::TooLarge),
+        }
+    }
+
+    /// Whether the next block of offsets should be proposed now.
+    pub(crate) fn is_reservation_due(&self) -> bool {
+        match &self.path {
+            Path::Journal => false,
+            Path::Log(reservation) => reservation.is_due(self.wanted()),
+        }
+    }
+
+    /// The end of the next block of offsets, which the caller proposes.
+    pub(crate) fn reserve_ahead(&mut self, now_ms: i64) -> Option<Offset> {
+        let wanted = self.wanted();
+        let Path::Log(reservation) = &mut self.path else { return None };
+        Some(reservation.propose(wanted, now_ms))
+    }
+
+    /// The first offset that nobody wants yet.
+    fn wanted(&self) -> Offset {
+        let parked = self.parked.iter().map(|batch| u64::from(batch.header.records));
+        self.next.plus(parked.sum())
+    }
+
+    /// The journal has the reservation up to `end`.
+    pub(crate) fn reserved(&mut self, end: Offset) {
+        if let Path::Log(reservation) = &mut self.path {
+            reservation.committed(end);
+        }
+    }
+
+    fn place(&self, batch: Batch, place: Place) -> Append {
+        let Batch { mut header, bytes, waiters, permit, in_journal: _ } = batch;
+        header.base_offset = self.next.get();
+        header.leader_epoch = self.epoch.get();
+        let prefix = batch::prefix(header.base_offset, bytes.len(), header.leader_epoch);
+        let target = Target { topic: self.topic, partition: self.number, place };
+        Append {
+            slot: self.slot,
+            place,
+            header,
+            head: append::head(&target, &prefix),
+            rest: bytes.slice(PREFIX_BYTES..),
+            waiters,
+            permit,
+        }
+    }
+}

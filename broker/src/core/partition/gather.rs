@@ -1,0 +1,129 @@
+//! Records that came one by one, made into batches.
+//!
+//! Over HTTP records come without a producer and a few at a time. They are gathered per partition
+//! while its shard is busy; when the shard takes them they become a batch. There is no timer: a
+//! lone record is taken at once, and the busier the broker is the larger the batches get.
+//!
+//! Bounded: each record's bytes are paid for by a permit before it is pushed.
+//!
+//! Invariant: `announced` is set exactly while a `Gathered` request for this partition waits at
+//! its shard.
+
+use std::mem;
+
+use parking_lot::Mutex;
+use weir_protocol::batch::{Builder, PushError};
+
+use super::request::{Batch, Seat};
+use crate::core::commit::append::{Waiter, Waiters};
+use crate::core::commit::permit::Permit;
+
+/// The gatherer of one partition.
+#[derive(Debug)]
+pub(crate) struct Gather {
+    seat: Seat,
+    open: Mutex<Gathered>,
+}
+
+#[derive(Debug)]
+struct Gathered {
+    builder: Builder,
+    waiters: Vec<(Waiter, u32)>,
+    permits: Vec<Permit>,
+    full: Vec<Batch>,
+    announced: bool,
+}
+
+/// A record to gather.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record<'a> {
+    pub(crate) timestamp: i64,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) value: Option<&'a [u8]>,
+    pub(crate) headers: &'a [(&'a [u8], Option<&'a [u8]>)],
+}
+
+/// What the one who pushed has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Pushed {
+    /// Tell the shard.
+    Announce,
+    /// Nothing: the shard was told before.
+    Joined,
+}
+
+impl Gather {
+    pub(crate) fn new(seat: Seat, batch_bytes_max: usize) -> Self {
+        let open = Gathered {
+            builder: Builder::with_bytes_max(batch_bytes_max),
+            waiters: Vec::new(),
+            permits: Vec::new(),
+            full: Vec::new(),
+            announced: false,
+        };
+        Self { seat, open: Mutex::new(open) }
+    }
+
+    pub(crate) fn seat(&self) -> Seat {
+        self.seat
+    }
+
+    /// Adds a record; its waiter is answered with the record's own offset.
+    ///
+    /// # Errors
+    /// Where the record alone is larger than a batch of the topic may be.
+    pub(crate) fn push(
+        &self,
+        record: &Record<'_>,
+        waiter: Waiter,
+        permit: Permit,
+    ) -> Result<Pushed, PushError> {
+        let mut open = self.open.lock();
+        let headers = record.headers.iter().copied();
+        let push = |builder: &mut Builder| {
+            builder.push(record.timestamp, record.key, record.value, headers.clone())
+        };
+        if let Err(error) = push(&mut open.builder) {
+            if error != PushError::Full || open.builder.is_empty() {
+                return Err(error);
+            }
+            let batch = open.close();
+            open.full.push(batch);
+            push(&mut open.builder)?;
+        }
+        let place = open.builder.records() - 1;
+        open.waiters.push((waiter, place));
+        open.permits.push(permit);
+        if mem::replace(&mut open.announced, true) {
+            return Ok(Pushed::Joined);
+        }
+        Ok(Pushed::Announce)
+    }
+
+    /// Closes what was gathered and hands it out, oldest first.
+    pub(crate) fn take(&self) -> Vec<Batch> {
+        let mut open = self.open.lock();
+        open.announced = false;
+        let mut batches = mem::take(&mut open.full);
+        if !open.builder.is_empty() {
+            batches.push(open.close());
+        }
+        batches
+    }
+}
+
+impl Gathered {
+    fn close(&mut self) -> Batch {
+        let bytes = self.builder.finish(None);
+        let header = weir_protocol::batch::Header::parse(&bytes)
+            .expect("the builder makes batches that parse");
+        Batch {
+            header,
+            bytes,
+            waiters: Waiters::Gathered(mem::take(&mut self.waiters)),
+            permit: Permit::merge(mem::take(&mut self.permits)),
+            in_journal: false,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! A partition: its handle for those who produce and read, and the state its shard keeps of it.
+
+pub(crate) mod admission;
+pub(crate) mod gather;
+pub(crate) mod handle;
+pub(crate) mod request;
+pub(crate) mod reserve;
+
+pub(crate) use handle::Handle;

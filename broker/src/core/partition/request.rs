@@ -1,0 +1,49 @@
+//! What a shard is asked about its partitions.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use weir_protocol::batch::Header;
+use weir_protocol::id::TopicId;
+use weir_storage::offset::Index;
+
+use super::admission::Partition;
+use super::gather::Gather;
+use crate::core::commit::append::Waiters;
+use crate::core::commit::permit::Permit;
+
+/// Requests that wait for one shard; beyond, producers wait to send theirs.
+pub(crate) const REQUESTS_MAX: usize = 4096;
+
+/// The place of an open partition in its shard's task; given out anew at each start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Seat(pub(crate) u32);
+
+/// A request to a shard.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Append(Seat, Batch),
+    /// Records wait in the partition's gatherer.
+    Gathered(Arc<Gather>),
+    /// Seats a partition whose log is open.
+    Open(Seat, Box<Partition>),
+    /// Ends all partitions of a topic, and answers when that is committed.
+    Close(TopicId, oneshot::Sender<()>),
+    /// The shard's table, with the index it reflects.
+    Snapshot(oneshot::Sender<(Index, Bytes)>),
+    /// Answers when all that was asked before has been decided, and takes nothing any more.
+    Stop(oneshot::Sender<()>),
+}
+
+/// One batch to append.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) header: Header,
+    /// The whole batch, as it came: checked at the door.
+    pub(crate) bytes: Bytes,
+    pub(crate) waiters: Waiters,
+    pub(crate) permit: Option<Permit>,
+    /// Whether the journal has reserved room for it.
+    pub(crate) in_journal: bool,
+}

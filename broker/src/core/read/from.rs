@@ -1,0 +1,42 @@
+//! Where a reader begins.
+
+use weir_storage::log::{ReadError, Reader};
+use weir_storage::offset::Offset;
+
+/// A place in a partition, as somebody asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    /// The first record that is kept.
+    Earliest,
+    /// Behind the last record there is.
+    Latest,
+    Offset(Offset),
+    /// The first record of that time or later, Unix milliseconds; the tail where there is none.
+    Time(i64),
+}
+
+/// Why a place cannot be read from.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FromError {
+    #[error("offset {asked} is not in the partition, which has {start} to {tail}")]
+    OutOfRange { asked: Offset, start: Offset, tail: Offset },
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// The offset a place means now, with the time of its record where the place is one in time.
+pub(crate) fn resolve(reader: &Reader, from: From) -> Result<(Offset, Option<i64>), FromError> {
+    let (start, tail) = (reader.start(), reader.tail());
+    match from {
+        From::Earliest => Ok((start, None)),
+        From::Latest => Ok((tail, None)),
+        From::Offset(asked) if asked < start || tail < asked => {
+            Err(FromError::OutOfRange { asked, start, tail })
+        }
+        From::Offset(offset) => Ok((offset, None)),
+        From::Time(time) => Ok(match reader.offset_for_time(time)? {
+            Some((offset, timestamp)) => (offset, Some(timestamp)),
+            None => (tail, None),
+        }),
+    }
+}

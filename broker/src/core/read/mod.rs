@@ -1,0 +1,7 @@
+//! Reading a partition: from a place on, at the reader's pace.
+
+mod feed;
+mod from;
+
+pub(crate) use feed::{Feed, FeedError, Step};
+pub(crate) use from::{From, FromError, resolve};

@@ -1,0 +1,95 @@
+//! The task that owns a shard: everything that can wake it stands in [`run`].
+//!
+//! It takes requests while the threads behind the seam take proposals; otherwise requests wait in
+//! its inbox, and their senders behind it. It never touches a disk and never waits for one.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::state::Shard;
+use crate::clock::Clock;
+use crate::core::partition::request::Request;
+use crate::core::wake::AppendError;
+
+/// Requests decided in one turn, so that other tasks have theirs.
+const TURN_REQUESTS_MAX: usize = 512;
+
+/// The task's ends.
+#[derive(Debug)]
+pub(crate) struct Actor {
+    pub(crate) shard: Shard,
+    pub(crate) inbox: mpsc::Receiver<Request>,
+    pub(crate) bell: Arc<Notify>,
+    pub(crate) clock: Clock,
+}
+
+impl Actor {
+    /// Runs until nobody is left to ask. Once asked to stop it finishes what it was asked before,
+    /// says so, and from then on only tells what it knows.
+    pub(crate) async fn run(mut self) {
+        let Some(asker) = self.take_requests().await else { return };
+        self.drain().await;
+        let _ = asker.send(());
+        while let Some(request) = self.inbox.recv().await {
+            self.shard.take_stopped(request);
+        }
+    }
+
+    async fn take_requests(&mut self) -> Option<oneshot::Sender<()>> {
+        loop {
+            tokio::select! {
+                () = self.bell.notified() => self.shard.settle(self.clock.wall_ms()),
+                request = self.inbox.recv(), if self.shard.is_open() => {
+                    match request? {
+                        Request::Stop(asker) => return Some(asker),
+                        request => self.shard.take(request, self.clock.wall_ms()),
+                    }
+                    if let Some(asker) = self.take_waiting() {
+                        return Some(asker);
+                    }
+                }
+            }
+            self.shard.propose(self.clock.wall_ms());
+            if self.shard.is_behind() {
+                self.bell.notify_one();
+            }
+        }
+    }
+
+    /// Takes what waits, as far as the shard is open.
+    fn take_waiting(&mut self) -> Option<oneshot::Sender<()>> {
+        let now_ms = self.clock.wall_ms();
+        for _ in 1..TURN_REQUESTS_MAX {
+            if !self.shard.is_open() {
+                return None;
+            }
+            match self.inbox.try_recv() {
+                Ok(Request::Stop(asker)) => return Some(asker),
+                Ok(request) => self.shard.take(request, now_ms),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return None,
+            }
+        }
+        None
+    }
+
+    /// Finishes what was taken: requests still in the inbox are decided too, what cannot be
+    /// placed at once is refused.
+    async fn drain(&mut self) {
+        while let Ok(request) = self.inbox.try_recv() {
+            self.shard.take(request, self.clock.wall_ms());
+        }
+        self.shard.settle(self.clock.wall_ms());
+        self.shard.refuse_parked(AppendError::ShuttingDown);
+        loop {
+            self.shard.propose(self.clock.wall_ms());
+            self.shard.want();
+            if self.shard.is_idle() || self.shard.is_stopped() {
+                return;
+            }
+            self.bell.notified().await;
+            self.shard.settle(self.clock.wall_ms());
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The table entries of a shard: what changes its tables, as bytes in the journal.
+//!
+//! ```text
+//!   OffsetReserve   topic 16 | partition u32 | end u64
+//!   Gap             topic 16 | partition u32 | start u64 | end u64 | epoch u32
+//!   TopicGone       topic 16
+//! ```
+//!
+//! Little-endian. What an entry is for stands in its kind; a body of another length is refused.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use weir_protocol::id::TopicId;
+use weir_storage::journal::Kind;
+use weir_storage::offset::{Epoch, Offset, OffsetSpan};
+
+/// The length of an OffsetReserve entry.
+pub(crate) const RESERVE_BYTES: usize = 28;
+
+/// The length of a TopicGone entry.
+pub(crate) const GONE_BYTES: usize = 16;
+
+/// A change of a shard's tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Offsets below `end` may be given out without the journal.
+    Reserve { topic: TopicId, partition: u32, end: Offset },
+    /// The offsets of `span` were lost in an unclean stop; the next batch has `epoch`.
+    Gap { topic: TopicId, partition: u32, span: OffsetSpan, epoch: Epoch },
+    /// The topic's partitions in this shard have ended.
+    Gone { topic: TopicId },
+}
+
+/// A table entry that cannot be understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a {kind:?} entry of {bytes} bytes is not one this version writes")]
+pub(crate) struct EntryError {
+    kind: Kind,
+    bytes: usize,
+}
+
+impl Change {
+    pub(crate) fn encode(&self) -> (Kind, Bytes) {
+        let mut body = BytesMut::with_capacity(40);
+        let kind = match self {
+            Self::Reserve { topic, partition, end } => {
+                body.put_slice(topic.as_bytes());
+                body.put_u32_le(*partition);
+                body.put_u64_le(end.get());
+                Kind::OffsetReserve
+            }
+            Self::Gap { topic, partition, span, epoch } => {
+                body.put_slice(topic.as_bytes());
+                body.put_u32_le(*partition);
+                body.put_u64_le(span.start.get());
+                body.put_u64_le(span.end.get());
+                body.put_u32_le(epoch.get());
+                Kind::Gap
+            }
+            Self::Gone { topic } => {
+                body.put_slice(topic.as_bytes());
+                Kind::TopicGone
+            }
+        };
+        (kind, body.freeze())
+    }
+
+    pub(crate) fn decode(kind: Kind, mut body: &[u8]) -> Result<Self, EntryError> {
+        let bytes = body.len();
+        let change = match (kind, bytes) {
+            (Kind::OffsetReserve, RESERVE_BYTES) => Self::Reserve {
+                topic: topic(&mut body),
+                partition: body.get_u32_le(),
+                end: Offset::new(body.get_u64_le()),
+            },
+            (Kind::Gap, 40) => Self::Gap {
+                topic: topic(&mut body),
+                partition: body.get_u32_le(),
+                span: Offset::new(body.get_u64_le())..Offset::new(body.get_u64_le()),
+                epoch: Epoch::new(body.get_u32_le()),
+            },
+            (Kind::TopicGone, GONE_BYTES) => Self::Gone { topic: topic(&mut body) },
+            _ => return Err(EntryError { kind, bytes }),
+        };
+        Ok(change)
+    }
+}
+
+fn topic(body: &mut &[u8]) -> TopicId {
+    let mut bytes = [0; 16];
+    body.copy_to_slice(&mut bytes);
+    TopicId::from_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_come_back_as_they_were_and_nothing_else_does() {
+        let topic = TopicId::from_bytes([7; 16]);
+        let span = Offset::new(3)..Offset::new(1024);
+        for change in [
+            Change::Reserve { topic, partition: 2, end: Offset::new(1024) },
+            Change::Gap { topic, partition: 2, span, epoch: Epoch::new(4) },
+            Change::Gone { topic },
+        ] {
+            let (kind, body) = change.encode();
+            assert_eq!(Change::decode(kind, &body), Ok(change));
+            let cut = Change::decode(kind, &body[1..]);
+            assert_eq!(cut, Err(EntryError { kind, bytes: body.len() - 1 }));
+        }
+    }
+}

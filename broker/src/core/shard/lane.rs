@@ -1,0 +1,152 @@
+//! A shard's way to one thread behind the seam: entries in, proposals out, a few at a time.
+//!
+//! While the thread is busy with [`OUTSTANDING_MAX`] proposals, what the shard decides gathers in
+//! frames here; the busier the thread the larger the frames.
+//!
+//! Invariant: `applied ≤ sent < next`, and at most [`OUTSTANDING_MAX`] lie between the first two.
+//! Frames leave in the order they were opened, so the index of each is known when it is opened.
+
+use std::collections::VecDeque;
+use std::iter::{empty, once};
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use weir_storage::journal::{Room, frame_bytes};
+use weir_storage::offset::Index;
+
+use crate::core::commit::progress::Progress;
+use crate::core::commit::seam::{self, Entry, OUTSTANDING_MAX, Proposal, WorkSender};
+use crate::core::wake::{AppendError, WakeList};
+
+/// Bytes of entries in a frame; one larger entry has a frame of its own.
+const FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// Entries in a frame.
+const FRAME_ENTRIES_MAX: usize = 1024;
+
+/// The lane.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    shard: u16,
+    inbox: WorkSender,
+    /// Where its frames are promised room; `None` where they do not pass the journal.
+    room: Option<Room>,
+    progress: Progress,
+    /// The last index handed over.
+    sent: Index,
+    frames: VecDeque<Frame>,
+}
+
+#[derive(Debug, Default)]
+struct Frame {
+    entries: Vec<Entry>,
+    bytes: usize,
+}
+
+impl Lane {
+    /// A lane whose entries up to `applied` were applied before this start.
+    pub(crate) fn new(
+        shard: u16,
+        inbox: WorkSender,
+        room: Option<Room>,
+        applied: Index,
+        bell: &Arc<Notify>,
+    ) -> Self {
+        let progress = Progress::new(applied, Arc::clone(bell));
+        Self { shard, inbox, room, progress, sent: applied, frames: VecDeque::new() }
+    }
+
+    /// Promises an entry of so many bytes room in the journal; what was promised is pushed.
+    pub(crate) fn promise(&self, payload_bytes: usize) -> bool {
+        self.room.as_ref().is_none_or(|room| room.reserve(alone(payload_bytes)))
+    }
+
+    /// The same from the reserve, for what must go on when the journal is full.
+    pub(crate) fn promise_from_reserve(&self, payload_bytes: usize) -> bool {
+        self.room.as_ref().is_none_or(|room| room.reserve_from_reserve(alone(payload_bytes)))
+    }
+
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Adds an entry, and says with which index it will be proposed.
+    pub(crate) fn push(&mut self, entry: Entry) -> Index {
+        let bytes = entry.payload_bytes();
+        let fits = self.frames.back().is_some_and(|frame| {
+            frame.bytes + bytes <= FRAME_BYTES_MAX && frame.entries.len() < FRAME_ENTRIES_MAX
+        });
+        if !fits {
+            self.frames.push_back(Frame::default());
+        }
+        let index = self.sent.plus(self.frames.len() as u64);
+        let frame = self.frames.back_mut().expect("a frame was opened above");
+        frame.bytes += bytes;
+        frame.entries.push(entry);
+        index
+    }
+
+    /// Proposes what may be proposed now.
+    pub(crate) fn propose(&mut self, now_ms: i64) {
+        while self.has_place() {
+            let Some(frame) = self.frames.pop_front() else { return };
+            self.sent = self.sent.plus(1);
+            if let Some(room) = &self.room {
+                frame.give_surplus_back(room);
+            }
+            let proposal = Proposal {
+                shard: self.shard,
+                index: self.sent,
+                timestamp: now_ms,
+                entries: frame.entries,
+                progress: self.progress.clone(),
+            };
+            seam::propose(&self.inbox, proposal);
+        }
+    }
+
+    /// Whether the shard may decide more: what it decided before is on its way.
+    pub(crate) fn is_open(&self) -> bool {
+        self.frames.len() <= 1 && self.has_place()
+    }
+
+    /// Whether all that was pushed has been applied.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.frames.is_empty() && self.sent == self.progress.applied()
+    }
+
+    /// Whether something gathered that may be proposed.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.frames.is_empty() && self.has_place()
+    }
+
+    fn has_place(&self) -> bool {
+        let under_way = self.sent.get() - self.progress.applied().get();
+        under_way < OUTSTANDING_MAX && !self.progress.is_stopped()
+    }
+
+    /// Tells all who wait for what was not yet proposed that it never will be.
+    pub(crate) fn refuse_rest(&mut self, error: AppendError, wakes: &mut WakeList) {
+        for frame in self.frames.drain(..) {
+            for mut entry in frame.entries {
+                entry.refuse(error, wakes);
+            }
+        }
+    }
+}
+
+impl Frame {
+    /// Each entry was promised a frame of its own; together they have one.
+    fn give_surplus_back(&self, room: &Room) {
+        let payloads = || self.entries.iter().map(Entry::payload_bytes);
+        let Some(others) = payloads().count().checked_sub(2) else { return };
+        // A promise has room for a mark behind its frame, and giving back gives one.
+        let promised = payloads().map(alone).sum::<usize>() + others * frame_bytes(empty());
+        room.give_back(promised - frame_bytes(payloads()));
+    }
+}
+
+/// The bytes of an entry in a frame of its own.
+fn alone(payload_bytes: usize) -> usize {
+    frame_bytes(once(payload_bytes))
+}

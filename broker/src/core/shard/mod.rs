@@ -1,0 +1,7 @@
+//! A shard: the group of partitions that share one order of entries, and the task that owns it.
+
+pub(crate) mod actor;
+pub(crate) mod entries;
+pub(crate) mod lane;
+pub(crate) mod state;
+pub(crate) mod table;

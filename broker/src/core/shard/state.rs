@@ -1,0 +1,300 @@
+//! What a shard knows and decides: which batch gets which offset, what is proposed, what waits.
+//!
+//! Pure but for the rooms it asks and the threads it sends to: it never waits and never asks the
+//! time. The actor beside it moves the requests.
+//!
+//! Invariant: the order of a partition's offsets is the order of its requests. A change of the
+//! table counts from the moment its index is applied, never before.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crossbeam::channel::Sender;
+use tokio::sync::{Notify, oneshot};
+use weir_protocol::id::TopicId;
+use weir_storage::offset::Index;
+
+use super::entries::{Change, GONE_BYTES, RESERVE_BYTES};
+use super::lane::Lane;
+use super::table::Table;
+use crate::core::commit::chore::{Chore, Space, ask_if_free};
+use crate::core::commit::seam::Entry;
+use crate::core::partition::admission::{Admitted, Partition, Path, Wait};
+use crate::core::partition::request::{Batch, Request, Seat};
+use crate::core::wake::{AppendError, WakeList};
+
+/// What a shard is made of when it starts.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) table: Table,
+    /// To the commit thread.
+    pub(crate) journal: Lane,
+    /// To the log thread.
+    pub(crate) log: Lane,
+    pub(crate) space: Sender<Space>,
+    pub(crate) keeper: Sender<Chore>,
+    pub(crate) bell: Arc<Notify>,
+}
+
+/// A shard's state.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    seats: Vec<Option<Partition>>,
+    /// Seats with parked batches.
+    waiting: BTreeSet<Seat>,
+    table: Table,
+    /// Changes proposed and not yet applied, by index.
+    changes: VecDeque<(Index, Change, Option<oneshot::Sender<()>>)>,
+    journal: Lane,
+    log: Lane,
+    space: Sender<Space>,
+    keeper: Sender<Chore>,
+    bell: Arc<Notify>,
+    wakes: WakeList,
+}
+
+impl Shard {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { table, journal, log, space, keeper, bell } = parts;
+        Self {
+            seats: Vec::new(),
+            waiting: BTreeSet::new(),
+            table,
+            changes: VecDeque::new(),
+            journal,
+            log,
+            space,
+            keeper,
+            bell,
+            wakes: WakeList::default(),
+        }
+    }
+
+    /// Whether it takes more requests; otherwise its bell rings when it does.
+    pub(super) fn is_open(&self) -> bool {
+        self.journal.is_open() && self.log.is_open()
+    }
+
+    /// Whether all that it proposed has been applied.
+    pub(super) fn is_idle(&self) -> bool {
+        self.journal.is_idle() && self.log.is_idle() && self.waiting.is_empty()
+    }
+
+    /// Takes one request.
+    pub(super) fn take(&mut self, request: Request, now_ms: i64) {
+        match request {
+            Request::Append(seat, batch) => self.append(seat, batch, now_ms),
+            Request::Gathered(gather) => {
+                for batch in gather.take() {
+                    self.append(gather.seat(), batch, now_ms);
+                }
+            }
+            Request::Open(seat, partition) => self.seat(seat, *partition),
+            Request::Close(topic, closed) => self.close(topic, closed),
+            Request::Snapshot(asker) => {
+                self.settle_changes();
+                let _ = asker.send((self.journal.progress().applied(), self.table.encode()));
+            }
+            Request::Stop(_) => unreachable!("the actor stops by itself"),
+        }
+    }
+
+    /// Answers a request behind the stop.
+    pub(super) fn take_stopped(&mut self, request: Request) {
+        let batches = match request {
+            Request::Append(_, batch) => vec![batch],
+            Request::Gathered(gather) => gather.take(),
+            Request::Stop(asker) => {
+                let _ = asker.send(());
+                return;
+            }
+            Request::Snapshot(_) => return self.take(request, 0),
+            // Who asked hears that it was not done.
+            Request::Open(..) | Request::Close(..) => return,
+        };
+        for mut batch in batches {
+            batch.waiters.refuse(AppendError::ShuttingDown, &mut self.wakes);
+        }
+        self.wakes.ring();
+    }
+
+    /// Takes note of what was applied and what grew, and tries what waits again.
+    pub(super) fn settle(&mut self, now_ms: i64) {
+        self.settle_changes();
+        if self.is_stopped() {
+            self.refuse_all();
+        }
+        for seat in std::mem::take(&mut self.waiting) {
+            self.admit_parked(seat, now_ms);
+        }
+    }
+
+    /// Hands over what was decided, and asks to be woken where something is still to come.
+    pub(super) fn propose(&mut self, now_ms: i64) {
+        self.journal.propose(now_ms);
+        self.log.propose(now_ms);
+        self.wakes.ring();
+        if !self.changes.is_empty() || !self.is_open() {
+            self.want();
+        }
+    }
+
+    /// Whether something can be done that no bell will announce: it came while the bell was being
+    /// asked for.
+    pub(super) fn is_behind(&self) -> bool {
+        let applied = self.journal.progress().applied();
+        self.changes.front().is_some_and(|(index, ..)| *index <= applied)
+            || self.journal.is_behind()
+            || self.log.is_behind()
+    }
+
+    /// Asks to be woken by the next step of either thread.
+    pub(super) fn want(&self) {
+        self.journal.progress().want();
+        self.log.progress().want();
+    }
+
+    /// Tells those whose batches have no place yet that they will get none.
+    pub(super) fn refuse_parked(&mut self, error: AppendError) {
+        for seat in std::mem::take(&mut self.waiting) {
+            if let Some(partition) = &mut self.seats[seat.0 as usize] {
+                for mut batch in partition.parked.drain(..) {
+                    batch.waiters.refuse(error, &mut self.wakes);
+                }
+            }
+        }
+        self.wakes.ring();
+    }
+
+    /// A thread behind the seam has stopped: nothing that waits will ever be done.
+    fn refuse_all(&mut self) {
+        self.refuse_parked(AppendError::WritesStopped);
+        self.journal.refuse_rest(AppendError::WritesStopped, &mut self.wakes);
+        self.log.refuse_rest(AppendError::WritesStopped, &mut self.wakes);
+        self.changes.clear();
+    }
+
+    /// Whether one of the threads behind the seam has stopped for good.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.journal.progress().is_stopped() || self.log.progress().is_stopped()
+    }
+
+    fn seat(&mut self, seat: Seat, partition: Partition) {
+        let place = seat.0 as usize;
+        if self.seats.len() <= place {
+            self.seats.resize_with(place + 1, || None);
+        }
+        self.seats[place] = Some(partition);
+    }
+
+    fn append(&mut self, seat: Seat, mut batch: Batch, now_ms: i64) {
+        if self.is_stopped() {
+            return batch.waiters.refuse(AppendError::WritesStopped, &mut self.wakes);
+        }
+        match &mut self.seats[seat.0 as usize] {
+            None => batch.waiters.refuse(AppendError::TopicGone, &mut self.wakes),
+            Some(partition) => {
+                partition.parked.push_back(batch);
+                if !self.waiting.contains(&seat) {
+                    self.admit_parked(seat, now_ms);
+                }
+            }
+        }
+    }
+
+    /// Admits a partition's parked batches, oldest first, until one has to wait.
+    fn admit_parked(&mut self, seat: Seat, now_ms: i64) {
+        let Some(partition) = &mut self.seats[seat.0 as usize] else { return };
+        while let Some(batch) = partition.parked.pop_front() {
+            let bytes = batch.bytes.len() as u64;
+            match partition.admit(batch, |bytes| self.journal.promise(bytes)) {
+                Admitted::Append(append) => {
+                    let lane = match partition.path {
+                        Path::Journal => &mut self.journal,
+                        Path::Log(_) => &mut self.log,
+                    };
+                    lane.push(Entry::Append(append));
+                }
+                Admitted::Refused(mut batch, error) => {
+                    batch.waiters.refuse(error, &mut self.wakes);
+                    ask_growth(partition, bytes, &self.space, &self.bell);
+                }
+                Admitted::Wait(batch, wait) => {
+                    partition.parked.push_front(batch);
+                    self.waiting.insert(seat);
+                    match wait {
+                        Wait::Growth => ask_growth(partition, bytes, &self.space, &self.bell),
+                        Wait::Journal => ask_if_free(&self.keeper, Chore::Checkpoint(None)),
+                        Wait::Reservation => {}
+                    }
+                    break;
+                }
+            }
+        }
+        if partition.room.wants_growth() {
+            ask_growth(partition, 0, &self.space, &self.bell);
+        }
+        // From the journal's reserve, as all changes: they are few, and nothing goes on without.
+        if partition.is_reservation_due()
+            && self.journal.promise_from_reserve(RESERVE_BYTES)
+            && let Some(end) = partition.reserve_ahead(now_ms)
+        {
+            let (topic, partition) = (partition.topic, partition.number);
+            self.change(Change::Reserve { topic, partition, end }, None);
+        }
+    }
+
+    /// Proposes a change of the table that the journal has room for.
+    fn change(&mut self, change: Change, applied: Option<oneshot::Sender<()>>) {
+        let (kind, body) = change.encode();
+        let index = self.journal.push(Entry::Table { kind, body });
+        self.changes.push_back((index, change, applied));
+    }
+
+    fn settle_changes(&mut self) {
+        let applied = self.journal.progress().applied();
+        while self.changes.front().is_some_and(|(index, ..)| *index <= applied) {
+            let Some((_, change, asker)) = self.changes.pop_front() else { return };
+            self.table.apply(&change);
+            if let Change::Reserve { topic, partition, end } = change {
+                for seated in self.seats.iter_mut().flatten() {
+                    if (seated.topic, seated.number) == (topic, partition) {
+                        seated.reserved(end);
+                    }
+                }
+            }
+            if let Some(asker) = asker {
+                let _ = asker.send(());
+            }
+        }
+    }
+
+    fn close(&mut self, topic: TopicId, closed: oneshot::Sender<()>) {
+        for place in &mut self.seats {
+            if let Some(mut partition) = place.take_if(|partition| partition.topic == topic) {
+                for mut batch in partition.parked.drain(..) {
+                    batch.waiters.refuse(AppendError::TopicGone, &mut self.wakes);
+                }
+            }
+        }
+        // Where there is no room, who waits is told by the answer that does not come.
+        if self.journal.promise_from_reserve(GONE_BYTES) {
+            self.change(Change::Gone { topic }, Some(closed));
+        }
+    }
+}
+
+/// Asks the space thread for room, once at a time. Where it has no place, the bell brings the
+/// shard back here.
+fn ask_growth(partition: &Partition, bytes: u64, space: &Sender<Space>, bell: &Arc<Notify>) {
+    let asked = &partition.growth_asked;
+    if asked.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let (upkeep, bell) = (partition.upkeep.clone(), Arc::clone(bell));
+    let work = Space::Grow { upkeep, bytes, asked: Arc::clone(asked), bell };
+    if space.try_send(work).is_err() {
+        asked.store(false, Ordering::Release);
+    }
+}

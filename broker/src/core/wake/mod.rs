@@ -1,0 +1,7 @@
+//! Who waits, and how they are woken: one queue and one wake for each waiter, however much came.
+
+mod signals;
+mod tail;
+
+pub(crate) use signals::{AppendError, Done, Signal, Signals, WakeList};
+pub(crate) use tail::Tail;

@@ -1,0 +1,83 @@
+//! The single door into the broker: identity, quota and domain meet here and nowhere else.
+//!
+//! A connection trades what it says of itself for one [`Session`], its only handle into the
+//! broker. Every method asks the gate first, so no listener can forget an authorization, and all
+//! faces behave alike because they call the same methods. A session knows no wire: what it
+//! refuses is a [`Refusal`] with a stable code, which each face tells in its own way.
+
+mod facts;
+mod fetch;
+mod operate;
+mod produce;
+mod publish;
+mod quota;
+mod refusal;
+mod subscribe;
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::auth::{Action, Gate, Identity, Resource};
+use crate::clock::Clock;
+use crate::core::catalog::actor::Request as CatalogRequest;
+use crate::core::catalog::topic::{Topic, Topics};
+use crate::metrics;
+
+pub(crate) use crate::core::catalog::settings::{Durability, Limit, Settings, Wanted};
+pub(crate) use crate::core::read::From;
+pub(crate) use crate::core::wake::{Done, Signal, Signals};
+pub(crate) use facts::{BrokerFacts, PartitionFacts, TopicFacts};
+pub(crate) use fetch::Fetched;
+pub(crate) use produce::{Ack, Produce};
+pub(crate) use publish::{Placed, Record};
+pub(crate) use quota::Quota;
+pub(crate) use refusal::Refusal;
+pub(crate) use subscribe::{Start, Step, Subscription};
+pub(crate) use weir_storage::log::{FirstBatch, ReadLimits, Slice};
+pub(crate) use weir_storage::offset::{Offset, OffsetSpan};
+
+/// What stands behind every session.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) gate: Gate,
+    pub(crate) topics: Topics,
+    pub(crate) catalog: mpsc::Sender<CatalogRequest>,
+    pub(crate) quota: Quota,
+    pub(crate) clock: Clock,
+    pub(crate) facts: BrokerFacts,
+    pub(crate) produce_metrics: metrics::Produce,
+    pub(crate) deliver_metrics: metrics::Deliver,
+}
+
+/// Somebody's handle into the broker.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    door: Arc<Door>,
+    identity: Identity,
+    signals: Signals,
+}
+
+impl Door {
+    /// Lets somebody in. While no authentication is configured, everybody is anonymous.
+    pub(crate) fn enter(self: &Arc<Self>) -> Session {
+        let (door, signals) = (Arc::clone(self), Signals::default());
+        Session { door, identity: Identity::Anonymous, signals }
+    }
+}
+
+impl Session {
+    /// Where this session hears of what it asked for.
+    pub(crate) fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    /// What the broker says of itself.
+    pub(crate) fn broker(&self) -> &BrokerFacts {
+        &self.door.facts
+    }
+
+    fn allow(&self, action: Action, topic: &Topic) -> Result<(), Refusal> {
+        Ok(self.door.gate.allows(&self.identity, action, &Resource::Topic(&topic.name))?)
+    }
+}

@@ -1,0 +1,130 @@
+//! Taking in records that come one by one, without a producer: over HTTP.
+
+use weir_protocol::code::Code;
+use weir_protocol::name::TopicName;
+use weir_protocol::partitioner;
+
+use super::produce::partition_of;
+use super::{Offset, Refusal, Session, Signal};
+use crate::auth::Action;
+use crate::core::commit::append::{AckAt, Waiter};
+use crate::core::partition::gather::{self, Pushed};
+
+/// A record to publish.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Record {
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// Where it goes; by its key, else together with the others of its request, if `None`.
+    pub(crate) partition: Option<u32>,
+}
+
+/// Where a published record is, or why it is not.
+pub(crate) type Placed = Result<(u32, Offset), Refusal>;
+
+impl Session {
+    /// Publishes records and waits for them to be as durable as their topic promises. Each has an
+    /// answer of its own, in the order they came.
+    ///
+    /// # Errors
+    /// Where none was taken.
+    pub(crate) async fn publish(
+        &self,
+        topic: &TopicName,
+        records: &[Record],
+    ) -> Result<Vec<Placed>, Refusal> {
+        let topic = self.topic_named(topic)?;
+        self.allow(Action::Produce, &topic)?;
+        let count = u32::try_from(topic.partitions.len()).expect("partitions are limited");
+        let now_ms = self.door.clock.wall_ms();
+        // Keyless records of one request stay together; requests spread by time.
+        let spread = partitioner::partition_of(&now_ms.to_le_bytes(), count);
+        let mut placed: Vec<Option<Placed>> = vec![None; records.len()];
+        let mut partitions = Vec::with_capacity(records.len());
+        for (token, record) in records.iter().enumerate() {
+            let by_key = || record.key.as_ref().map(|key| partitioner::partition_of(key, count));
+            let partition = record.partition.or_else(by_key).unwrap_or(spread);
+            partitions.push(partition);
+            let handle = match partition_of(&topic, partition) {
+                Ok(handle) => handle,
+                Err(refusal) => {
+                    placed[token] = Some(Err(refusal));
+                    continue;
+                }
+            };
+            let permit = self.door.quota.batch(record.bytes()).await;
+            let ack = AckAt::Applied;
+            let waiter = Waiter { signals: self.signals.clone(), token: token as u64, ack };
+            match record.push_to(handle.gather(), now_ms, waiter, permit) {
+                Ok(Pushed::Announce) => handle.announce().await,
+                Ok(Pushed::Joined) => {}
+                Err(refusal) => placed[token] = Some(Err(refusal)),
+            }
+        }
+        self.count(records);
+        self.collect(&partitions, &mut placed).await;
+        Ok(placed.into_iter().map(|place| place.expect("each record was answered")).collect())
+    }
+
+    fn count(&self, records: &[Record]) {
+        let metrics = &self.door.produce_metrics;
+        metrics.records.inc_by(records.len() as u64);
+        metrics.bytes.inc_by(records.iter().map(|record| record.bytes() as u64).sum());
+    }
+
+    /// Waits for the answers that are still to come.
+    async fn collect(&self, partitions: &[u32], placed: &mut [Option<Placed>]) {
+        let mut missing = placed.iter().filter(|place| place.is_none()).count();
+        let mut signals = Vec::new();
+        while missing != 0 {
+            self.signals.wait().await;
+            self.signals.take(&mut signals);
+            for signal in signals.drain(..) {
+                let Signal::Done(done) = signal else { continue };
+                let token = usize::try_from(done.token).expect("a token is a record's place");
+                let outcome = done.outcome.map(|offset| (partitions[token], offset));
+                if let Err(error) = &outcome {
+                    let refusal = Refusal::from(*error);
+                    self.door.produce_metrics.refused(refusal.code.name());
+                }
+                placed[token] = Some(outcome.map_err(Refusal::from));
+                missing -= 1;
+            }
+        }
+    }
+}
+
+impl Record {
+    /// What it takes of memory: its bytes, and a little for what goes around them.
+    fn bytes(&self) -> usize {
+        let len = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let headers = self.headers.iter().map(|(key, value)| key.len() + len(value) + 8);
+        len(&self.key) + len(&self.value) + headers.sum::<usize>() + 64
+    }
+
+    fn push_to(
+        &self,
+        gather: &gather::Gather,
+        timestamp: i64,
+        waiter: Waiter,
+        permit: crate::core::commit::permit::Permit,
+    ) -> Result<Pushed, Refusal> {
+        let headers: Vec<_> =
+            self.headers.iter().map(|(key, value)| (key.as_slice(), value.as_deref())).collect();
+        let record = gather::Record {
+            timestamp,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers: &headers,
+        };
+        Ok(gather.push(&record, waiter, permit)?)
+    }
+}
+
+impl Refusal {
+    /// A request without records.
+    pub(crate) fn no_records() -> Self {
+        Self::new(Code::InvalidBatch, "the request has no records: send at least one")
+    }
+}

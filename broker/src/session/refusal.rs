@@ -1,0 +1,133 @@
+//! Why a session did not do what it was asked: one stable code, and a sentence for a person.
+
+use weir_protocol::batch::{CheckError, PushError};
+use weir_protocol::code::Code;
+use weir_storage::log::ReadError;
+
+use crate::auth::Denied;
+use crate::core::catalog::actor::CatalogError;
+use crate::core::catalog::settings::SettingError;
+use crate::core::read::{FeedError, FromError};
+use crate::core::wake::AppendError;
+
+/// A refusal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Refusal {
+    pub(crate) code: Code,
+    /// What happened, to what, and what to do next.
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    pub(super) fn shutting_down() -> Self {
+        Self::new(Code::ShuttingDown, "the broker is shutting down: connect again in a moment")
+    }
+
+    pub(super) fn unknown_topic(what: &dyn std::fmt::Display) -> Self {
+        Self::new(
+            Code::UnknownTopic,
+            format!("there is no topic {what}: create it, or check its name"),
+        )
+    }
+
+    pub(super) fn unknown_partition(topic: &str, partition: u32, count: usize) -> Self {
+        let message =
+            format!("topic {topic} has no partition {partition}: it has {count}, numbered from 0");
+        Self::new(Code::UnknownPartition, message)
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        Self::new(Code::Forbidden, denied.to_string())
+    }
+}
+
+impl From<AppendError> for Refusal {
+    fn from(error: AppendError) -> Self {
+        let code = match error {
+            AppendError::TopicGone => Code::UnknownTopic,
+            AppendError::TooLarge => Code::BatchTooLarge,
+            AppendError::DiskFull => Code::DiskFull,
+            AppendError::OutcomeUnknown => Code::OutcomeUnknown,
+            AppendError::WritesStopped => Code::WritesStopped,
+            AppendError::ShuttingDown => Code::ShuttingDown,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<CheckError> for Refusal {
+    fn from(error: CheckError) -> Self {
+        let code = match error {
+            CheckError::TooLarge { .. } => Code::BatchTooLarge,
+            CheckError::Crc { .. } => Code::CorruptBatch,
+            _ => Code::InvalidBatch,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<PushError> for Refusal {
+    fn from(error: PushError) -> Self {
+        Self::new(Code::BatchTooLarge, error.to_string())
+    }
+}
+
+impl From<SettingError> for Refusal {
+    fn from(error: SettingError) -> Self {
+        Self::new(Code::InvalidSetting, error.to_string())
+    }
+}
+
+impl From<CatalogError> for Refusal {
+    fn from(error: CatalogError) -> Self {
+        let code = match &error {
+            CatalogError::Exists(_) => Code::TopicExists,
+            CatalogError::Unknown(_) => Code::UnknownTopic,
+            CatalogError::Setting(_) => Code::InvalidSetting,
+            CatalogError::TooMany { what: "topics", .. } => Code::TooManyTopics,
+            CatalogError::TooMany { .. } => Code::TooManyPartitions,
+            CatalogError::Open(_) => Code::Internal,
+            CatalogError::JournalFull => Code::JournalFull,
+            CatalogError::WritesStopped => Code::WritesStopped,
+            CatalogError::ShuttingDown => Code::ShuttingDown,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        let code = match &error {
+            ReadError::OutOfRange { .. } => Code::OffsetOutOfRange,
+            ReadError::Quarantined { .. } => Code::Quarantined,
+            ReadError::Unflushed { .. } => Code::WritesStopped,
+            ReadError::Disk(_) => Code::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<FromError> for Refusal {
+    fn from(error: FromError) -> Self {
+        match error {
+            FromError::OutOfRange { .. } => Self::new(Code::OffsetOutOfRange, error.to_string()),
+            FromError::Read(error) => error.into(),
+        }
+    }
+}
+
+impl From<FeedError> for Refusal {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::TopicGone => Self::new(Code::UnknownTopic, error.to_string()),
+            FeedError::Read(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The engine: recovered state, given to the threads and tasks that own it from then on.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::spawn_blocking;
+use weir_protocol::id::TopicId;
+use weir_storage::directory::{DataDir, SHARDS, partition_shard};
+use weir_storage::offset::Index;
+use weir_storage::{journal, log};
+
+use super::World;
+use super::layout::Layout;
+use super::threads::{self, Inboxes, Owned, Threads};
+use crate::core::catalog::actor::{self as catalog, Request as CatalogRequest};
+use crate::core::catalog::delete::Deleter;
+use crate::core::catalog::opener::{self, OpenError, Opener, Start};
+use crate::core::catalog::rebuild::{LiveTables, Rebuilding};
+use crate::core::catalog::table::Table;
+use crate::core::catalog::topic::{Topic, Topics};
+use crate::core::commit::checkpoint::{Checkpointer, OpenLogs};
+use crate::core::commit::replay::{self, RecoverError, Recovered, Report};
+use crate::core::commit::seam::CATALOG_SHARD;
+use crate::core::partition::request::{REQUESTS_MAX, Request};
+use crate::core::shard::actor::Actor;
+use crate::core::shard::lane::Lane;
+use crate::core::shard::state::{self, Shard};
+use crate::core::shard::table;
+use crate::metrics::Metrics;
+
+/// What runs behind the sessions.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) topics: Topics,
+    pub(crate) catalog: mpsc::Sender<CatalogRequest>,
+    /// Shards 1 and up, in their order.
+    pub(crate) shards: Vec<mpsc::Sender<Request>>,
+    pub(crate) inboxes: Inboxes,
+    pub(crate) threads: Threads,
+    pub(crate) data: Arc<DataDir>,
+}
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("{0}")]
+    Recover(String),
+    #[error("{0}")]
+    Open(String),
+    #[error("cannot start the thread {name}: {source}")]
+    Thread { name: &'static str, source: io::Error },
+}
+
+impl Engine {
+    pub(super) async fn start(
+        data: Arc<DataDir>,
+        layout: Layout,
+        world: &World,
+        metrics: &Metrics,
+    ) -> Result<Self, EngineError> {
+        let (recovered, tables) = recover(&data, &layout, world).await?;
+        let Recovered { journal, maker, room, logs, applied, report } = recovered;
+        tell(&report, metrics);
+        let (inboxes, outlets) = threads::inboxes();
+        let wiring = Wiring { inboxes: &inboxes, room: &room, applied: &applied, world };
+        let (shards, bells) = wiring.shards(tables.shards);
+        let (catalog, catalog_inbox) = mpsc::channel(catalog::REQUESTS_MAX);
+        let open_logs = OpenLogs::default();
+        let checkpointer = Checkpointer {
+            data: Arc::clone(&data),
+            open_logs: open_logs.clone(),
+            tables: Box::new(LiveTables {
+                catalog: catalog.downgrade(),
+                shards: shards.iter().map(mpsc::Sender::downgrade).collect(),
+            }),
+            commit: inboxes.commit.clone(),
+            clock: world.clock.clone(),
+            metrics: metrics.journal.clone(),
+            run: report.run,
+            number: report.checkpoint,
+            newest_from: report.journal_from,
+        };
+        let journal_from = report.journal_from;
+        let owned = Owned { journal, journal_from, maker, checkpointer, bells };
+        let threads = Threads::spawn(outlets, &inboxes, owned, &layout, world, metrics)?;
+        let opener = Arc::new(Opener {
+            data: Arc::clone(&data),
+            log_options: layout.log,
+            shards: shards.clone(),
+            commit: inboxes.commit.clone(),
+            log: inboxes.log.clone(),
+            open_logs: open_logs.clone(),
+            slots: AtomicU32::new(0),
+            seats: Mutex::new(BTreeMap::new()),
+        });
+        let reserved = tables.reserved;
+        let topics = adopt_all(&opener, &tables.catalog, logs, reserved).await?;
+        let deleter = Deleter {
+            shards: shards.clone(),
+            owners: [inboxes.commit.clone(), inboxes.log.clone()],
+            open_logs,
+            keeper: inboxes.keeper.clone(),
+            catalog: catalog.downgrade(),
+        };
+        let bell = Arc::new(Notify::new());
+        let actor = catalog::Actor {
+            lane: wiring.lane(CATALOG_SHARD, &bell),
+            producer_id: tables.catalog.producer_ids_below(),
+            table: tables.catalog,
+            inbox: catalog_inbox,
+            bell,
+            topics: topics.clone(),
+            opener,
+            deleter,
+            policy: layout.policy,
+            clock: world.clock.clone(),
+            randomness: world.randomness.clone(),
+            metrics: metrics.catalog.clone(),
+        };
+        tokio::spawn(actor.run());
+        Ok(Self { topics, catalog, shards, inboxes, threads, data })
+    }
+}
+
+/// The tables of a start, as their owners take them over.
+struct Tables {
+    catalog: Table,
+    shards: Vec<table::Table>,
+    reserved: Vec<table::Table>,
+}
+
+async fn recover(
+    data: &Arc<DataDir>,
+    layout: &Layout,
+    world: &World,
+) -> Result<(Recovered, Tables), EngineError> {
+    let (data, world) = (Arc::clone(data), world.clone());
+    let (journal, log) = (layout.journal, layout.log.clone());
+    let recovering = move || {
+        let mut rebuilding = Rebuilding::new(log);
+        let (now_ms, randomness) = (world.clock.wall_ms(), world.randomness);
+        let fresh_uuid = move || randomness.uuid();
+        let recovered = replay::recover(&data, journal, &mut rebuilding, fresh_uuid, now_ms)?;
+        let Rebuilding { catalog, shards, .. } = rebuilding;
+        Ok((recovered, Tables { catalog, reserved: shards.clone(), shards }))
+    };
+    spawn_blocking(recovering).await.expect("a recovery does not panic")
+}
+
+fn tell(report: &Report, metrics: &Metrics) {
+    metrics.journal.torn_tail_bytes.set(report.torn_bytes.cast_signed());
+    tracing::info!(
+        run = report.run,
+        clean = report.clean,
+        frames = report.frames,
+        torn_bytes = report.torn_bytes,
+        gaps = report.gaps,
+        "recovered"
+    );
+}
+
+/// Opens all partitions that were recovered and publishes their topics.
+async fn adopt_all(
+    opener: &Arc<Opener>,
+    table: &Table,
+    mut logs: BTreeMap<(TopicId, u32), log::Opened>,
+    reserved: Vec<table::Table>,
+) -> Result<Topics, EngineError> {
+    let entries: Vec<_> = table.topics().map(|(id, entry)| (id, entry.clone())).collect();
+    let opener = Arc::clone(opener);
+    let adopting = move || {
+        let mut all: Vec<Arc<Topic>> = Vec::with_capacity(entries.len());
+        for (id, entry) in entries {
+            let mut partitions = Vec::new();
+            for number in 0..entry.partitions {
+                let opened = logs.remove(&(id, number)).expect("all logs were recovered");
+                let end = opened.log.end();
+                let place = usize::from(partition_shard(id, number) - 1);
+                let reserved = reserved[place].reserved_end(id, number).max(end.offset);
+                let start = Start { opened, next: end.offset, epoch: end.epoch, reserved };
+                partitions.push(opener.adopt(id, number, &entry.settings, start)?);
+            }
+            all.push(opener::topic(id, &entry, partitions));
+        }
+        Ok(Topics::of(all))
+    };
+    spawn_blocking(adopting).await.expect("opening partitions does not panic")
+}
+
+/// What all shards share when they start.
+struct Wiring<'a> {
+    inboxes: &'a Inboxes,
+    room: &'a journal::Room,
+    applied: &'a BTreeMap<u16, Index>,
+    world: &'a World,
+}
+
+impl Wiring<'_> {
+    /// A shard's way to the commit thread.
+    fn lane(&self, shard: u16, bell: &Arc<Notify>) -> Lane {
+        let applied = self.applied.get(&shard).copied().unwrap_or_default();
+        let commit = self.inboxes.commit.clone();
+        Lane::new(shard, commit, Some(self.room.clone()), applied, bell)
+    }
+
+    /// Starts the tasks of shards 1 and up.
+    fn shards(&self, tables: Vec<table::Table>) -> (Vec<mpsc::Sender<Request>>, Vec<Arc<Notify>>) {
+        (1..SHARDS).zip(tables).map(|(number, table)| self.shard(number, table)).unzip()
+    }
+
+    fn shard(&self, number: u16, table: table::Table) -> (mpsc::Sender<Request>, Arc<Notify>) {
+        let (sender, inbox) = mpsc::channel(REQUESTS_MAX);
+        let bell = Arc::new(Notify::new());
+        let shard = Shard::new(state::Parts {
+            table,
+            journal: self.lane(number, &bell),
+            log: Lane::new(number, self.inboxes.log.clone(), None, Index::ZERO, &bell),
+            space: self.inboxes.space.clone(),
+            keeper: self.inboxes.keeper.clone(),
+            bell: Arc::clone(&bell),
+        });
+        let clock = self.world.clock.clone();
+        tokio::spawn(Actor { shard, inbox, bell: Arc::clone(&bell), clock }.run());
+        (sender, bell)
+    }
+}
+
+impl From<RecoverError> for EngineError {
+    fn from(error: RecoverError) -> Self {
+        Self::Recover(error.to_string())
+    }
+}
+
+impl From<OpenError> for EngineError {
+    fn from(error: OpenError) -> Self {
+        Self::Open(error.to_string())
+    }
+}

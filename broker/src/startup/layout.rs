@@ -1,0 +1,85 @@
+//! What the configuration means on this disk.
+
+use std::io;
+use std::time::Duration;
+
+use weir_storage::directory::DataDir;
+use weir_storage::disk::FileSystem;
+use weir_storage::journal::{self, ReadPath};
+use weir_storage::log::{self, WriterKind};
+
+use crate::config;
+use crate::core::catalog::actor::Policy;
+use crate::core::catalog::settings::{Durability, Settings};
+
+/// The measures of a data directory.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub(super) journal: journal::Options,
+    pub(super) checkpoint_bytes: u64,
+    pub(super) log: log::Options,
+    pub(super) written_flush_after: Duration,
+    pub(super) policy: Policy,
+}
+
+impl Layout {
+    pub(super) fn of(
+        data: &DataDir,
+        journal: config::Journal,
+        log: &config::Log,
+        topics: &config::Topics,
+    ) -> io::Result<Self> {
+        let volume = data.disk().volume(data.path())?;
+        let journal = journal.fitted_to(volume.total_bytes);
+        let writer = match volume.file_system {
+            FileSystem::Ext4 | FileSystem::Xfs => WriterKind::Mapped,
+            FileSystem::Other => {
+                tracing::warn!(
+                    directory = %data.path().display(),
+                    "this is neither ext4 nor xfs: appends are written, not mapped, and slower"
+                );
+                WriterKind::Pwrite
+            }
+        };
+        Ok(Self {
+            journal: journal::Options {
+                segment_bytes: journal.segment_bytes,
+                bytes_max: journal.bytes_max,
+                on_torn_tail: match journal.on_torn_tail {
+                    config::OnTornTail::Truncate => journal::OnTornTail::Truncate,
+                    config::OnTornTail::Refuse => journal::OnTornTail::Refuse,
+                },
+                read: ReadPath::Direct,
+            },
+            checkpoint_bytes: journal.checkpoint_bytes,
+            log: log::Options {
+                segment_bytes: log.segment_bytes,
+                index_interval_bytes: log.index_interval_bytes,
+                writer,
+                ..log::Options::default()
+            },
+            written_flush_after: log.written_flush_max,
+            policy: policy(log, topics),
+        })
+    }
+}
+
+fn policy(log: &config::Log, topics: &config::Topics) -> Policy {
+    let batch_bytes_max = u32::try_from(topics.batch_bytes_max);
+    let settings = Settings {
+        durability: match topics.durability {
+            config::Durability::Synced => Durability::Synced,
+            config::Durability::Written => Durability::Written,
+        },
+        retention_ms: topics.retention_ms,
+        retention_bytes: topics.retention_bytes,
+        segment_bytes: log.segment_bytes,
+        batch_bytes_max: batch_bytes_max.expect("a batch is smaller than 4 GiB"),
+    };
+    Policy {
+        settings,
+        partitions: topics.partitions,
+        topics_max: topics.topics_max as u64,
+        partitions_max: u64::from(topics.partitions_max),
+    }
+}

@@ -1,0 +1,165 @@
+//! A start, in order: data directory, recovery, threads and tasks, partitions, listeners.
+//!
+//! ```text
+//!   lock the directory ─► recover ─► threads, tasks ─► open the partitions ─► bind ─► serve
+//! ```
+//!
+//! Nothing is served before all that was committed is there again. This folder and `shutdown.rs`
+//! are the only places that wire parts together.
+
+pub(crate) mod engine;
+mod layout;
+mod threads;
+
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use weir_storage::directory::{self, DataDir, NewIdentity};
+use weir_storage::disk::{Disk, Open};
+
+use self::engine::{Engine, EngineError};
+use self::layout::Layout;
+use crate::auth::Gate;
+use crate::clock::{Clock, Randomness};
+use crate::config::{Config, Limits, Listen};
+use crate::listen::accept::{Acceptor, BindError, Seats};
+use crate::listen::native;
+use crate::metrics::{Face, Metrics};
+use crate::session::{BrokerFacts, Door, Quota};
+
+/// A broker that runs.
+#[derive(Debug)]
+pub struct Broker {
+    pub(crate) native: SocketAddr,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) engine: Engine,
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) seats: Seats,
+    pub(crate) drain: Duration,
+}
+
+/// What a broker gets from the world around it.
+#[derive(Clone, Debug)]
+pub struct World {
+    pub disk: Arc<dyn Disk>,
+    pub clock: Clock,
+    pub randomness: Randomness,
+}
+
+/// Why a broker did not start. Nothing was lost.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Directory(#[from] directory::OpenError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("cannot {doing}: {source}")]
+    System { doing: &'static str, source: std::io::Error },
+}
+
+impl Broker {
+    /// Starts a broker. On return it serves.
+    ///
+    /// # Errors
+    /// See [`StartError`]; each says what to do.
+    pub async fn start(config: Config, world: World) -> Result<Self, StartError> {
+        let Config { data, listen, journal, log, topics, limits, .. } = config;
+        let metrics = Arc::new(Metrics::new());
+        let data = Arc::new(open_directory(data, &world).await?);
+        let layout = Layout::of(&data, journal, &log, &topics)
+            .map_err(|source| StartError::System { doing: "ask for the disk's room", source })?;
+        let engine = Engine::start(Arc::clone(&data), layout, &world, &metrics).await?;
+        let (stop, stopped) = watch::channel(false);
+        let seats = Seats::new(limits.connections_max);
+        let door = door(&engine, &data, &limits, &world, &metrics);
+        let native = serve_native(&listen, &limits, door, &seats, &metrics, stopped).await?;
+        tell_addresses(&data, native).await?;
+        let drain = limits.shutdown_drain;
+        Ok(Self { native, metrics, engine, stop, seats, drain })
+    }
+
+    /// Where the native protocol is spoken.
+    pub fn native(&self) -> SocketAddr {
+        self.native
+    }
+
+    /// The page `/metrics`.
+    pub fn metrics(&self) -> String {
+        self.metrics.render()
+    }
+}
+
+async fn open_directory(path: std::path::PathBuf, world: &World) -> Result<DataDir, StartError> {
+    let World { disk, randomness, .. } = world.clone();
+    let fresh = NewIdentity {
+        cluster: randomness.uuid(),
+        node: randomness.uuid(),
+        directory: randomness.uuid(),
+    };
+    let path = std::path::absolute(path)
+        .map_err(|source| StartError::System { doing: "find the data directory", source })?;
+    let opened = spawn_blocking(move || DataDir::open(disk, &path, fresh)).await;
+    Ok(opened.expect("opening a directory does not panic")?)
+}
+
+fn door(
+    engine: &Engine,
+    data: &DataDir,
+    limits: &Limits,
+    world: &World,
+    metrics: &Metrics,
+) -> Arc<Door> {
+    let identity = data.identity();
+    Arc::new(Door {
+        gate: Gate::open(),
+        topics: engine.topics.clone(),
+        catalog: engine.catalog.clone(),
+        quota: Quota::new(limits.in_flight_bytes_max as u64),
+        clock: world.clock.clone(),
+        facts: BrokerFacts {
+            cluster: identity.cluster,
+            node: identity.node,
+            version: env!("CARGO_PKG_VERSION"),
+        },
+        produce_metrics: metrics.produce.clone(),
+        deliver_metrics: metrics.deliver.clone(),
+    })
+}
+
+async fn serve_native(
+    listen: &Listen,
+    limits: &Limits,
+    door: Arc<Door>,
+    seats: &Seats,
+    metrics: &Metrics,
+    stopped: watch::Receiver<bool>,
+) -> Result<SocketAddr, StartError> {
+    let connections = metrics.native.clone();
+    let acceptor = Acceptor::bind(Face::Native, listen.native, seats.clone(), connections).await?;
+    let bound = acceptor.bound();
+    let face = Arc::new(native::Native::new(door, limits, stopped.clone()));
+    tokio::spawn(acceptor.run(stopped, move |stream, _| Arc::clone(&face).serve(stream)));
+    Ok(bound)
+}
+
+/// Writes the bound addresses into `listen.json`, for those who start a broker on free ports.
+async fn tell_addresses(data: &Arc<DataDir>, native: SocketAddr) -> Result<(), StartError> {
+    let text = serde_json::json!({ "native": native.to_string() }).to_string() + "\n";
+    let data = Arc::clone(data);
+    let write = move || -> std::io::Result<()> {
+        let (disk, path) = (data.disk(), data.path().join("listen.json"));
+        match disk.remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        disk.open(&path, Open::Create)?.write_at(&[IoSlice::new(text.as_bytes())], 0)
+    };
+    let written = spawn_blocking(write).await.expect("writing a file does not panic");
+    written.map_err(|source| StartError::System { doing: "write listen.json", source })
+}
