@@ -1,5 +1,7 @@
 //! The broker: what the binary `weir` runs, as a library for those who test it.
 
+#![allow(dead_code, unused_imports, reason = "the HTTP face calls the rest of the session")]
+
 pub mod clock;
 pub mod config;
 pub mod metrics;

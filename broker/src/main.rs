@@ -1,3 +1,121 @@
-//! The `weir` binary.
+//! The `weir` binary: the broker, and the commands that talk to it.
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use weir_broker::clock::{Clock, Randomness};
+use weir_broker::config::{Config, Overrides};
+use weir_broker::startup::{Broker, World};
+use weir_storage::disk::RealDisk;
+
+/// Queues, streams and pub/sub in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Server(Server),
+}
+
+/// Runs the broker until it is told to stop (Ctrl-C, SIGTERM).
+///
+/// Without any options it keeps its data in ./weir-data and listens on this machine only.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  weir server\n  weir server --data /var/lib/weir --native 127.0.0.1:0"
+)]
+struct Server {
+    /// Reads settings from this file; options given here go over it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Keeps everything in this directory; made where it is missing [default: ./weir-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Speaks the native protocol here; port 0 takes a free one [default: 127.0.0.1:7700]
+    #[arg(long, value_name = "ADDR")]
+    native: Option<String>,
+    /// Serves HTTP here; port 0 takes a free one [default: 127.0.0.1:7780]
+    #[arg(long, value_name = "ADDR")]
+    http: Option<String>,
+    /// Listens on addresses that other machines reach, though nobody is asked who they are
+    #[arg(long)]
+    insecure: bool,
+}
+
+fn main() -> ExitCode {
+    let Cli { command } = Cli::parse();
+    match command {
+        Command::Server(server) => server.run(),
+    }
+}
+
+impl Server {
+    fn run(self) -> ExitCode {
+        let Self { config, data, native, http, insecure } = self;
+        let overrides = Overrides { config, data, native, http, insecure };
+        let config = match Config::load(overrides) {
+            Ok(config) => config,
+            Err(error) => return fail(&error, USAGE),
+        };
+        tracing_subscriber::fmt()
+            .with_max_level(config.log_output.level)
+            .with_target(false)
+            .with_writer(std::io::stderr)
+            .init();
+        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return fail(&error, FAILURE),
+        };
+        runtime.block_on(serve(config))
+    }
+}
+
+async fn serve(config: Config) -> ExitCode {
+    let world = World {
+        disk: Arc::new(RealDisk),
+        clock: Clock::system(),
+        randomness: Randomness::system(),
+    };
+    let broker = match Broker::start(config, world).await {
+        Ok(broker) => broker,
+        Err(error) => return fail(&error, FAILURE),
+    };
+    tracing::info!(native = %broker.native(), "ready");
+    wait_for_stop().await;
+    tracing::info!("stopping");
+    let stopped = broker.stop().await;
+    tracing::info!(?stopped, "stopped");
+    ExitCode::SUCCESS
+}
+
+/// Waits for Ctrl-C or SIGTERM; where neither can be heard, for ever.
+async fn wait_for_stop() {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => terminate.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated => {}
+    }
+}
+
+/// The operation failed.
+const FAILURE: u8 = 1;
+
+/// The command line or the configuration is wrong.
+const USAGE: u8 = 2;
+
+fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
+    eprintln!("weir: {error}");
+    ExitCode::from(code)
+}

@@ -24,8 +24,7 @@ pub fn partition_of(key: &[u8], partitions: u32) -> u32 {
 }
 
 fn murmur2(key: &[u8]) -> u32 {
-    // The algorithm takes the length modulo 2^32.
-    #[allow(clippy::cast_possible_truncation)]
+    #[expect(clippy::cast_possible_truncation, reason = "the algorithm takes it modulo 2^32")]
     let mut hash = SEED ^ key.len() as u32;
     let (words, rest) = key.as_chunks::<4>();
     for word in words {

@@ -16,7 +16,7 @@ use super::identity::Identity;
 
 /// Decides who may do what. Cheap to share: it never changes.
 #[derive(Debug)]
-pub struct Gate {
+pub(crate) struct Gate {
     policy: Policy,
 }
 
@@ -27,7 +27,7 @@ enum Policy {
 
 impl Gate {
     /// Lets everyone do everything.
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         Self { policy: Policy::Open }
     }
 
@@ -35,7 +35,7 @@ impl Gate {
     ///
     /// # Errors
     /// [`Denied`]: it may not, and asking again will not change it.
-    pub fn allows(
+    pub(crate) fn allows(
         &self,
         _identity: &Identity,
         _action: Action,
@@ -49,7 +49,7 @@ impl Gate {
 
 /// What somebody wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
+pub(crate) enum Action {
     CreateTopic,
     AlterTopic,
     DeleteTopic,
@@ -63,7 +63,7 @@ pub enum Action {
 }
 
 impl Action {
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::CreateTopic => "create",
             Self::AlterTopic => "alter",
@@ -78,7 +78,7 @@ impl Action {
 
 /// What it would be done to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resource<'a> {
+pub(crate) enum Resource<'a> {
     Topic(&'a TopicName),
     Broker,
 }
@@ -95,7 +95,7 @@ impl fmt::Display for Resource<'_> {
 /// Somebody may not do what they asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{identity} may not {} {resource}; ask whoever runs the broker", action.as_str())]
-pub struct Denied {
+pub(crate) struct Denied {
     pub identity: Identity,
     pub action: Action,
     /// The resource, as a person reads it.

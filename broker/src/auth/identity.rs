@@ -8,7 +8,7 @@ use std::fmt;
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Identity {
+pub(crate) enum Identity {
     /// Someone who proved nothing, as nothing was asked.
     Anonymous,
 }

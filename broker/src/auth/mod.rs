@@ -6,5 +6,5 @@
 mod gate;
 mod identity;
 
-pub use gate::{Action, Denied, Gate, Resource};
-pub use identity::Identity;
+pub(crate) use gate::{Action, Denied, Gate, Resource};
+pub(crate) use identity::Identity;

@@ -33,7 +33,7 @@ use crate::metrics::{Connections, Face};
 
 /// A bound address that accepts once it runs.
 #[derive(Debug)]
-pub struct Acceptor {
+pub(crate) struct Acceptor {
     face: Face,
     listener: TcpListener,
     bound: SocketAddr,
@@ -47,7 +47,7 @@ impl Acceptor {
     ///
     /// # Errors
     /// The address cannot be had; the operator frees it or gives another.
-    pub async fn bind(
+    pub(crate) async fn bind(
         face: Face,
         address: SocketAddr,
         seats: Seats,
@@ -60,13 +60,13 @@ impl Acceptor {
     }
 
     /// The address that was taken, with the port that port 0 became.
-    pub fn bound(&self) -> SocketAddr {
+    pub(crate) fn bound(&self) -> SocketAddr {
         self.bound
     }
 
     /// Accepts until `stop` holds true or its sender is gone. Each connection is served by a task
     /// of its own, without Nagle's delay.
-    pub async fn run<S, F>(self, mut stop: watch::Receiver<bool>, serve: S)
+    pub(crate) async fn run<S, F>(self, mut stop: watch::Receiver<bool>, serve: S)
     where
         S: Fn(TcpStream, SocketAddr) -> F,
         F: Future<Output = ()> + Send + 'static,
@@ -119,18 +119,18 @@ impl Acceptor {
 
 /// How many connections there may be, of all faces together. Clones share the count.
 #[derive(Clone, Debug)]
-pub struct Seats {
+pub(crate) struct Seats {
     free: Arc<Semaphore>,
     all: u32,
 }
 
 impl Seats {
-    pub fn new(connections_max: u32) -> Self {
+    pub(crate) fn new(connections_max: u32) -> Self {
         Self { free: Arc::new(Semaphore::new(connections_max as usize)), all: connections_max }
     }
 
     /// Waits until nobody is connected. Asked when no loop runs any more.
-    pub async fn all_left(&self) {
+    pub(crate) async fn all_left(&self) {
         let _seats = self.free.acquire_many(self.all).await.expect("seats are never closed");
     }
 
@@ -155,7 +155,7 @@ impl Drop for Seat {
 
 /// Why an address cannot be listened on.
 #[derive(Debug, Error)]
-pub enum BindError {
+pub(crate) enum BindError {
     #[error(
         "{address} is taken: another process listens there, perhaps another weir; stop it, or \
          choose another address with --{face} (listen.{face}; port 0 takes a free port)",

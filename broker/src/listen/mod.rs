@@ -1,5 +1,5 @@
 //! Where connections come in. Each face has a directory of its own and knows no other; they share
 //! the one accept loop.
 
-pub mod accept;
+pub(crate) mod accept;
 pub(crate) mod native;

@@ -2,10 +2,10 @@
 
 use weir_protocol::id::TopicId;
 use weir_protocol::name::TopicName;
-use weir_storage::offset::{Epoch, Offset};
 
 use super::Settings;
 use crate::core::catalog::topic::Topic;
+use crate::core::read::{Epoch, Offset};
 
 /// The broker, for its clients.
 #[derive(Clone, Debug)]

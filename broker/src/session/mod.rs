@@ -25,7 +25,7 @@ use crate::core::catalog::topic::{Topic, Topics};
 use crate::metrics;
 
 pub(crate) use crate::core::catalog::settings::{Durability, Limit, Settings, Wanted};
-pub(crate) use crate::core::read::From;
+pub(crate) use crate::core::read::{FirstBatch, From, Offset, OffsetSpan, ReadLimits, Slice};
 pub(crate) use crate::core::wake::{Done, Signal, Signals};
 pub(crate) use facts::{BrokerFacts, PartitionFacts, TopicFacts};
 pub(crate) use fetch::Fetched;
@@ -34,8 +34,6 @@ pub(crate) use publish::{Placed, Record};
 pub(crate) use quota::Quota;
 pub(crate) use refusal::Refusal;
 pub(crate) use subscribe::{Start, Step, Subscription};
-pub(crate) use weir_storage::log::{FirstBatch, ReadLimits, Slice};
-pub(crate) use weir_storage::offset::{Offset, OffsetSpan};
 
 /// What stands behind every session.
 #[derive(Debug)]

@@ -2,12 +2,11 @@
 
 use weir_protocol::batch::{CheckError, PushError};
 use weir_protocol::code::Code;
-use weir_storage::log::ReadError;
 
 use crate::auth::Denied;
 use crate::core::catalog::actor::CatalogError;
 use crate::core::catalog::settings::SettingError;
-use crate::core::read::{FeedError, FromError};
+use crate::core::read::{FeedError, FromError, ReadError};
 use crate::core::wake::AppendError;
 
 /// A refusal.

@@ -57,8 +57,8 @@ pub enum StartError {
     Directory(#[from] directory::OpenError),
     #[error(transparent)]
     Engine(#[from] EngineError),
-    #[error(transparent)]
-    Bind(#[from] BindError),
+    #[error("{0}")]
+    Bind(String),
     #[error("cannot {doing}: {source}")]
     System { doing: &'static str, source: std::io::Error },
 }
@@ -92,6 +92,12 @@ impl Broker {
     /// The page `/metrics`.
     pub fn metrics(&self) -> String {
         self.metrics.render()
+    }
+}
+
+impl From<BindError> for StartError {
+    fn from(error: BindError) -> Self {
+        Self::Bind(error.to_string())
     }
 }
 

@@ -117,7 +117,7 @@ impl SenderCredit {
     /// Whether `next`, which is sent whole or not at all, may be sent now.
     pub fn allows(&self, next: Amount) -> bool {
         let Some(sent) = self.sent.checked_add(next) else { return false };
-        sent.fits(self.limit) || (self.sent == self.seen && self.left().is_positive())
+        sent.fits(self.limit) || (self.is_settled() && self.left().is_positive())
     }
 
     /// Counts `next` as sent.
@@ -149,6 +149,12 @@ impl SenderCredit {
     /// Gives up what is left, until the next grant: the end of a drain.
     pub fn give_up(&mut self) {
         self.limit = self.sent;
+    }
+
+    /// Whether the receiver is done with all that was sent: the moment at which one batch may go
+    /// that is larger than the credit.
+    pub fn is_settled(&self) -> bool {
+        self.sent == self.seen
     }
 
     /// All that was sent.

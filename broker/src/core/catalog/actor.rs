@@ -1,7 +1,7 @@
 //! The catalogue's task: shard 0. It decides changes one at a time, in the order they came.
 //!
 //! ```text
-//!   request ─► decide ─► propose ─► committed ─► table ─► logs opened or closed ─► published, answered
+//!   request ─► decide ─► propose ─► committed ─► table ─► logs opened ─► published, answered
 //! ```
 //!
 //! Invariant: the table holds committed commands only, and a topic is published only when all its

@@ -162,7 +162,7 @@ pub(crate) fn parse(entry: &Bytes) -> Option<Replayed> {
     if batch.len() < HEADER_BYTES {
         return None;
     }
-    let header = batch::Header::parse(&batch).ok()?;
+    let header = Header::parse(&batch).ok()?;
     let target = Target {
         topic: TopicId::from_bytes(*topic),
         partition: u32::from_le_bytes(*partition),

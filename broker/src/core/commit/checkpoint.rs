@@ -31,24 +31,30 @@ use crate::metrics;
 /// The logs that are open; clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OpenLogs {
-    logs: Arc<Mutex<BTreeMap<(TopicId, u32), (Slot, Upkeep)>>>,
+    logs: Arc<Mutex<BTreeMap<(TopicId, u32), OpenLog>>>,
+}
+
+#[derive(Debug)]
+struct OpenLog {
+    slot: Slot,
+    upkeep: Upkeep,
 }
 
 impl OpenLogs {
     pub(crate) fn insert(&self, topic: TopicId, partition: u32, slot: Slot, upkeep: Upkeep) {
-        self.logs.lock().insert((topic, partition), (slot, upkeep));
+        self.logs.lock().insert((topic, partition), OpenLog { slot, upkeep });
     }
 
     /// Forgets a topic's logs, and says where they were.
     pub(crate) fn remove(&self, topic: TopicId) -> Vec<Slot> {
         let mut logs = self.logs.lock();
         let gone = logs.extract_if((topic, 0)..=(topic, u32::MAX), |_, _| true);
-        gone.map(|(_, (slot, _))| slot).collect()
+        gone.map(|(_, log)| log.slot).collect()
     }
 
     fn all(&self) -> Vec<((TopicId, u32), Upkeep)> {
         let logs = self.logs.lock();
-        logs.iter().map(|(key, (_, upkeep))| (*key, upkeep.clone())).collect()
+        logs.iter().map(|(key, log)| (*key, log.upkeep.clone())).collect()
     }
 }
 

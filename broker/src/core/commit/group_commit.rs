@@ -2,9 +2,9 @@
 //! them, and answers.
 //!
 //! ```text
-//!   recv ─► gather ─► stage ─► write ─► answer `written` ─► sync ─► apply ─► answer `synced` ─► ring
-//!    ▲        all that waits          journaled                committed   applied              │
-//!    └──────────────────────────────────────────────────────────────────────────────────────────┘
+//!   gather ─► stage ─► write ─► answer `written` ─► sync ─► apply ─► answer `synced` ─► ring
+//!    ▲ all that waits   journaled                 committed   applied                     │
+//!    └────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! There is no timer: while a sync runs the next group gathers. A failed write or sync is never

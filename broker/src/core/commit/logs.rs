@@ -71,7 +71,7 @@ impl Logs {
         adopted.log.apply(append.place, append.prefix(), &append.rest, &append.header)?;
         let begins_a_segment = append.place.position == 0;
         if begins_a_segment && append.place.segment != Offset::ZERO {
-            // The one before waits to be sealed. Where the helper is busy the next checkpoint seals it.
+            // The one before waits to be sealed; where the keeper is busy, by a checkpoint.
             let _ = self.chores.try_send(Chore::Seal(adopted.upkeep.clone()));
         }
         if self.touched.last() != Some(&append.slot) {

@@ -1,6 +1,24 @@
-//! The native protocol's face.
+//! The native protocol's face: a connection is one task that reads requests and writes what there
+//! is to say, with credit in both directions.
+//!
+//! ```text
+//!   socket ─► Decoder ─► reader ─► session ─► … ─► signals ─► writer ─► outbox ─► socket
+//!                          └── answers at once ──────────────────┘
+//! ```
+//!
+//! It knows frames and credit; what a request means it leaves to the session.
+
+mod answers;
+mod connection;
+mod outbox;
+mod reader;
+mod requests;
+mod subscriptions;
+mod topics;
+mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -8,17 +26,47 @@ use tokio::sync::watch;
 use crate::config::Limits;
 use crate::session::Door;
 
+use self::connection::Connection;
+
+/// The bytes of batches a connection may have under way.
+const PRODUCER_CREDIT_BYTES_MAX: u64 = 16 << 20;
+
 /// The face.
 #[derive(Debug)]
 pub(crate) struct Native {
     door: Arc<Door>,
+    limits: ConnectionLimits,
     stopped: watch::Receiver<bool>,
 }
 
+/// What one connection may take.
+#[derive(Clone, Copy, Debug)]
+struct ConnectionLimits {
+    in_flight_max: usize,
+    subscriptions_max: usize,
+    /// Bytes that wait for the socket before deliveries wait too.
+    window_bytes: usize,
+    producer_credit_bytes: u64,
+    hello_timeout: Duration,
+}
+
 impl Native {
-    pub(crate) fn new(door: Arc<Door>, _limits: &Limits, stopped: watch::Receiver<bool>) -> Self {
-        Self { door, stopped }
+    pub(crate) fn new(door: Arc<Door>, limits: &Limits, stopped: watch::Receiver<bool>) -> Self {
+        // A few busy producers do not use up what all connections share.
+        let share_bytes = limits.in_flight_bytes_max as u64 / 4;
+        let limits = ConnectionLimits {
+            in_flight_max: limits.connection_in_flight_max,
+            subscriptions_max: limits.subscriptions_max,
+            window_bytes: limits.connection_window_bytes,
+            producer_credit_bytes: PRODUCER_CREDIT_BYTES_MAX.min(share_bytes),
+            hello_timeout: limits.hello_timeout,
+        };
+        Self { door, limits, stopped }
     }
 
-    pub(crate) async fn serve(self: Arc<Self>, _stream: TcpStream) {}
+    /// Serves a connection until either side ends it.
+    pub(crate) async fn serve(self: Arc<Self>, stream: TcpStream) {
+        let (session, stopped) = (self.door.enter(), self.stopped.clone());
+        Connection::new(stream, session, self.limits).run(stopped).await;
+    }
 }

@@ -1,0 +1,122 @@
+//! One connection: what its two halves share, and how it ends.
+//!
+//! Reader and writer are two futures of one task: they never run at the same moment, and an
+//! answer costs no hop between threads. Each wakes the other by a bell.
+
+use std::io;
+
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, watch};
+use tokio::{select, time};
+use weir_protocol::code::Code;
+use weir_protocol::native::{Amount, ErrorReply, ReceiverCredit, Response};
+
+use super::ConnectionLimits;
+use super::outbox::Outbox;
+use super::subscriptions::Subscriptions;
+use crate::session::Session;
+
+/// How long a connection that ends may take to send what it still has to say.
+const LINGER: time::Duration = time::Duration::from_secs(5);
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
+    pub(super) session: Session,
+    pub(super) limits: ConnectionLimits,
+    pub(super) state: Mutex<State>,
+    /// Rung by the reader when there is something to write.
+    pub(super) bell: Notify,
+}
+
+/// What both halves change.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) outbox: Outbox,
+    pub(super) subscriptions: Subscriptions,
+    /// Requests that wait for their answer.
+    pub(super) in_flight: usize,
+    /// The credit of the client's producers.
+    pub(super) producer: ReceiverCredit,
+}
+
+/// Why a half ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The client closed, or the socket failed: there is nobody to talk to.
+    Gone,
+    /// The client is told why, then the connection is closed.
+    Told(u32, ErrorReply),
+}
+
+impl From<io::Error> for Ended {
+    fn from(_: io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, session: Session, limits: ConnectionLimits) -> Self {
+        let window = Amount::room_for_bytes(limits.producer_credit_bytes);
+        let state = State {
+            outbox: Outbox::default(),
+            subscriptions: Subscriptions::default(),
+            in_flight: 0,
+            producer: ReceiverCredit::new(window, Amount::ZERO),
+        };
+        Self { stream, session, limits, state: Mutex::new(state), bell: Notify::new() }
+    }
+
+    /// Serves until either side ends it.
+    pub(super) async fn run(self, mut stopped: watch::Receiver<bool>) {
+        let ended = select! {
+            ended = self.read() => ended,
+            ended = self.write() => ended,
+            _ = stopped.wait_for(|stopped| *stopped) => self.shut_down(),
+        };
+        match ended {
+            Ended::Gone => {}
+            Ended::Told(correlation, error) => {
+                let _ = time::timeout(LINGER, self.finish(correlation, error)).await;
+            }
+        }
+    }
+
+    /// Puts an answer into the outbox and has it written.
+    pub(super) fn answer(&self, correlation: u32, response: &Response) {
+        self.state.lock().outbox.push(correlation, response);
+        self.bell.notify_one();
+    }
+
+    pub(super) fn refuse(&self, correlation: u32, error: ErrorReply) {
+        self.answer(correlation, &Response::Error(error));
+    }
+
+    fn shut_down(&self) -> Ended {
+        let why = "the broker is shutting down: connect again in a moment";
+        let error = ErrorReply::new(Code::ShuttingDown, why);
+        let mut state = self.state.lock();
+        let State { outbox, subscriptions, .. } = &mut *state;
+        subscriptions.end_all(&error, outbox);
+        Ended::Told(0, error)
+    }
+
+    /// Waits for the answers under way, says why it ends, and sends all of it.
+    async fn finish(&self, correlation: u32, error: ErrorReply) -> io::Result<()> {
+        while self.state.lock().in_flight != 0 {
+            self.session.signals().wait().await;
+            self.take_signals();
+            self.state.lock().outbox.write_to(&self.stream)?;
+        }
+        self.answer(correlation, &Response::Error(error));
+        loop {
+            self.state.lock().outbox.write_to(&self.stream)?;
+            if self.state.lock().outbox.is_empty() {
+                return Ok(());
+            }
+            self.stream.writable().await?;
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a connection still has to send: small frames gathered, large payloads as they lie.
+//!
+//! ```text
+//!   pieces   [ frames … | payload of a Deliver | frames … | payload ]   gathering: frames …
+//! ```
+//!
+//! A payload is a slice of a log's mapping; it goes to the socket by a vectored write, uncopied.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::net::TcpStream;
+use weir_protocol::native::{Response, deliver_head, encode_response};
+
+/// Pieces that one system call takes.
+const PIECES_PER_WRITE_MAX: usize = 64;
+
+/// The outbox.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    gathering: BytesMut,
+    pieces: VecDeque<Bytes>,
+    /// Bytes of `pieces`.
+    waiting_bytes: usize,
+}
+
+impl Outbox {
+    pub(super) fn push(&mut self, correlation: u32, response: &Response) {
+        encode_response(correlation, response, &mut self.gathering);
+    }
+
+    pub(super) fn deliver(&mut self, subscription: u32, tail: u64, batches: Bytes) {
+        deliver_head(subscription, tail, batches.len(), &mut self.gathering);
+        self.close_gathered();
+        self.waiting_bytes += batches.len();
+        self.pieces.push_back(batches);
+    }
+
+    /// How many bytes wait for the socket.
+    pub(super) fn len(&self) -> usize {
+        self.waiting_bytes + self.gathering.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Writes as much as the socket takes.
+    pub(super) fn write_to(&mut self, stream: &TcpStream) -> io::Result<()> {
+        self.close_gathered();
+        while !self.pieces.is_empty() {
+            let mut slices = [IoSlice::new(&[]); PIECES_PER_WRITE_MAX];
+            let count = self.pieces.len().min(PIECES_PER_WRITE_MAX);
+            for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+                *slice = IoSlice::new(piece);
+            }
+            match stream.try_write_vectored(&slices[..count]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => self.sent(written),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn close_gathered(&mut self) {
+        if !self.gathering.is_empty() {
+            let frames = self.gathering.split().freeze();
+            self.waiting_bytes += frames.len();
+            self.pieces.push_back(frames);
+        }
+    }
+
+    fn sent(&mut self, mut bytes: usize) {
+        self.waiting_bytes -= bytes;
+        while let Some(piece) = self.pieces.front_mut() {
+            if bytes < piece.len() {
+                piece.advance(bytes);
+                return;
+            }
+            bytes -= piece.len();
+            self.pieces.pop_front();
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The reading half: bytes into frames, frames into calls of the session.
+//!
+//! It reads no further while a batch waits for memory or for its shard: that is how an overloaded
+//! broker reaches a client that ignores its credit. Answers and deliveries go on meanwhile.
+
+use std::io::{self, ErrorKind};
+
+use bytes::BytesMut;
+use tokio::time::timeout;
+use weir_protocol::code::Code;
+use weir_protocol::native::{
+    Amount, DecodeError, Decoder, ErrorReply, Produce, Request, RequestFrame,
+};
+
+use super::answers::ProduceToken;
+use super::connection::{Connection, Ended};
+use crate::session::{self, Ack};
+
+/// Room for reading, at least, before the first frame and whenever there is less.
+const READ_BYTES_MIN: usize = 4 << 10;
+
+/// Room asked for at once for a frame that the client has announced. More comes as more of it
+/// arrives: who announces much and sends little pins little.
+const READ_BYTES: usize = 64 << 10;
+
+impl Connection {
+    /// Reads until the client ends the connection or breaks the protocol.
+    pub(super) async fn read(&self) -> Ended {
+        match self.read_frames().await {
+            Ok(never) => match never {},
+            Err(ended) => ended,
+        }
+    }
+
+    async fn read_frames(&self) -> Result<std::convert::Infallible, Ended> {
+        let mut decoder = Decoder::server();
+        let mut buffer = BytesMut::new();
+        let hello = timeout(self.limits.hello_timeout, self.next(&mut decoder, &mut buffer));
+        let hello = hello.await.map_err(|_| too_late())??;
+        self.greet(hello, &mut decoder)?;
+        loop {
+            let frame = self.next(&mut decoder, &mut buffer).await?;
+            self.take(frame).await?;
+        }
+    }
+
+    /// The next frame that can be followed; one that cannot is answered, and left behind.
+    async fn next<F>(&self, decoder: &mut Decoder<F>, buffer: &mut BytesMut) -> Result<F, Ended> {
+        let mut arrived = 0;
+        loop {
+            match decoder.next(buffer) {
+                Ok(Some(frame)) => return Ok(frame),
+                Ok(None) => {}
+                Err(error @ DecodeError::Refused { correlation, .. }) => {
+                    if correlation != 0 {
+                        self.refuse(correlation, error.reply());
+                    }
+                    continue;
+                }
+                Err(error @ DecodeError::Broken { correlation, .. }) => {
+                    return Err(Ended::Told(correlation, error.reply()));
+                }
+            }
+            let trusted = READ_BYTES.max(buffer.len()).max(arrived);
+            let wanted = decoder.wanted(buffer).clamp(READ_BYTES_MIN, trusted);
+            arrived = self.fill(buffer, wanted).await?;
+        }
+    }
+
+    /// Reads what has come, into room for `wanted` bytes or more.
+    async fn fill(&self, buffer: &mut BytesMut, wanted: usize) -> io::Result<usize> {
+        loop {
+            self.stream.readable().await?;
+            if buffer.capacity() - buffer.len() < wanted.min(READ_BYTES_MIN) {
+                buffer.reserve(wanted.max(READ_BYTES));
+            } else if buffer.capacity() - buffer.len() < wanted {
+                buffer.reserve(wanted);
+            }
+            match self.stream.try_read_buf(buffer) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(count) => return Ok(count),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn take(&self, frame: RequestFrame) -> Result<(), Ended> {
+        let RequestFrame { correlation, request } = frame;
+        match request {
+            Request::Produce(produce) => self.produce(correlation, produce).await?,
+            Request::Flow(flow) => self.flow(flow),
+            request => self.answer_request(correlation, request).await,
+        }
+        Ok(())
+    }
+
+    async fn produce(&self, correlation: u32, produce: Produce) -> Result<(), Ended> {
+        let Produce { topic, partition, ack, batch } = produce;
+        let amount = Amount::of_bytes(batch.len() as u64);
+        self.arrive(correlation, amount)?;
+        if let Err(error) = self.begin(correlation) {
+            self.done_with(amount, 0);
+            self.refuse(correlation, error);
+            return Ok(());
+        }
+        let token = ProduceToken { correlation, batch_bytes: amount.bytes }.pack();
+        let ack = match ack {
+            weir_protocol::native::Ack::None => Ack::Nothing,
+            weir_protocol::native::Ack::Written => Ack::Written,
+            weir_protocol::native::Ack::Synced => Ack::Synced,
+            weir_protocol::native::Ack::Topic => Ack::Topic,
+        };
+        let produce = session::Produce { topic, partition, ack, batch, token };
+        let taken = self.session.produce(produce).await;
+        if taken.is_ok() && ack != Ack::Nothing {
+            return Ok(());
+        }
+        // Nothing more will be heard of it.
+        self.done_with(amount, correlation);
+        if let (Err(refusal), true) = (taken, correlation != 0) {
+            self.refuse(correlation, ErrorReply::new(refusal.code, refusal.message));
+        }
+        Ok(())
+    }
+
+    /// Counts a batch against the client's credit. A client that goes beyond does not follow the
+    /// protocol.
+    fn arrive(&self, correlation: u32, amount: Amount) -> Result<(), Ended> {
+        let arrived = self.state.lock().producer.arrive(amount);
+        arrived.map_err(|error| {
+            let error = ErrorReply::new(Code::CreditExceeded, error.to_string());
+            Ended::Told(correlation, error)
+        })
+    }
+
+    /// Counts a request that will be answered.
+    fn begin(&self, correlation: u32) -> Result<(), ErrorReply> {
+        let mut state = self.state.lock();
+        let max = self.limits.in_flight_max;
+        if correlation != 0 && max <= state.in_flight {
+            let why = format!("{max} requests wait for their answer: wait for some of them");
+            return Err(ErrorReply::new(Code::TooManyInFlight, why));
+        }
+        state.in_flight += usize::from(correlation != 0);
+        Ok(())
+    }
+}
+
+fn too_late() -> Ended {
+    let why = "no Hello came in time: send it first, at once";
+    Ended::Told(0, ErrorReply::new(Code::HelloRequired, why))
+}

@@ -1,0 +1,71 @@
+//! Topics and their settings, between the session's words and the wire's.
+
+use weir_protocol::code::Code;
+use weir_protocol::native::{
+    Durability as WireDurability, PartitionDescription, RETENTION_UNLIMITED, ResolvedSettings,
+    Settings as WireSettings, TopicDescription,
+};
+
+use crate::session::{Durability, Limit, Refusal, Settings, TopicFacts, Wanted};
+
+/// A topic as the wire describes it.
+pub(super) fn described(topic: TopicFacts) -> TopicDescription {
+    let partitions = topic.partitions.iter().map(|partition| PartitionDescription {
+        start: partition.start.get(),
+        tail: partition.tail.get(),
+        epoch: partition.epoch.get(),
+    });
+    TopicDescription {
+        name: topic.name,
+        id: topic.id,
+        settings: resolved(&topic.settings),
+        partitions: partitions.collect(),
+    }
+}
+
+/// The settings that a request wants.
+pub(super) fn wanted(settings: &WireSettings) -> Result<Wanted, Refusal> {
+    Ok(Wanted {
+        durability: settings.durability.map(durability).transpose()?,
+        retention_ms: settings.retention_ms.map(limit),
+        retention_bytes: settings.retention_bytes.map(limit),
+        segment_bytes: settings.segment_bytes,
+        batch_bytes_max: settings.batch_bytes_max.map(batch_bytes_max).transpose()?,
+    })
+}
+
+fn resolved(settings: &Settings) -> ResolvedSettings {
+    ResolvedSettings {
+        durability: match settings.durability {
+            Durability::Synced => WireDurability::Synced,
+            Durability::Written => WireDurability::Written,
+        },
+        retention_ms: settings.retention_ms.unwrap_or(RETENTION_UNLIMITED),
+        retention_bytes: settings.retention_bytes.unwrap_or(RETENTION_UNLIMITED),
+        segment_bytes: settings.segment_bytes,
+        batch_bytes_max: u64::from(settings.batch_bytes_max),
+    }
+}
+
+fn durability(wanted: WireDurability) -> Result<Durability, Refusal> {
+    match wanted {
+        WireDurability::Synced => Ok(Durability::Synced),
+        WireDurability::Written => Ok(Durability::Written),
+        WireDurability::Ephemeral => Err(Refusal::new(
+            Code::DurabilityNotOffered,
+            "this version has no `ephemeral` topics yet: create it as `written`",
+        )),
+    }
+}
+
+fn limit(wanted: u64) -> Limit {
+    if wanted == RETENTION_UNLIMITED { Limit::None } else { Limit::At(wanted) }
+}
+
+fn batch_bytes_max(wanted: u64) -> Result<u32, Refusal> {
+    let too_large = |_| {
+        let why = format!("batch_bytes_max is {wanted}: no batch is that large");
+        Refusal::new(Code::InvalidSetting, why)
+    };
+    u32::try_from(wanted).map_err(too_large)
+}

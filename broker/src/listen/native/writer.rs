@@ -1,0 +1,101 @@
+//! The writing half: answers as they come, deliveries as credit and the socket allow.
+//!
+//! Answers go before deliveries, and deliveries take turns, a slice each. While more than the
+//! window waits for the socket nothing new is read for it: a slow reader holds no memory but the
+//! window, and its records wait where they are, in the log.
+
+use std::io;
+
+use tokio::select;
+use weir_protocol::native::{Amount, ProducerCredit, Response};
+
+use super::answers::{ProduceToken, produced};
+use super::connection::{Connection, Ended, State};
+use crate::session::Signal;
+
+impl Connection {
+    /// Writes until the socket fails.
+    pub(super) async fn write(&self) -> Ended {
+        loop {
+            self.take_signals();
+            match self.send() {
+                Ok(Socket::Full) => select! {
+                    writable = self.stream.writable() => if writable.is_err() {
+                        return Ended::Gone;
+                    },
+                    () = self.session.signals().wait() => {}
+                    () = self.bell.notified() => {}
+                },
+                Ok(Socket::Idle) => select! {
+                    () = self.session.signals().wait() => {}
+                    () = self.bell.notified() => {}
+                },
+                Err(_) => return Ended::Gone,
+            }
+        }
+    }
+
+    /// Turns signals into answers and into subscriptions that have more.
+    pub(super) fn take_signals(&self) {
+        let mut signals = Vec::new();
+        self.session.signals().take(&mut signals);
+        if signals.is_empty() {
+            return;
+        }
+        let mut state = self.state.lock();
+        for signal in signals {
+            match signal {
+                Signal::Ready(token) => state.subscriptions.signalled(token),
+                Signal::Done(done) => {
+                    let ProduceToken { correlation, batch_bytes } =
+                        ProduceToken::unpack(done.token);
+                    state.in_flight -= 1;
+                    state.outbox.push(correlation, &produced(&done));
+                    state.producer.done(Amount::of_bytes(batch_bytes));
+                }
+            }
+        }
+        state.announce_credit();
+    }
+
+    /// A batch of which no signal will come is done with.
+    pub(super) fn done_with(&self, amount: Amount, correlation: u32) {
+        let mut state = self.state.lock();
+        state.in_flight -= usize::from(correlation != 0);
+        state.producer.done(amount);
+        state.announce_credit();
+        self.bell.notify_one();
+    }
+
+    /// Writes until the socket takes no more or there is nothing to write.
+    fn send(&self) -> io::Result<Socket> {
+        let mut state = self.state.lock();
+        let State { outbox, subscriptions, .. } = &mut *state;
+        loop {
+            subscriptions.deliver(outbox, self.limits.window_bytes);
+            if outbox.is_empty() {
+                return Ok(Socket::Idle);
+            }
+            outbox.write_to(&self.stream)?;
+            if !outbox.is_empty() {
+                return Ok(Socket::Full);
+            }
+        }
+    }
+}
+
+/// How writing ended.
+enum Socket {
+    Full,
+    Idle,
+}
+
+impl State {
+    /// Tells the client's producers how far they may go, when it is time to.
+    fn announce_credit(&mut self) {
+        if self.producer.is_due() {
+            let credit = ProducerCredit::new(self.producer.announce());
+            self.outbox.push(0, &Response::Credit(credit));
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The broker at its doors, in one process with the test.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod produce;
+mod recovery;
