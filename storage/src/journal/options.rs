@@ -1,6 +1,6 @@
 //! How a journal is kept: what an operator decides, and what follows from it.
 
-use super::frame::{FRAME_BYTES_MAX, MARK_BYTES};
+use super::frame::{FRAME_BYTES_MAX, MARK_BYTES, RUN_START_BYTES};
 use super::segment::FRAMES_AT;
 
 /// A journal's settings, checked when it is opened.
@@ -10,7 +10,7 @@ pub struct Options {
     /// frame has half of it at the most.
     pub segment_bytes: u64,
     /// All files together: from four segments on; 1 GiB is usual. When the checkpoints leave so
-    /// much, nothing is accepted any more until the next.
+    /// much, nothing is accepted any more until the next; a start may make one segment beyond.
     pub bytes_max: u64,
     pub on_torn_tail: OnTornTail,
     pub read: ReadPath,
@@ -54,6 +54,11 @@ impl Options {
     /// What is kept for acks, deletes and checkpoints when there is no room for anything else.
     pub fn reserve_bytes(&self) -> u64 {
         RESERVE_BYTES_MAX.min(self.segment_bytes / 16)
+    }
+
+    /// Room that a start finds or makes: its first frame, one of the largest, and the reserve.
+    pub(super) fn start_bytes(&self) -> u64 {
+        RUN_START_BYTES + 2 * self.frame_bytes_max() as u64 + self.reserve_bytes()
     }
 
     pub(super) fn segments_max(&self) -> u64 {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::frame::{RUN_START_BYTES, RunBefore};
+use super::frame::RunBefore;
 use super::inventory::Inventory;
 use super::maker::{MakeError, Maker, Shared, Start};
 use super::options::{OnTornTail, Options};
@@ -61,7 +61,9 @@ pub fn open(
         None => maker.make_first()?,
     };
     recovery.end = recovery.end.max(active.start());
-    if active.room(recovery.end) < RUN_START_BYTES {
+    // Room for the run's first frame, and for what a start has to write itself, even where the
+    // journal is full: nobody could checkpoint it otherwise.
+    if active.room(recovery.end) < options.start_bytes() {
         maker.make()?;
     }
     maker.zero_rest(&active)?;

@@ -150,6 +150,24 @@ fn a_full_journal_promises_nothing_but_its_reserve() {
 }
 
 #[test]
+fn a_start_with_a_full_journal_has_room_for_what_it_must_write() {
+    let bed = Bed::new();
+    for _ in 0..3 {
+        let mut bench = bed.open();
+        let frame = frame_bytes(std::iter::once(4_000));
+        assert!(bench.room.reserve_from_reserve(frame));
+        bench.room.give_back(frame);
+        bench.step_until_idle();
+        while bench.room.reserve(frame) {
+            bench.room.give_back(frame);
+            bench.stage(1, 4_000);
+            bench.step_until_idle();
+        }
+        bench.commit();
+    }
+}
+
+#[test]
 fn a_disk_without_room_makes_no_segment_and_may_later() {
     let bed = Bed::new();
     let mut bench = bed.open();
