@@ -57,7 +57,7 @@ pub(crate) fn map_reader_below(
     // SAFETY: the map is shared and read-only. Its bytes below `readable` never change (the
     // invariant above) and no reference to a byte at or above it is ever made.
     let map = unsafe { MmapOptions::new().len(len).map(file.as_fd().as_raw_fd())? };
-    Ok(ReaderMap { map: Arc::new(map), readable })
+    Ok(ReaderMap { view: Arc::new(View { map, readable }) })
 }
 
 /// Asks the kernel to begin writing dirty pages of `range` out, and returns at once.
@@ -144,14 +144,18 @@ impl fmt::Debug for Populator {
 /// The readers' view of a segment. The mapping lives while a clone or a slice of it does.
 #[derive(Clone)]
 pub(crate) struct ReaderMap {
-    map: Arc<Mmap>,
+    view: Arc<View>,
+}
+
+struct View {
+    map: Mmap,
     readable: Arc<AtomicU64>,
 }
 
 impl ReaderMap {
     /// How many bytes readers may see.
     pub(crate) fn readable(&self) -> u64 {
-        self.readable.load(Ordering::Acquire)
+        self.view.readable.load(Ordering::Acquire)
     }
 
     /// The bytes of `range`, for as long as the view is borrowed.
@@ -164,7 +168,7 @@ impl ReaderMap {
         // SAFETY: the range lies below `readable`, hence inside the mapping and inside the file,
         // and its bytes never change again.
         unsafe {
-            let first = self.map.as_ptr().add(range.start as usize);
+            let first = self.view.map.as_ptr().add(range.start as usize);
             std::slice::from_raw_parts(first, (range.end - range.start) as usize)
         }
     }
@@ -184,13 +188,13 @@ impl ReaderMap {
     /// Where the file lost those bytes or the disk fails: never a signal.
     pub(crate) fn populate(&self, range: Range<u64>) -> io::Result<()> {
         let count = (range.end - range.start) as usize;
-        self.map.advise_range(Advice::PopulateRead, range.start as usize, count)
+        self.view.map.advise_range(Advice::PopulateRead, range.start as usize, count)
     }
 }
 
 impl fmt::Debug for ReaderMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ReaderMap({} of {})", self.readable(), self.map.len())
+        write!(f, "ReaderMap({} of {})", self.readable(), self.view.map.len())
     }
 }
 

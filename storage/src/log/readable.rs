@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use weir_protocol::batch::HEADER_BYTES;
 
 use super::errors::ReadError;
 use super::live::Live;
@@ -80,7 +81,9 @@ impl<'a> Readable<'a> {
         if self.end <= position {
             return Ok(None);
         }
-        self.bring_in(position..self.end.min(position + AHEAD_BYTES))?;
+        if self.brought_in < self.end.min(position + HEADER_BYTES as u64) {
+            self.bring_in(position..self.end.min(position + AHEAD_BYTES))?;
+        }
         let walked = Walk::new(self.map().bytes(0..self.end), position).next().transpose();
         walked.map_err(|flaw| self.quarantined(flaw))
     }
@@ -95,12 +98,13 @@ impl<'a> Readable<'a> {
     fn bring_in(&mut self, range: Range<u64>) -> Result<(), ReadError> {
         if let Body::Live(live) = &self.body {
             if live.recovered.end <= range.start {
+                self.brought_in = self.end;
                 return Ok(());
             }
             self.vet(live)?;
         }
-        if self.brought_in < range.end {
-            let start = range.start.max(self.brought_in);
+        let start = range.start.max(self.brought_in);
+        if start < range.end {
             let brought_in = vetting::bring_in(self.map(), start..range.end);
             brought_in.naming("read", &self.path())?;
             self.brought_in = range.end;
