@@ -39,6 +39,7 @@ fn main() {
     gathered(&mut criterion);
     written(&mut criterion);
     start(&mut criterion);
+    restart(&mut criterion);
     criterion.final_summary();
 }
 
@@ -125,6 +126,32 @@ fn start(criterion: &mut Criterion) {
             (opened, directory)
         });
     });
+}
+
+/// From a directory whose server was killed: all of the journal is verified.
+fn restart(criterion: &mut Criterion) {
+    const FRAMES: u64 = 192;
+    let directory = tempfile::tempdir().unwrap();
+    let Opened { mut journal, mut maker, room, .. } = open_in(directory.path());
+    let body = Bytes::from(vec![7; 1 << 20]);
+    for index in 1..=FRAMES {
+        while !room.reserve(frame_bytes([body.len()].into_iter())) {
+            maker.step().unwrap();
+        }
+        let (term, index) = (Term::new(1), Index::new(index));
+        let head = FrameHead { shard: 1, term, index, timestamp: 0 };
+        journal.stage(&head, &[EntryRef { kind: Kind::Append, head: &[], body: &body }]);
+        journal.write().unwrap();
+    }
+    journal.sync().unwrap();
+    drop((journal, maker));
+    let mut group = criterion.benchmark_group("restart");
+    group.throughput(Throughput::Bytes(FRAMES << 20));
+    group.sample_size(10);
+    group.bench_function("192 MiB of frames", |bencher| {
+        bencher.iter(|| open_in(directory.path()).recovery.frames);
+    });
+    group.finish();
 }
 
 /// A journal with its helper thread, its segments written once.
