@@ -170,6 +170,8 @@ impl Maker {
             Ok(file) => {
                 self.next_number += 1;
                 self.files += 1;
+                let named = self.disk.sync_dir(&self.directory).naming("sync", &self.directory);
+                named.map_err(|error| self.fail(error))?;
                 Ok(Spare { path, file, zeroed: Zeroed::InPart, base: None })
             }
             Err(error) => {
@@ -180,13 +182,12 @@ impl Maker {
         }
     }
 
-    /// Gives a file its place in the journal. On return that is durable.
+    /// Gives a file, whose name is durable, its place in the journal. On return that is too.
     fn begin(&self, spare: &Spare, header: Header) -> Result<Arc<Segment>, DiskError> {
         let path = &spare.path;
         let page = header.encode(spare.zeroed);
         spare.file.write_at(&[IoSlice::new(&page)], 0).naming("write", path)?;
         spare.file.sync_data().naming("sync", path)?;
-        self.disk.sync_dir(&self.directory).naming("sync", &self.directory)?;
         // The journal's own handle: each sees the failed writes of both.
         let file = self.disk.open(path, Open::Write).naming("open", path)?;
         let zeroed_to = match spare.zeroed {

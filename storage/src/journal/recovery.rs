@@ -67,7 +67,7 @@ pub fn open(
         maker.make()?;
     }
     maker.zero_rest(&active)?;
-    let mut journal = Journal::new(Arc::clone(&shared), recovery.run, sealed, active, recovery.end);
+    let mut journal = Journal::new(Arc::clone(&shared), sealed, active, &recovery);
     journal.start_run(RunBefore { run: recovery.run - 1, end: recovery.end })?;
     Ok(Opened { journal, maker, room: Room::new(&shared.counts), replay, recovery })
 }

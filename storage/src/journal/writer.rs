@@ -10,7 +10,7 @@
 //! Invariant: `durable_to ≤ journaled ≤ end`. A write or sync that fails stops the journal: what
 //! is above `durable_to` is unknown from then on, until a restart reads what there is.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -20,6 +20,7 @@ use super::frame::{
     EntryRef, FrameHead, Header, Kind, MARK_BYTES, MARK_SHARD, Purpose, RunBefore, frame_bytes,
 };
 use super::maker::Shared;
+use super::recovery::Recovery;
 use super::segment::Segment;
 use super::staged::Staged;
 use crate::errors::DiskError;
@@ -34,6 +35,8 @@ pub struct Journal {
     active: Arc<Segment>,
     /// The end that the room promised in the active segment is good for, at the least.
     counted_to: JournalPos,
+    /// The last index of each shard that has any: what a start will demand, staging asserts.
+    last_index: BTreeMap<u16, Index>,
     staged: Staged,
     unsynced: Vec<Arc<Segment>>,
     end: JournalPos,
@@ -44,14 +47,14 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Goes on at `end`, below which everything is durable.
+    /// Goes on behind what was recovered, all of which is durable.
     pub(super) fn new(
         shared: Arc<Shared>,
-        run: u32,
         sealed: VecDeque<Arc<Segment>>,
         active: Arc<Segment>,
-        end: JournalPos,
+        recovery: &Recovery,
     ) -> Self {
+        let Recovery { run, end, .. } = *recovery;
         active.zeroing.pass(active.position_of(end));
         shared.counts.add(active.room(end));
         let counted = shared.counts.counted(active.room(end));
@@ -61,6 +64,7 @@ impl Journal {
             sealed,
             active,
             counted_to: end.plus(counted),
+            last_index: recovery.last_index.clone(),
             staged: Staged::default(),
             unsynced: Vec::new(),
             end,
@@ -77,9 +81,12 @@ impl Journal {
     /// written yet.
     ///
     /// # Panics
-    /// For more bytes than were reserved.
+    /// For more bytes than were reserved, and for an index that does not follow its shard's last.
     pub fn stage(&mut self, head: &FrameHead, entries: &[EntryRef<'_>]) -> JournalPos {
         assert!(head.shard != MARK_SHARD, "a frame with entries belongs to a shard");
+        let last_index = self.last_index.entry(head.shard).or_default();
+        assert!(head.index == last_index.plus(1), "a shard's indexes are consecutive");
+        *last_index = head.index;
         self.add(Purpose::Entries, head, entries);
         if std::mem::replace(&mut self.mark, MarkRoom::Paid) == MarkRoom::Paid {
             // One mark does for all frames since the last.

@@ -202,11 +202,9 @@ fn entries_that_do_not_fit_their_frame_are_damage_even_with_a_right_checksum() {
 
 #[test]
 fn a_missing_index_is_damage() {
-    let bed = Bed::new();
-    let mut bench = bed.open();
-    bench.append(1);
-    bench.indexes.insert(3, Index::new(2));
-    bench.append(2);
+    let bed = bed_of_four();
+    bed.put(0, FIRST + FRAME + 32, &3_u64.to_le_bytes());
+    reseal(&bed, 0, FIRST + FRAME);
     assert_eq!(damage(&bed), Damage::IndexMissing { shard: 3 });
 }
 

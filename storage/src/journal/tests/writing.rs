@@ -48,6 +48,16 @@ fn a_frame_comes_back_as_it_was_staged() {
 }
 
 #[test]
+#[should_panic(expected = "a shard's indexes are consecutive")]
+fn an_index_that_no_start_would_accept_is_not_staged() {
+    let bed = Bed::new();
+    let mut bench = bed.open();
+    bench.append(1);
+    bench.indexes.insert(3, Index::new(2));
+    bench.append(2);
+}
+
+#[test]
 fn a_group_is_one_write_and_one_sync() {
     let bed = Bed::new();
     let mut bench = bed.open();
