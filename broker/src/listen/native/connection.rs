@@ -105,9 +105,10 @@ impl Connection {
 
     /// Waits for the answers under way, says why it ends, and sends all of it.
     async fn finish(&self, correlation: u32, error: ErrorReply) -> io::Result<()> {
+        let mut signals = Vec::new();
         while self.state.lock().in_flight != 0 {
             self.session.signals().wait().await;
-            self.take_signals();
+            self.take_signals(&mut signals);
             self.state.lock().outbox.write_to(&self.stream)?;
         }
         self.answer(correlation, &Response::Error(error));

@@ -3,9 +3,11 @@
 //! It reads no further while a batch waits for memory or for its shard: that is how an overloaded
 //! broker reaches a client that ignores its credit. Answers and deliveries go on meanwhile.
 
+use std::convert::Infallible;
 use std::io::{self, ErrorKind};
 
 use bytes::BytesMut;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use weir_protocol::code::Code;
 use weir_protocol::native::{
@@ -16,12 +18,62 @@ use super::answers::ProduceToken;
 use super::connection::{Connection, Ended};
 use crate::session::{self, Ack};
 
-/// Room for reading, at least, before the first frame and whenever there is less.
+/// Room for reading, at least.
 const READ_BYTES_MIN: usize = 4 << 10;
 
-/// Room asked for at once for a frame that the client has announced. More comes as more of it
-/// arrives: who announces much and sends little pins little.
+/// Room asked for at once, whatever the client announced.
 const READ_BYTES: usize = 64 << 10;
+
+/// Room asked for at once of a client that has sent so large a frame before.
+const READ_BYTES_PROVEN_MAX: usize = 2 << 20;
+
+/// What a connection reads into.
+///
+/// A frame that is announced gets room as it arrives, twice as much each time: who announces much
+/// and sends little pins little. Who has sent large frames before gets room for the next at once.
+#[derive(Debug, Default)]
+struct Intake {
+    buffer: BytesMut,
+    /// The largest frame that came whole.
+    proven_bytes: usize,
+}
+
+impl Intake {
+    /// Makes room for the frame that is being read, of which `missing` bytes are still to come.
+    fn make_room(&mut self, missing: usize) {
+        let there = self.buffer.len();
+        if self.buffer.capacity() - there < missing.min(READ_BYTES_MIN) {
+            let trusted = READ_BYTES.max(there).max(self.proven_bytes);
+            self.buffer.reserve(missing.clamp(READ_BYTES, trusted));
+        }
+    }
+
+    /// Takes the next frame that came whole.
+    fn take<F>(&mut self, decoder: &mut Decoder<F>) -> Result<Option<F>, DecodeError> {
+        let before = self.buffer.len();
+        let taken = decoder.next(&mut self.buffer)?;
+        let frame_bytes = before - self.buffer.len();
+        self.proven_bytes = self.proven_bytes.max(frame_bytes).min(READ_BYTES_PROVEN_MAX);
+        Ok(taken)
+    }
+
+    /// Reads what has come; an idle connection holds no memory for it.
+    async fn fill(&mut self, stream: &TcpStream, missing: usize) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+        loop {
+            stream.readable().await?;
+            self.make_room(missing);
+            match stream.try_read_buf(&mut self.buffer) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
 
 impl Connection {
     /// Reads until the client ends the connection or breaks the protocol.
@@ -32,55 +84,34 @@ impl Connection {
         }
     }
 
-    async fn read_frames(&self) -> Result<std::convert::Infallible, Ended> {
-        let mut decoder = Decoder::server();
-        let mut buffer = BytesMut::new();
-        let hello = timeout(self.limits.hello_timeout, self.next(&mut decoder, &mut buffer));
+    async fn read_frames(&self) -> Result<Infallible, Ended> {
+        let (mut decoder, mut intake) = (Decoder::server(), Intake::default());
+        let hello = timeout(self.limits.hello_timeout, self.next(&mut decoder, &mut intake));
         let hello = hello.await.map_err(|_| too_late())??;
         self.greet(hello, &mut decoder)?;
         loop {
-            let frame = self.next(&mut decoder, &mut buffer).await?;
+            let frame = self.next(&mut decoder, &mut intake).await?;
             self.take(frame).await?;
         }
     }
 
     /// The next frame that can be followed; one that cannot is answered, and left behind.
-    async fn next<F>(&self, decoder: &mut Decoder<F>, buffer: &mut BytesMut) -> Result<F, Ended> {
-        let mut arrived = 0;
+    async fn next<F>(&self, decoder: &mut Decoder<F>, intake: &mut Intake) -> Result<F, Ended> {
         loop {
-            match decoder.next(buffer) {
+            match intake.take(decoder) {
                 Ok(Some(frame)) => return Ok(frame),
-                Ok(None) => {}
+                Ok(None) => {
+                    let missing = decoder.wanted(&intake.buffer);
+                    intake.fill(&self.stream, missing).await?;
+                }
                 Err(error @ DecodeError::Refused { correlation, .. }) => {
                     if correlation != 0 {
                         self.refuse(correlation, error.reply());
                     }
-                    continue;
                 }
                 Err(error @ DecodeError::Broken { correlation, .. }) => {
                     return Err(Ended::Told(correlation, error.reply()));
                 }
-            }
-            let trusted = READ_BYTES.max(buffer.len()).max(arrived);
-            let wanted = decoder.wanted(buffer).clamp(READ_BYTES_MIN, trusted);
-            arrived = self.fill(buffer, wanted).await?;
-        }
-    }
-
-    /// Reads what has come, into room for `wanted` bytes or more.
-    async fn fill(&self, buffer: &mut BytesMut, wanted: usize) -> io::Result<usize> {
-        loop {
-            self.stream.readable().await?;
-            if buffer.capacity() - buffer.len() < wanted.min(READ_BYTES_MIN) {
-                buffer.reserve(wanted.max(READ_BYTES));
-            } else if buffer.capacity() - buffer.len() < wanted {
-                buffer.reserve(wanted);
-            }
-            match self.stream.try_read_buf(buffer) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(count) => return Ok(count),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
             }
         }
     }

@@ -16,8 +16,9 @@ use crate::session::Signal;
 impl Connection {
     /// Writes until the socket fails.
     pub(super) async fn write(&self) -> Ended {
+        let mut signals = Vec::new();
         loop {
-            self.take_signals();
+            self.take_signals(&mut signals);
             match self.send() {
                 Ok(Socket::Full) => select! {
                     writable = self.stream.writable() => if writable.is_err() {
@@ -35,15 +36,15 @@ impl Connection {
         }
     }
 
-    /// Turns signals into answers and into subscriptions that have more.
-    pub(super) fn take_signals(&self) {
-        let mut signals = Vec::new();
-        self.session.signals().take(&mut signals);
+    /// Turns signals into answers and into subscriptions that have more; `signals` is empty before
+    /// and behind, and kept for its memory.
+    pub(super) fn take_signals(&self, signals: &mut Vec<Signal>) {
+        self.session.signals().take(signals);
         if signals.is_empty() {
             return;
         }
         let mut state = self.state.lock();
-        for signal in signals {
+        for signal in signals.drain(..) {
             match signal {
                 Signal::Ready(token) => state.subscriptions.signalled(token),
                 Signal::Done(done) => {
