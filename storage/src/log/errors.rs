@@ -8,7 +8,7 @@ use super::walk::Flaw;
 use crate::errors::DiskError;
 use crate::offset::{Offset, OffsetSpan};
 
-/// Why a log cannot be opened. Nothing on the disk was deleted.
+/// Why a log cannot be opened. None of its segments was changed.
 #[derive(Debug, Error)]
 pub enum OpenError {
     #[error(transparent)]

@@ -54,25 +54,39 @@ impl Ground {
         self.allocated.load(Ordering::Acquire)
     }
 
-    /// Allocates up to `end`, brings the new pages in, and only then says so.
-    pub(super) fn extend(&self, end: u64) -> Result<(), DiskError> {
-        let start = self.allocated();
-        if start < end {
-            self.allocate(start..end).naming("allocate room in", &self.path())?;
-            self.populate(start..end).naming("bring in room of", &self.path())?;
-            self.allocated.store(end, Ordering::Release);
-        }
-        Ok(())
+    /// Allocates up to `wanted`, or to `least` where the disk has no more, brings the new pages
+    /// in, and only then says so.
+    pub(super) fn extend(&self, wanted: u64, least: u64) -> Result<(), DiskError> {
+        self.extend_to(wanted, least, |new| {
+            self.populate(new).naming("bring in room of", &self.path())
+        })
     }
 
-    /// Allocates up to `end` for a writer that is about to fill it anyway.
-    pub(super) fn extend_unpopulated(&self, end: u64) -> Result<(), DiskError> {
+    /// Allocates for a writer that is about to fill it and brings pages in as it meets them.
+    pub(super) fn extend_unpopulated(&self, wanted: u64, least: u64) -> Result<(), DiskError> {
+        self.extend_to(wanted, least, |_| Ok(()))
+    }
+
+    fn extend_to(
+        &self,
+        wanted: u64,
+        least: u64,
+        prepare: impl Fn(Range<u64>) -> Result<(), DiskError>,
+    ) -> Result<(), DiskError> {
         let start = self.allocated();
-        if start < end {
-            self.allocate(start..end).naming("allocate room in", &self.path())?;
-            self.allocated.store(end, Ordering::Release);
+        let allocate = |end| {
+            let new = start..end;
+            if !new.is_empty() {
+                self.allocate(new.clone()).naming("allocate room in", &self.path())?;
+                prepare(new)?;
+                self.allocated.store(end, Ordering::Release);
+            }
+            Ok(())
+        };
+        match allocate(wanted) {
+            Err(error) if DiskError::is_full(&error) && least < wanted => allocate(least),
+            allocated => allocated,
         }
-        Ok(())
     }
 
     /// Renames the file, unless it has the name already.

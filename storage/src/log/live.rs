@@ -61,6 +61,10 @@ impl Live {
         self.newest_timestamp.load(Ordering::Relaxed)
     }
 
+    pub(super) fn offset_index_bytes(&self) -> usize {
+        self.indexes.lock().offsets.len()
+    }
+
     /// The entries so far. Copied piece by piece, so that the writer never waits for all of it.
     pub(super) fn copy_indexes(&self) -> Indexes {
         let mut copy = Indexes::default();

@@ -92,7 +92,10 @@ impl Log {
             self.roll(place.segment, fresh);
         }
         let ground = self.active_ground();
-        ground.extend_unpopulated(self.shared.options.allocation_for(batch.end()))?;
+        if ground.allocated() < batch.end() {
+            let options = &self.shared.options;
+            ground.extend_unpopulated(options.ample(batch.end()), options.least(batch.end()))?;
+        }
         self.append(&batch, prefix, rest)?;
         self.shared.ahead.set_current(place.segment, ground, batch.end());
         Ok(())

@@ -64,8 +64,8 @@ impl Log {
     /// checkpoint names.
     ///
     /// # Errors
-    /// [`OpenError::Damaged`] where the disk does not hold what the checkpoint promises; nothing
-    /// was changed.
+    /// [`OpenError::Damaged`] where the disk does not hold what the checkpoint promises; no segment
+    /// of it was changed.
     pub fn open(
         disk: Arc<dyn Disk>,
         directory: &Path,

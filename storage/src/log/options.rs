@@ -38,8 +38,14 @@ impl Options {
     }
 
     /// How far a segment is allocated that must reach `end`, if no further.
-    pub(super) fn allocation_for(&self, end: u64) -> u64 {
-        end.next_multiple_of(self.allocation_bytes_min).min(self.segment_bytes)
+    pub(super) fn least(&self, end: u64) -> u64 {
+        end.next_multiple_of(self.allocation_bytes_min).min(self.segment_bytes.max(end))
+    }
+
+    /// How far a segment is allocated that reaches `end` and is filled on at once: about twice.
+    pub(super) fn ample(&self, end: u64) -> u64 {
+        let more = end.clamp(self.allocation_bytes_min, self.allocation_bytes_max);
+        self.least(end + more).min(self.segment_bytes.max(end))
     }
 
     /// The position in a segment from which on the next one should be there.

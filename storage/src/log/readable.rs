@@ -4,6 +4,7 @@
 //! error and not a signal. The active segment's bytes were written in this run and are not.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -130,7 +131,7 @@ impl<'a> Readable<'a> {
         }
     }
 
-    fn path(&self) -> std::path::PathBuf {
+    fn path(&self) -> PathBuf {
         match &self.body {
             Body::Live(live) => live.ground.path(),
             Body::Sealed(sealed, _) => sealed.path(&self.shared.directory),

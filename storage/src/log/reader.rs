@@ -65,7 +65,12 @@ impl Reader {
             return Err(ReadError::Unflushed { flushed: served_below });
         }
         let tail = tail.min(served_below);
-        match self.find(cursor, tail)? {
+        let found = self.find(cursor, tail).map_err(|error| match self.start() {
+            // It was deleted meanwhile.
+            start if asked < start => ReadError::OutOfRange { asked, start, tail },
+            _ => error,
+        });
+        match found? {
             Some((segment, first)) if first.base() <= asked => {
                 take(cursor, limits, tail, segment, &first)
             }

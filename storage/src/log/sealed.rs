@@ -182,4 +182,4 @@ impl OpenMaps {
 }
 
 /// Sealed segments of one log that are mapped at once, beyond those that slices hold.
-pub(super) const SEALED_MAPS_MAX: usize = 8;
+const SEALED_MAPS_MAX: usize = 8;

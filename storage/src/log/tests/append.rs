@@ -166,7 +166,7 @@ fn the_same_batches_make_the_same_files_by_either_writer() {
         for n in 0..300 {
             bench.append(&Batch::new(1 + n % 7, 100 + n as usize * 11 % 900, i64::from(n)));
         }
-        bench.upkeep.grow(0).unwrap();
+        bench.upkeep.flush().unwrap();
         bench.contents()
     };
     assert_eq!(files(WriterKind::Mapped), files(WriterKind::Pwrite));

@@ -1,5 +1,10 @@
 //! Logs without a journal: what survives a process, and what survives a machine.
 
+use std::io::IoSlice;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::*;
 
 fn open_written(disk: CrashDisk, at: End) -> Bench {
@@ -111,6 +116,51 @@ impl Bench {
                 Read::AtTail => return batches,
                 Read::NoRoom => panic!("the first batch always goes"),
             }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_lies_above_the_flush_a_log_opens_at_or_above_it(
+        garbage in vec(prop_oneof![3 => (0..2000_usize).prop_map(Garbage::Old),
+            1 => vec(any::<u8>(), 0..200).prop_map(Garbage::Noise)], 0..6),
+        flip in any::<prop::sample::Index>(),
+    ) {
+        let mut bench = Bench::new(options());
+        for n in 0..10 {
+            bench.append(&Batch::new(2, 100 + n * 37, n as i64));
+        }
+        let at = bench.upkeep.flush().unwrap();
+        let before = bench.read_all(0);
+        let mut above: Vec<u8> = garbage.iter().flat_map(|part| part.bytes(&before)).collect();
+        if !above.is_empty() {
+            let at = flip.index(above.len());
+            above[at] ^= 0x40;
+        }
+        let path = Path::new(DIRECTORY).join(file_name_of(0));
+        let file = bench.disk.open(&path, Open::Write).unwrap();
+        file.write_at(&[IoSlice::new(&above)], at.position).unwrap();
+        let mut bench = restart(bench, at);
+        prop_assert!(at.offset <= bench.log.end().offset);
+        prop_assert!(bench.read_all(0).starts_with(&before));
+        bench.append(&Batch::new(1, 100, 0));
+    }
+}
+
+/// What may lie behind the last batch of a file.
+#[derive(Clone, Debug)]
+enum Garbage {
+    /// Bytes of the same segment, from a position on.
+    Old(usize),
+    Noise(Vec<u8>),
+}
+
+impl Garbage {
+    fn bytes(&self, segment: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Old(from) => segment[*from.min(&segment.len())..].to_vec(),
+            Self::Noise(bytes) => bytes.clone(),
         }
     }
 }

@@ -65,14 +65,24 @@ impl Upkeep {
         Ok(())
     }
 
+    /// Puts the active segment's indexes aside if they grew by a good part.
     fn put_indexes_aside(&self, keeping: &mut Keeping, live: &Live) -> Result<(), FlushError> {
         let Shared { disk, directory, .. } = &*self.shared;
-        let indexes = live.copy_indexes();
-        let indexed = Some((live.base, indexes.offsets.len()));
-        if !indexes.offsets.is_empty() && keeping.indexed != indexed {
+        let bytes = live.offset_index_bytes();
+        let aside = match keeping.indexed {
+            Some((base, bytes)) if base == live.base => bytes,
+            _ => 0,
+        };
+        // Often enough that a start has little to walk, seldom enough that a log which is flushed
+        // every second is not written for its indexes' sake.
+        if bytes / INDEX_GROWTH <= bytes - aside && aside < bytes {
+            let indexes = live.copy_indexes();
             active_index::write(&**disk, directory, live.base, &indexes)?;
-            keeping.indexed = indexed;
+            keeping.indexed = Some((live.base, indexes.offsets.len()));
         }
         Ok(())
     }
 }
+
+/// Indexes are put aside again when they have grown by this part of them.
+const INDEX_GROWTH: usize = 8;

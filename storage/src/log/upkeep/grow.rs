@@ -74,9 +74,9 @@ impl Upkeep {
             return Ok(());
         }
         self.write_out_below(base, &ground)?;
-        let least = options.allocation_for(needed.max(allocated + 1));
+        let least = options.least(needed.max(allocated + 1));
         let wanted = least.max(allocated + growth.chunk_bytes).min(options.segment_bytes);
-        extend_or_less(&ground, wanted, least)?;
+        ground.extend(wanted, least)?;
         self.double(growth);
         Ok(())
     }
@@ -94,9 +94,9 @@ impl Upkeep {
                 next_needed
             }
         };
-        let least = options.allocation_for(needed.max(1));
+        let least = options.least(needed.max(1));
         if let Some(prepared) = ahead.prepared() {
-            return prepared.extend(least);
+            return prepared.extend(least, least);
         }
         let wanted = least.max(growth.chunk_bytes).min(options.segment_bytes);
         ahead.set_prepared(self.prepare(growth, wanted, least)?);
@@ -110,7 +110,7 @@ impl Upkeep {
         growth.number += 1;
         let file = disk.open(&path, Open::Create).naming("create", &path)?;
         let fresh = Fresh::over(file, path.clone(), options, 0)
-            .and_then(|fresh| extend_or_less(&fresh.ground, wanted, least).map(|()| fresh));
+            .and_then(|fresh| fresh.ground.extend(wanted, least).map(|()| fresh));
         if fresh.is_err() {
             disk.remove_file(&path).naming("remove", &path)?;
         }
@@ -130,14 +130,6 @@ impl Upkeep {
         let whole_pages = position - position % PAGE_BYTES;
         let started = ground.file.start_writeback(0..whole_pages);
         started.naming("write out", &ground.path())
-    }
-}
-
-/// Extends to `wanted`, or at least to `least` where the disk has no more.
-fn extend_or_less(ground: &Ground, wanted: u64, least: u64) -> Result<(), DiskError> {
-    match ground.extend(wanted) {
-        Err(error) if error.is_full() && least < wanted => ground.extend(least),
-        extended => extended,
     }
 }
 
