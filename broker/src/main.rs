@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use weir_broker::clock::{Clock, Randomness};
 use weir_broker::config::{Config, Overrides};
 use weir_broker::startup::{Broker, World};
-use weir_storage::disk::RealDisk;
+use weir_storage::disk::{RealDisk, raise_descriptor_limit};
 
 /// Queues, streams and pub/sub in one binary.
 #[derive(Debug, Parser)]
@@ -69,11 +69,26 @@ impl Server {
             .with_target(false)
             .with_writer(std::io::stderr)
             .init();
+        allow_descriptors(config.descriptors_max());
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return fail(&error, FAILURE),
         };
         runtime.block_on(serve(config))
+    }
+}
+
+/// Sees to it that all partitions and connections can be open at once, or says that they cannot.
+fn allow_descriptors(wanted: u64) {
+    match raise_descriptor_limit(wanted) {
+        Ok(allowed) if allowed < wanted => tracing::warn!(
+            allowed,
+            wanted,
+            "fewer files may be open than the limits allow partitions and connections: \
+             raise `ulimit -n`, or lower topics.partitions_max and limits.connections_max"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
     }
 }
 

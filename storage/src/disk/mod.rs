@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use crash::{Counts, CrashDisk};
-pub use real::RealDisk;
+pub use real::{RealDisk, raise_descriptor_limit};
 
 /// A volume with files on it.
 pub trait Disk: fmt::Debug + Send + Sync {

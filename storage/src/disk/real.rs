@@ -13,9 +13,23 @@ use std::sync::Arc;
 
 use rustix::fs::{self, Dir, FallocateFlags, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{Disk, File, FileSystem, Lock, Open, Volume};
 use crate::map;
+
+/// Asks the operating system for `wanted` open files and sockets, as far as it allows this process
+/// to have more, and says how many there may be.
+pub fn raise_descriptor_limit(wanted: u64) -> io::Result<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let (now, most) = (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX));
+    let raised = wanted.min(most);
+    if raised <= now {
+        return Ok(now);
+    }
+    setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum })?;
+    Ok(raised)
+}
 
 /// The disk that the operating system offers.
 #[derive(Clone, Copy, Debug, Default)]

@@ -7,11 +7,16 @@
 use std::io;
 
 use tokio::select;
+use tokio::time::{Duration, timeout};
 use weir_protocol::native::{Amount, ProducerCredit, Response};
 
 use super::answers::{ProduceToken, produced};
 use super::connection::{Connection, Ended, State};
 use crate::session::Signal;
+
+/// How long a socket may take nothing while something waits for it. What waits may be a slice of a
+/// log, which keeps its file's mapping: a peer that is gone must not keep it for ever.
+const STALL_MAX: Duration = Duration::from_secs(30);
 
 impl Connection {
     /// Writes until the socket fails.
@@ -20,10 +25,13 @@ impl Connection {
         loop {
             self.take_signals(&mut signals);
             match self.send() {
+                // Signals end with the answers under way, so the time is renewed a few times only.
                 Ok(Socket::Full) => select! {
-                    writable = self.stream.writable() => if writable.is_err() {
-                        return Ended::Gone;
-                    },
+                    writable = timeout(STALL_MAX, self.stream.writable()) => {
+                        if !matches!(writable, Ok(Ok(()))) {
+                            return Ended::Gone;
+                        }
+                    }
                     () = self.session.signals().wait() => {}
                     () = self.bell.notified() => {}
                 },
@@ -87,7 +95,9 @@ impl Connection {
 
 /// How writing ended.
 enum Socket {
+    /// The socket takes no more for now.
     Full,
+    /// Everything is written.
     Idle,
 }
 
