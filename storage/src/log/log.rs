@@ -20,14 +20,13 @@ use weir_protocol::batch::{Header, PREFIX_BYTES, Prefix};
 
 use super::errors::{ApplyError, ReplayError};
 use super::file_name;
-use super::ground::Ground;
 use super::live::{Active, Fresh};
 use super::published::End;
 use super::room::Place;
 use super::shared::Shared;
 use super::walk::Placed;
 use crate::disk::Open;
-use crate::errors::Naming;
+use crate::errors::{DiskError, Naming};
 use crate::offset::{Epoch, Offset, OffsetSpan};
 
 /// One partition's log, to be written.
@@ -89,15 +88,14 @@ impl Log {
         self.check_replayed(&batch, place)?;
         if !self.is_active(place.segment) {
             let fresh = open_segment(&self.shared, place.segment)?;
+            // Nobody extends the segment that is left from here on.
+            let ground = Arc::clone(&fresh.ground);
+            self.shared.ahead.set_current(place.segment, ground, 0);
             self.roll(place.segment, fresh);
         }
-        let ground = self.active_ground();
-        if ground.allocated() < batch.end() {
-            let options = &self.shared.options;
-            ground.extend_unpopulated(options.ample(batch.end()), options.least(batch.end()))?;
-        }
+        self.make_room(batch.end())?;
         self.append(&batch, prefix, rest)?;
-        self.shared.ahead.set_current(place.segment, ground, batch.end());
+        self.shared.ahead.propose(batch.end());
         Ok(())
     }
 
@@ -147,9 +145,14 @@ impl Log {
         self.active.as_ref().is_some_and(|active| active.live.base == segment)
     }
 
-    fn active_ground(&self) -> Arc<Ground> {
+    /// Extends the active segment to `end` at least.
+    fn make_room(&self, end: u64) -> Result<(), DiskError> {
         let active = self.active.as_ref().expect("a batch has a segment");
-        Arc::clone(&active.live.ground)
+        let (ground, options) = (&active.live.ground, &self.shared.options);
+        if ground.allocated() < end {
+            ground.extend_unpopulated(options.ample(end), options.least(end))?;
+        }
+        Ok(())
     }
 
     /// Ends the active segment and begins one at `base`.
@@ -202,7 +205,7 @@ impl Log {
 
 /// Opens the file of the segment at `base` for its writer, making it where there is none. Nothing
 /// in it is taken for allocated or written.
-fn open_segment(shared: &Shared, base: Offset) -> Result<Fresh, crate::errors::DiskError> {
+fn open_segment(shared: &Shared, base: Offset) -> Result<Fresh, DiskError> {
     let Shared { disk, options, directory, .. } = shared;
     let path = directory.join(file_name::segment(base));
     let file = match disk.open(&path, Open::Write) {

@@ -19,7 +19,7 @@
 //!   Upkeep ─ grow, seal, flush, delete      helper threads: everything that touches the disk
 //! ```
 //!
-//! Invariant: `start ≤ flushed ≤ tail ≤ proposed`, in offsets. Bytes below the active segment's
+//! Invariant: `flushed ≤ tail ≤ proposed` and `start ≤ tail`, in offsets. Bytes below the active segment's
 //! watermark, and sealed ones, never change. `docs/format.md` has the bytes.
 
 #[allow(clippy::module_inception, reason = "the log's file is about `Log`")]

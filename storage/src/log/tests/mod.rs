@@ -4,6 +4,7 @@ mod append;
 mod beside;
 mod damage;
 mod keep;
+mod maps;
 mod written;
 
 use std::path::Path;

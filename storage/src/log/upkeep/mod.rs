@@ -12,6 +12,8 @@ mod flush;
 mod grow;
 mod seal;
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 pub use deletion::Deleted;
@@ -84,7 +86,7 @@ pub(super) struct Keeping {
     pub(super) stopped: bool,
 }
 
-fn synced(outcome: std::io::Result<()>, path: &std::path::Path) -> Result<(), FlushError> {
+fn synced(outcome: io::Result<()>, path: &Path) -> Result<(), FlushError> {
     outcome.map_err(|source| {
         FlushError::Sync(DiskError { doing: "sync", path: path.to_owned(), source })
     })
