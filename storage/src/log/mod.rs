@@ -19,8 +19,8 @@
 //!   Upkeep ─ grow, seal, flush, delete      helper threads: everything that touches the disk
 //! ```
 //!
-//! Invariant: `flushed ≤ tail ≤ proposed` and `start ≤ tail`, in offsets. Bytes below the active segment's
-//! watermark, and sealed ones, never change. `docs/format.md` has the bytes.
+//! Invariant: `flushed ≤ tail ≤ proposed` and `start ≤ tail`, in offsets. Bytes below the active
+//! segment's watermark, and sealed ones, never change. `docs/format.md` has the bytes.
 
 #[allow(clippy::module_inception, reason = "the log's file is about `Log`")]
 mod log;
