@@ -18,7 +18,7 @@ use super::layout::Layout;
 use super::threads::{self, Inboxes, Owned, Threads};
 use crate::core::catalog::actor::{self as catalog, Request as CatalogRequest};
 use crate::core::catalog::delete::Deleter;
-use crate::core::catalog::opener::{self, OpenError, Opener, Start};
+use crate::core::catalog::opener::{self, Adoption, OpenError, Opener, Start};
 use crate::core::catalog::rebuild::{LiveTables, Rebuilding};
 use crate::core::catalog::table::Table;
 use crate::core::catalog::topic::{Topic, Topics};
@@ -174,6 +174,7 @@ async fn adopt_all(
     let opener = Arc::clone(opener);
     let adopting = move || {
         let mut all: Vec<Arc<Topic>> = Vec::with_capacity(entries.len());
+        let mut adoption = Adoption::default();
         for (id, entry) in entries {
             let mut partitions = Vec::new();
             for number in 0..entry.partitions {
@@ -182,10 +183,12 @@ async fn adopt_all(
                 let place = usize::from(partition_shard(id, number) - 1);
                 let reserved = reserved[place].reserved_end(id, number).max(end.offset);
                 let start = Start { opened, next: end.offset, epoch: end.epoch, reserved };
-                partitions.push(opener.adopt(id, number, &entry.settings, start)?);
+                let settings = &entry.settings;
+                partitions.push(opener.adopt(id, number, settings, start, &mut adoption)?);
             }
             all.push(opener::topic(id, &entry, partitions));
         }
+        opener.hand_over(adoption)?;
         Ok(Topics::of(all))
     };
     spawn_blocking(adopting).await.expect("opening partitions does not panic")

@@ -63,6 +63,13 @@ pub(crate) struct Start {
     pub(crate) reserved: Offset,
 }
 
+/// Open logs on their way to their threads.
+#[derive(Debug, Default)]
+pub(crate) struct Adoption {
+    commit: Vec<(Slot, Adopted)>,
+    log: Vec<(Slot, Adopted)>,
+}
+
 impl Opener {
     /// Makes a topic's partitions from `first` on, with empty logs.
     pub(crate) fn create(
@@ -71,6 +78,7 @@ impl Opener {
         entry: &Entry,
         first: u32,
     ) -> Result<Vec<Handle>, OpenError> {
+        let mut adoption = Adoption::default();
         let create = |number| {
             let directory = self.data.log_dir(id, number);
             let options = self.options(&entry.settings);
@@ -78,9 +86,11 @@ impl Opener {
                 .map_err(|source| OpenError::Log { partition: number, source })?;
             let epoch = opened.log.end().epoch;
             let start = Start { opened, next: Offset::ZERO, epoch, reserved: Offset::ZERO };
-            self.adopt(id, number, &entry.settings, start)
+            self.adopt(id, number, &entry.settings, start, &mut adoption)
         };
-        (first..entry.partitions).map(create).collect()
+        let handles = (first..entry.partitions).map(create).collect::<Result<_, _>>()?;
+        self.hand_over(adoption)?;
+        Ok(handles)
     }
 
     /// The measures of a topic's logs.
@@ -88,24 +98,24 @@ impl Opener {
         log::Options { segment_bytes: settings.segment_bytes, ..self.log_options.clone() }
     }
 
-    /// Gives an open log to its threads, and a handle to everybody else.
+    /// Seats an open partition at its shard, puts its log into the adoption, and makes its handle.
+    /// The handle is for nobody before the adoption has been handed over.
     pub(crate) fn adopt(
         &self,
         topic: TopicId,
         number: u32,
         settings: &Settings,
         start: Start,
+        adoption: &mut Adoption,
     ) -> Result<Handle, OpenError> {
         let Start { opened, next, epoch, reserved } = start;
         let log::Opened { log, reader, room, upkeep, .. } = opened;
         let (tail, slot) = (Arc::new(Tail::default()), self.next_slot());
         let (owner, path) = match settings.durability {
-            Durability::Synced => (&self.commit, Path::Journal),
-            Durability::Written => (&self.log, Path::Log(Reservation::new(reserved))),
+            Durability::Synced => (&mut adoption.commit, Path::Journal),
+            Durability::Written => (&mut adoption.log, Path::Log(Reservation::new(reserved))),
         };
-        let adopted = Adopted { log, upkeep: upkeep.clone(), tail: Arc::clone(&tail) };
-        let adopt = Work::Adopt(slot, Box::new(adopted));
-        owner.send(adopt).map_err(|_| OpenError::ShuttingDown)?;
+        owner.push((slot, Adopted { log, upkeep: upkeep.clone(), tail: Arc::clone(&tail) }));
         let shard = partition_shard(topic, number);
         let seat = self.next_seat(shard);
         let partition = Partition {
@@ -127,6 +137,15 @@ impl Opener {
         let gather = Arc::new(Gather::new(seat, settings.batch_bytes_max as usize));
         let parts = handle::Parts { topic, number, inbox, gather, reader, upkeep, tail };
         Ok(Handle::new(parts))
+    }
+
+    /// Gives the logs to the threads that own them from now on.
+    pub(crate) fn hand_over(&self, adoption: Adoption) -> Result<(), OpenError> {
+        let Adoption { commit, log } = adoption;
+        for (owner, logs) in [(&self.commit, commit), (&self.log, log)] {
+            owner.send(Work::Adopt(logs)).map_err(|_| OpenError::ShuttingDown)?;
+        }
+        Ok(())
     }
 
     fn next_slot(&self) -> Slot {

@@ -180,7 +180,7 @@ impl GroupCommit {
     fn obey(&mut self, order: Work) -> Turn {
         match order {
             Work::Propose(_) => unreachable!("a proposal is gathered, not obeyed"),
-            Work::Adopt(slot, adopted) => self.logs.adopt(slot, *adopted),
+            Work::Adopt(all) => self.logs.adopt(all),
             Work::Release(slot, released) => {
                 self.logs.release(slot);
                 let _ = released.send(());

@@ -110,7 +110,7 @@ impl LogThread {
 
     fn obey(&mut self, order: Work) -> Turn {
         match order {
-            Work::Adopt(slot, adopted) => self.logs.adopt(slot, *adopted),
+            Work::Adopt(all) => self.logs.adopt(all),
             Work::Release(slot, released) => {
                 self.unflushed.logs.remove(&slot);
                 self.logs.release(slot);

@@ -36,12 +36,14 @@ impl Logs {
         Self { slots: Vec::new(), touched: Vec::new(), chores }
     }
 
-    pub(crate) fn adopt(&mut self, slot: Slot, adopted: Adopted) {
-        let place = slot.0 as usize;
-        if self.slots.len() <= place {
-            self.slots.resize_with(place + 1, || None);
+    pub(crate) fn adopt(&mut self, all: Vec<(Slot, Adopted)>) {
+        for (slot, adopted) in all {
+            let place = slot.0 as usize;
+            if self.slots.len() <= place {
+                self.slots.resize_with(place + 1, || None);
+            }
+            self.slots[place] = Some(adopted);
         }
-        self.slots[place] = Some(adopted);
     }
 
     pub(crate) fn release(&mut self, slot: Slot) {

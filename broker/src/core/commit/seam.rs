@@ -21,15 +21,19 @@ pub(crate) const OUTSTANDING_MAX: u64 = 4;
 /// The catalogue's shard; no partition is in it.
 pub(crate) const CATALOG_SHARD: u16 = 0;
 
-/// Places in a thread's inbox: all proposals that can be under way, and room for orders.
-pub(crate) const INBOX_MAX: usize = SHARDS as usize * OUTSTANDING_MAX as usize + 64;
+/// Orders a thread may be sent at a time: the catalogue, the keeper and a stop have one or two each.
+const ORDERS_MAX: usize = 16;
+
+/// Places in a thread's inbox: for all proposals that can be under way, and for orders.
+pub(crate) const INBOX_MAX: usize = SHARDS as usize * OUTSTANDING_MAX as usize + ORDERS_MAX;
 
 /// What a commit or log thread is sent.
 #[derive(Debug)]
 pub(crate) enum Work {
     Propose(Proposal),
-    /// The log in `slot` is this thread's from here on.
-    Adopt(Slot, Box<Adopted>),
+    /// These logs are this thread's from here on. All that are opened together come together: an
+    /// order each would crowd out the proposals.
+    Adopt(Vec<(Slot, Adopted)>),
     /// Lets the log in `slot` go, and says so.
     Release(Slot, oneshot::Sender<()>),
     /// Asks where a checkpoint of all that is applied may begin its replay.
