@@ -1,0 +1,384 @@
+//! The batches of one partition, from the open one to those that are sent and not acknowledged.
+//!
+//! Plain: time is an argument; no lock, no task, no socket.
+//!
+//! ```text
+//!   push ─► open ─close─► closed (in order) ─next─► in flight ─► resolved
+//!                            ▲                         │
+//!                            └── refused for now, lost ┘
+//! ```
+//!
+//! Batches are sent in the order they were closed. One that comes back is sent before all younger
+//! ones; with one batch in flight at a time, the order of records is therefore that in which they
+//! were sent, whatever is refused or lost.
+//!
+//! Invariants: `closed` and `in_flight` are in the order of their ordinals; at most
+//! `in_flight_max` are in flight; an open batch has an outcome and its builder has records.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use weir_protocol::batch::{Builder, ProducerStamp, PushError};
+use weir_protocol::code::{Code, Retry};
+use weir_protocol::native::ProducerIdentity;
+
+use super::delivery::{Delivery, Outcome};
+use super::limits::Limits;
+use super::new_record::NewRecord;
+use crate::errors::Refusal;
+use crate::retry::Backoff;
+
+#[derive(Debug)]
+pub(super) struct Partition {
+    number: u32,
+    builder: Builder,
+    open: Option<Open>,
+    closed: VecDeque<Batch>,
+    in_flight: VecDeque<Batch>,
+    next_ordinal: u64,
+    /// Of the next batch's first record.
+    sequence: i32,
+    /// Nothing is sent before.
+    paused_until: Option<Instant>,
+    backoff: Backoff,
+}
+
+/// The batch that records are put into.
+#[derive(Debug)]
+struct Open {
+    outcome: Arc<Outcome>,
+    at: Instant,
+}
+
+#[derive(Debug)]
+struct Batch {
+    partition: u32,
+    ordinal: u64,
+    bytes: Bytes,
+    opened_at: Instant,
+    outcome: Arc<Outcome>,
+    /// It was sent, and may be stored although nobody said so.
+    in_doubt: bool,
+    /// Resolved while in flight: its answer changes nothing any more.
+    given_up: bool,
+    last_failure: String,
+}
+
+/// A batch to send, and the token its answer is brought back with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Outgoing {
+    pub(super) token: u64,
+    pub(super) partition: u32,
+    pub(super) batch: Bytes,
+}
+
+/// What the broker, or the lack of one, answered to a batch.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Stored(u64),
+    /// None was asked for, and the batch was sent.
+    Unacknowledged,
+    Refused(Refusal),
+    /// The connection was lost before the batch was sent.
+    NotSent(String),
+    /// The connection was lost before an answer came.
+    Lost(String),
+}
+
+/// A batch that is done with, and what to tell those who wait for it.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    pub(super) partition: u32,
+    pub(super) outcome: Arc<Outcome>,
+    pub(super) verdict: Verdict,
+    /// The memory it gives back.
+    pub(super) bytes: usize,
+}
+
+/// How a batch ended.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Stored(Option<u64>),
+    Refused(Refusal),
+    NotSent { cause: String },
+    OutcomeUnknown { cause: String },
+    Closed,
+}
+
+/// What pushing a record did.
+#[derive(Debug)]
+pub(super) struct Pushed {
+    pub(super) delivery: Delivery,
+    /// The bytes that the partition's batches grew by.
+    pub(super) bytes: usize,
+    /// A batch began or ended: there may be something to do.
+    pub(super) is_news: bool,
+}
+
+impl Partition {
+    pub(super) fn new(number: u32, limits: &Limits) -> Self {
+        Self {
+            number,
+            builder: Builder::with_bytes_max(limits.batch_bytes_most),
+            open: None,
+            closed: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            next_ordinal: 0,
+            sequence: 0,
+            paused_until: None,
+            backoff: Backoff::new(limits.retry_pauses),
+        }
+    }
+
+    /// Whether it holds no record.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_none() && self.closed.is_empty() && self.in_flight.is_empty()
+    }
+
+    /// Puts a record into the open batch, beginning one if there is none, and closes it if it is
+    /// full then.
+    ///
+    /// # Errors
+    /// No batch takes the record.
+    pub(super) fn push(
+        &mut self,
+        record: &NewRecord<'_>,
+        timestamp_ms: i64,
+        producer: ProducerIdentity,
+        limits: &Limits,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<Pushed, PushError> {
+        let NewRecord { key, value, headers, .. } = *record;
+        let headers = || headers.iter().copied();
+        let mut bytes_before = self.builder.len();
+        let mut is_news = false;
+        match self.builder.push(timestamp_ms, key, value, headers()) {
+            Err(PushError::Full) => {
+                self.close(producer);
+                is_news = true;
+                bytes_before = 0;
+                self.builder.push(timestamp_ms, key, value, headers())?;
+            }
+            pushed => pushed?,
+        }
+        let open = self.open.get_or_insert_with(|| {
+            is_news = true;
+            Open { outcome: Outcome::new(), at: now() }
+        });
+        let outcome = Arc::clone(&open.outcome);
+        let delivery = Delivery::new(outcome, self.number, self.builder.records() - 1);
+        let bytes = self.builder.len() - bytes_before;
+        if limits.batch_bytes <= self.builder.len() {
+            self.close(producer);
+            is_news = true;
+        }
+        Ok(Pushed { delivery, bytes, is_news })
+    }
+
+    /// Closes the open batch, if there is one.
+    pub(super) fn close(&mut self, producer: ProducerIdentity) {
+        let Some(Open { outcome, at }) = self.open.take() else { return };
+        let ProducerIdentity { producer_id: id, producer_epoch: epoch } = producer;
+        let records = self.builder.records();
+        let stamp = ProducerStamp { id, epoch, sequence: self.sequence };
+        self.closed.push_back(Batch {
+            partition: self.number,
+            ordinal: self.next_ordinal,
+            bytes: self.builder.finish(Some(stamp)),
+            opened_at: at,
+            outcome,
+            in_doubt: false,
+            given_up: false,
+            last_failure: String::from("no attempt was answered"),
+        });
+        self.next_ordinal += 1;
+        self.sequence = sequence_after(self.sequence, records);
+    }
+
+    /// The next batch to send now, which then is in flight.
+    pub(super) fn next(
+        &mut self,
+        producer: ProducerIdentity,
+        limits: &Limits,
+        now: Instant,
+    ) -> Option<Outgoing> {
+        if limits.in_flight_max <= self.in_flight.len() || self.is_paused(now) {
+            return None;
+        }
+        if self.closed.is_empty() && self.open_is_due(limits, now) {
+            self.close(producer);
+        }
+        let batch = self.closed.pop_front()?;
+        let (token, bytes) = (batch.token(), batch.bytes.clone());
+        self.in_flight.push_back(batch);
+        Some(Outgoing { token, partition: self.number, batch: bytes })
+    }
+
+    /// Takes the answer to the batch of this token. One that may yet be stored goes back in its
+    /// place among the closed ones.
+    pub(super) fn answered(
+        &mut self,
+        token: u64,
+        answer: Answer,
+        now: Instant,
+        random: u64,
+    ) -> Option<Resolved> {
+        let is_meant = |batch: &Batch| batch.token() == token;
+        let at = self.in_flight.iter().position(is_meant)?;
+        let mut batch = self.in_flight.remove(at)?;
+        if batch.given_up {
+            return None;
+        }
+        match answer {
+            Answer::Stored(base_offset) => {
+                self.backoff.reset();
+                return Some(batch.resolve(Verdict::Stored(Some(base_offset))));
+            }
+            Answer::Unacknowledged => return Some(batch.resolve(Verdict::Stored(None))),
+            Answer::Refused(refusal) if refusal.retry == Retry::Never => {
+                return Some(batch.resolve(Verdict::Refused(refusal)));
+            }
+            Answer::Refused(refusal) => {
+                self.paused_until = Some(now + self.backoff.pause(random));
+                batch.in_doubt |= refusal.code == Code::OutcomeUnknown;
+                batch.last_failure = refusal.to_string();
+            }
+            Answer::NotSent(cause) => batch.last_failure = cause,
+            Answer::Lost(cause) => {
+                batch.in_doubt = true;
+                batch.last_failure = cause;
+            }
+        }
+        let older = self.closed.iter().take_while(|closed| closed.ordinal < batch.ordinal).count();
+        self.closed.insert(older, batch);
+        None
+    }
+
+    /// Gives up what was not delivered in time. The batch of token `unsent` is in flight by name
+    /// only: it waits for its turn to be sent.
+    pub(super) fn expire(
+        &mut self,
+        producer: ProducerIdentity,
+        limits: &Limits,
+        unsent: Option<u64>,
+        now: Instant,
+        resolved: &mut Vec<Resolved>,
+    ) {
+        let is_late = |opened_at: Instant| opened_at + limits.delivery_timeout <= now;
+        self.in_flight.retain_mut(|batch| {
+            if batch.given_up || !is_late(batch.opened_at) {
+                return true;
+            }
+            let is_sent = Some(batch.token()) != unsent;
+            batch.in_doubt |= is_sent;
+            batch.given_up = true;
+            resolved.push(batch.give_up());
+            is_sent
+        });
+        if self.open.as_ref().is_some_and(|open| is_late(open.at)) {
+            self.close(producer);
+        }
+        while let Some(mut batch) = self.closed.pop_front_if(|batch| is_late(batch.opened_at)) {
+            resolved.push(batch.give_up());
+        }
+    }
+
+    /// Gives up everything.
+    pub(super) fn abandon(&mut self, producer: ProducerIdentity, resolved: &mut Vec<Resolved>) {
+        self.close(producer);
+        let all = self.in_flight.drain(..).chain(self.closed.drain(..));
+        resolved.extend(
+            all.filter(|batch| !batch.given_up).map(|mut batch| batch.resolve(Verdict::Closed)),
+        );
+    }
+
+    /// When there will be something to do even if nothing happens until then.
+    pub(super) fn wake_at(&self, limits: &Limits) -> Option<Instant> {
+        let sends_at = match &self.open {
+            _ if limits.in_flight_max <= self.in_flight.len() => None,
+            Some(open) if self.closed.is_empty() && !limits.linger.is_zero() => {
+                let lingers_until = open.at + limits.linger;
+                Some(self.paused_until.map_or(lingers_until, |pause| pause.max(lingers_until)))
+            }
+            Some(_) => self.paused_until,
+            None => self.paused_until.filter(|_| !self.closed.is_empty()),
+        };
+        let in_flight = self.in_flight.iter().find(|batch| !batch.given_up);
+        let oldest = [
+            in_flight.map(|batch| batch.opened_at),
+            self.closed.front().map(|batch| batch.opened_at),
+            self.open.as_ref().map(|open| open.at),
+        ];
+        let expires_at = oldest.into_iter().flatten().min().map(|at| at + limits.delivery_timeout);
+        [sends_at, expires_at].into_iter().flatten().min()
+    }
+
+    /// What every record that it holds will be resolved by.
+    pub(super) fn outcomes(&self) -> impl Iterator<Item = Arc<Outcome>> {
+        let batches = self.in_flight.iter().filter(|batch| !batch.given_up).chain(&self.closed);
+        let open = self.open.iter().map(|open| &open.outcome);
+        batches.map(|batch| &batch.outcome).chain(open).cloned()
+    }
+
+    /// Whether a batch of this token is in flight.
+    pub(super) fn is_wanted(&self, token: u64) -> bool {
+        let is_meant = |batch: &&Batch| batch.token() == token;
+        self.in_flight.iter().find(is_meant).is_some_and(|batch| !batch.given_up)
+    }
+
+    fn is_paused(&mut self, now: Instant) -> bool {
+        if self.paused_until.is_some_and(|until| until <= now) {
+            self.paused_until = None;
+        }
+        self.paused_until.is_some()
+    }
+
+    /// Without a time to linger a batch is due as soon as the partition is idle: while one is in
+    /// flight the next one gathers, so batches grow with the load by themselves.
+    fn open_is_due(&self, limits: &Limits, now: Instant) -> bool {
+        self.open.as_ref().is_some_and(|open| {
+            if limits.linger.is_zero() {
+                self.in_flight.is_empty()
+            } else {
+                open.at + limits.linger <= now
+            }
+        })
+    }
+}
+
+/// The partition whose batch has this token.
+pub(super) fn partition_of_token(token: u64) -> usize {
+    (token >> 32) as usize
+}
+
+impl Batch {
+    /// What its answer is brought back with.
+    fn token(&self) -> u64 {
+        // The low half wraps long after the batch of the same number is gone.
+        u64::from(self.partition) << 32 | (self.ordinal & u64::from(u32::MAX))
+    }
+
+    fn resolve(&mut self, verdict: Verdict) -> Resolved {
+        let bytes = std::mem::take(&mut self.bytes).len();
+        let (partition, outcome) = (self.partition, Arc::clone(&self.outcome));
+        Resolved { partition, outcome, verdict, bytes }
+    }
+
+    fn give_up(&mut self) -> Resolved {
+        let cause = std::mem::take(&mut self.last_failure);
+        let verdict = if self.in_doubt {
+            Verdict::OutcomeUnknown { cause }
+        } else {
+            Verdict::NotSent { cause }
+        };
+        self.resolve(verdict)
+    }
+}
+
+/// Sequences go from the largest `i32` on to 0, as Kafka's do.
+fn sequence_after(sequence: i32, records: u32) -> i32 {
+    let next = (i64::from(sequence) + i64::from(records)) & i64::from(i32::MAX);
+    i32::try_from(next).expect("what is left has 31 bits")
+}
