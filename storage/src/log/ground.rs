@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use rustix::io::Errno;
 
+use super::page_budget::{PageBudget, Share};
 use crate::disk::{Disk, File};
 use crate::errors::{DiskError, Naming};
 use crate::map::Populator;
@@ -31,6 +32,9 @@ pub(super) struct Ground {
     /// Changes once at most: when a prepared segment gets its name.
     path: Mutex<PathBuf>,
     populator: Mutex<Option<Populator>>,
+    pages: PageBudget,
+    /// What was brought in last.
+    populated: Mutex<Option<Share>>,
     allocated: AtomicU64,
 }
 
@@ -39,12 +43,15 @@ impl Ground {
         file: Arc<dyn File>,
         path: PathBuf,
         populator: Option<Populator>,
+        pages: PageBudget,
         allocated: u64,
     ) -> Self {
         Self {
             file,
             path: Mutex::new(path),
             populator: Mutex::new(populator),
+            pages,
+            populated: Mutex::new(None),
             allocated: AtomicU64::new(allocated),
         }
     }
@@ -106,6 +113,7 @@ impl Ground {
     /// Nobody will write here through the map any more.
     pub(super) fn forget_populator(&self) {
         *self.populator.lock() = None;
+        *self.populated.lock() = None;
     }
 
     fn allocate(&self, range: Range<u64>) -> io::Result<()> {
@@ -125,8 +133,13 @@ impl Ground {
     }
 
     fn populate(&self, range: Range<u64>) -> io::Result<()> {
-        let populator = self.populator.lock().clone();
-        match populator.map_or(Ok(()), |populator| populator.populate(range)) {
+        let Some(populator) = self.populator.lock().clone() else { return Ok(()) };
+        let mut populated = self.populated.lock();
+        // The writer is where the last share was brought in, or past it.
+        *populated = None;
+        let Some(share) = self.pages.take(range.end - range.start) else { return Ok(()) };
+        *populated = Some(share);
+        match populator.populate(range) {
             Err(error) if is_about_bytes(&error) => Err(error),
             // Kernels and sandboxes without this call, or without memory now: the writer will
             // bring pages in as it meets them.

@@ -195,7 +195,7 @@ impl Fresh {
         let len = options.segment_bytes.max(position);
         let opened = Writer::open(options.writer, &file, len, position);
         let (writer, map) = opened.naming("map", &path)?;
-        let ground = Ground::new(file, path, writer.populator(), position);
+        let ground = Ground::new(file, path, writer.populator(), options.pages.clone(), position);
         Ok(Self { ground: Arc::new(ground), writer, map })
     }
 }

@@ -32,6 +32,7 @@ mod written;
 
 mod errors;
 mod options;
+mod page_budget;
 
 mod active_index;
 mod ahead;
@@ -63,6 +64,7 @@ pub use errors::{ApplyError, FlushError, GrowError, NoRoom, OpenError, ReadError
 pub use log::Log;
 pub use open::Opened;
 pub use options::{Options, WriterKind};
+pub use page_budget::PageBudget;
 pub use published::End;
 pub use reader::{Cursor, FirstBatch, Read, ReadLimits, Reader, Slice};
 pub use room::{Place, Room};

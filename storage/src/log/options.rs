@@ -1,7 +1,9 @@
 //! How a log lays its bytes out; decided by the topic and the file system, checked by the caller.
 
+use super::page_budget::PageBudget;
+
 /// A log's measures.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Size at which the next segment begins, and the address space that the active one takes
     /// twice. At least the largest batch, at most 2 GiB − 1: Kafka's indexes hold positions as
@@ -13,6 +15,8 @@ pub struct Options {
     pub allocation_bytes_min: u64,
     /// … up to this. As many bytes of memory are populated ahead of a busy log's writer.
     pub allocation_bytes_max: u64,
+    /// What all logs together may populate ahead.
+    pub pages: PageBudget,
     pub writer: WriterKind,
 }
 
@@ -23,6 +27,7 @@ impl Default for Options {
             index_interval_bytes: 4096,
             allocation_bytes_min: 64 << 10,
             allocation_bytes_max: 16 << 20,
+            pages: PageBudget::new(64 << 20),
             writer: WriterKind::Mapped,
         }
     }

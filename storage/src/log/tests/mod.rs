@@ -27,6 +27,7 @@ fn options() -> Options {
         allocation_bytes_min: 4 << 10,
         allocation_bytes_max: 16 << 10,
         writer: WriterKind::Mapped,
+        pages: PageBudget::new(1 << 20),
     }
 }
 
