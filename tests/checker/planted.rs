@@ -142,8 +142,8 @@ fn storage_starts_no_threads_and_alone_touches_files() {
 
 #[test]
 fn decisions_have_no_async_no_lock_and_no_channel() {
-    refused("broker/src/core/commit/marks.rs", "async fn wait() {}", Rule::Plain);
-    refused("broker/src/core/read/credit.rs", "use parking_lot::Mutex;", Rule::Plain);
+    refused("broker/src/core/read/feed.rs", "async fn wait() {}", Rule::Plain);
+    refused("broker/src/core/shard/table.rs", "use parking_lot::Mutex;", Rule::Plain);
     allowed("broker/src/core/commit/group_commit.rs", "use crossbeam::channel::Receiver;");
 }
 
@@ -196,6 +196,8 @@ fn nothing_is_left_for_later_and_no_test_sleeps() {
     refused("tests/it/produce/mod.rs", "#[ignore]\nfn f() {}", Rule::Unfinished);
     refused("tests/it/produce/mod.rs", "fn f() { tokio::time::sleep(x) }", Rule::Unfinished);
     allowed("clients/rust/src/retry.rs", "fn f() { tokio::time::sleep(x) }");
+    let paused = "#[tokio::test(start_paused = true)]\nasync fn f() { sleep(x).await }";
+    allowed("tests/it/produce/mod.rs", paused);
 }
 
 #[test]

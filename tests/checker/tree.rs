@@ -140,7 +140,7 @@ fn collect(directory: &Path, prefix: &str, end: &str, found: &mut Vec<String>) {
         let kind = entry.file_type().expect("an entry's type can be read");
         if kind.is_dir() && !NOT_OURS.contains(&name.as_str()) {
             collect(&entry.path(), &format!("{path}/"), end, found);
-        } else if kind.is_file() && name.ends_with(end) {
+        } else if kind.is_file() && path.ends_with(end) {
             found.push(path);
         }
     }
