@@ -21,7 +21,7 @@ pub(crate) const OUTSTANDING_MAX: u64 = 4;
 /// The catalogue's shard; no partition is in it.
 pub(crate) const CATALOG_SHARD: u16 = 0;
 
-/// Orders a thread may be sent at a time: the catalogue, the keeper and a stop have one or two each.
+/// Orders a thread may be sent at a time: the catalogue, the keeper and a stop have a few.
 const ORDERS_MAX: usize = 16;
 
 /// Places in a thread's inbox: for all proposals that can be under way, and for orders.
