@@ -22,6 +22,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Server(Server),
+    #[command(flatten)]
+    Client(weir_cli::Command),
 }
 
 /// Runs the broker until it is told to stop (Ctrl-C, SIGTERM).
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     match command {
         Command::Server(server) => server.run(),
+        Command::Client(command) => command.run(),
     }
 }
 

@@ -1,0 +1,246 @@
+//! What a bench is to do, checked before anything is done.
+//!
+//! ```text
+//!   lane l ─► connection l mod connections ─► partition l mod partitions
+//! ```
+//!
+//! There are as many lanes as connections or partitions, whichever are more, so that each
+//! connection and each partition has one, and no lane has two of either.
+//!
+//! Invariant of a [`Plan`]: each lane has at least one record, a batch fits what a broker may take,
+//! and all batches fit the memory that this process may take for them.
+
+use std::time::Duration;
+
+use weir_protocol::batch::HEADER_BYTES;
+use weir_protocol::limits::{BATCH_BYTES_MAX, BATCH_BYTES_MAX_DEFAULT, RECORDS_PER_BATCH_MAX};
+use weir_protocol::native::{Ack, Durability, Settings};
+
+use super::chain::RECORD_BYTES_MIN;
+use crate::failure::Failure;
+use crate::print;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) records: u64,
+    pub(crate) record_bytes: usize,
+    pub(crate) batch_records: u32,
+    pub(crate) partitions: u32,
+    pub(crate) connections: u32,
+    /// Batches of one connection that are sent and not acknowledged.
+    pub(crate) in_flight: usize,
+    pub(crate) ack: Ack,
+    pub(crate) durability: Durability,
+}
+
+/// A shape that can be done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) shape: Shape,
+    batch_bytes: usize,
+}
+
+impl Plan {
+    /// # Errors
+    /// What of the shape cannot be done.
+    pub(crate) fn new(shape: Shape) -> Result<Self, Failure> {
+        let Shape { records, record_bytes, batch_records, partitions, connections, .. } = shape;
+        if record_bytes < RECORD_BYTES_MIN {
+            return Err(Failure::Usage(format!(
+                "records of {record_bytes} bytes cannot prove their order; \
+                 --size is {RECORD_BYTES_MIN} or more"
+            )));
+        }
+        for (option, number) in [
+            ("--batch", u64::from(batch_records)),
+            ("--partitions", u64::from(partitions)),
+            ("--connections", u64::from(connections)),
+            ("--in-flight", shape.in_flight as u64),
+        ] {
+            if number == 0 {
+                return Err(Failure::Usage(format!("{option} is 1 or more")));
+            }
+        }
+        let plan = Self { shape, batch_bytes: batch_bytes(record_bytes, batch_records) };
+        if BATCH_BYTES_MAX < plan.batch_bytes || RECORDS_PER_BATCH_MAX < batch_records {
+            return Err(Failure::Usage(format!(
+                "{batch_records} records of {record_bytes} bytes are more than a batch may hold \
+                 ({}); lower --batch or --size",
+                print::bytes(BATCH_BYTES_MAX as u64)
+            )));
+        }
+        if records < u64::from(plan.lanes()) {
+            return Err(Failure::Usage(format!(
+                "{} are too few for {} that are written to at once; raise --records",
+                print::counted(records, "record"),
+                print::counted(u64::from(plan.lanes()), "lane"),
+            )));
+        }
+        if PREPARED_BYTES_MAX < records.saturating_mul(record_bytes as u64) {
+            return Err(Failure::Usage(format!(
+                "{records} records of {record_bytes} bytes are built before the clock starts, and \
+                 more than {} of memory is not taken for them; lower --records or --size",
+                print::bytes(PREPARED_BYTES_MAX)
+            )));
+        }
+        Ok(plan)
+    }
+
+    pub(crate) fn lanes(&self) -> u32 {
+        self.shape.partitions.max(self.shape.connections)
+    }
+
+    pub(crate) fn partition_of(&self, lane: u32) -> u32 {
+        lane % self.shape.partitions
+    }
+
+    pub(crate) fn connection_of(&self, lane: u32) -> u32 {
+        lane % self.shape.connections
+    }
+
+    /// Shared out evenly; the first lanes have one more where that does not come out even.
+    pub(crate) fn records_of(&self, lane: u32) -> u64 {
+        let lanes = u64::from(self.lanes());
+        let more = u64::from(u64::from(lane) < self.shape.records % lanes);
+        self.shape.records / lanes + more
+    }
+
+    /// The settings of the topic that the bench makes.
+    pub(crate) fn topic_settings(&self) -> Settings {
+        let batch_bytes_max = self.batch_bytes.max(BATCH_BYTES_MAX_DEFAULT) as u64;
+        Settings {
+            durability: Some(self.shape.durability),
+            batch_bytes_max: Some(batch_bytes_max),
+            ..Settings::default()
+        }
+    }
+}
+
+/// At which times records are sent, whatever becomes of those before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rate {
+    pub(crate) per_second: u32,
+    /// How long is measured.
+    pub(crate) measured: Duration,
+    /// How long is sent before, and not measured.
+    pub(crate) warm_up: Duration,
+}
+
+impl Rate {
+    /// # Errors
+    /// What of it cannot be done.
+    pub(crate) fn checked(self) -> Result<Self, Failure> {
+        if self.per_second == 0 || RATE_MAX < self.per_second {
+            return Err(Failure::Usage(format!("--rate is 1 to {RATE_MAX} records a second")));
+        }
+        if self.measured.is_zero() {
+            return Err(Failure::Usage(String::from("--seconds is 1 or more")));
+        }
+        Ok(self)
+    }
+
+    /// The time from one record to the next.
+    pub(crate) fn interval(&self) -> Duration {
+        Duration::from_secs(1) / self.per_second
+    }
+
+    /// Records that are sent and not measured.
+    pub(crate) fn warm_up_records(&self) -> u64 {
+        self.records_in(self.warm_up)
+    }
+
+    /// Records that are sent.
+    pub(crate) fn records(&self) -> u64 {
+        self.records_in(self.warm_up + self.measured)
+    }
+
+    fn records_in(&self, time: Duration) -> u64 {
+        (time.as_secs_f64() * f64::from(self.per_second)) as u64
+    }
+}
+
+/// What a batch takes at most; lengths, deltas and counts of a record are 20 bytes or less.
+fn batch_bytes(record_bytes: usize, batch_records: u32) -> usize {
+    let record = record_bytes.saturating_add(20);
+    record.saturating_mul(batch_records as usize).saturating_add(HEADER_BYTES)
+}
+
+/// Memory for batches that are built before the clock starts.
+const PREPARED_BYTES_MAX: u64 = 4 << 30;
+
+/// Above it, the sender's own time between two records is what is measured.
+const RATE_MAX: u32 = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: Shape = Shape {
+        records: 10,
+        record_bytes: 1_024,
+        batch_records: 1,
+        partitions: 3,
+        connections: 2,
+        in_flight: 1,
+        ack: Ack::Topic,
+        durability: Durability::Synced,
+    };
+
+    #[test]
+    fn every_connection_and_every_partition_has_a_lane() {
+        for (partitions, connections) in [(1, 1), (3, 2), (2, 3), (4, 4), (1, 5)] {
+            let plan = Plan::new(Shape { partitions, connections, ..SHAPE }).unwrap();
+            let lanes = 0..plan.lanes();
+            assert_eq!(lanes.clone().map(|lane| plan.records_of(lane)).sum::<u64>(), 10);
+            assert!(lanes.clone().all(|lane| plan.records_of(lane) > 0));
+            for partition in 0..partitions {
+                assert!(lanes.clone().any(|lane| plan.partition_of(lane) == partition));
+            }
+            for connection in 0..connections {
+                assert!(lanes.clone().any(|lane| plan.connection_of(lane) == connection));
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused_with_the_option_to_change() {
+        let refused = |shape: Shape| {
+            let failure = Plan::new(shape).unwrap_err();
+            assert_eq!(failure.exit_code(), 2);
+            failure.line().unwrap()
+        };
+        assert!(refused(Shape { record_bytes: 39, ..SHAPE }).contains("--size"));
+        assert!(refused(Shape { batch_records: 0, ..SHAPE }).contains("--batch"));
+        assert!(refused(Shape { partitions: 0, ..SHAPE }).contains("--partitions"));
+        assert!(refused(Shape { in_flight: 0, ..SHAPE }).contains("--in-flight"));
+        assert!(refused(Shape { batch_records: 100_000, ..SHAPE }).contains("lower --batch"));
+        assert!(refused(Shape { records: 2, ..SHAPE }).contains("raise --records"));
+        assert!(refused(Shape { records: 1 << 40, ..SHAPE }).contains("lower --records"));
+        assert!(refused(Shape { records: u64::MAX, ..SHAPE }).contains("lower --records"));
+    }
+
+    #[test]
+    fn the_topic_takes_the_batches_that_are_planned() {
+        let small = Plan::new(SHAPE).unwrap().topic_settings();
+        assert_eq!(small.batch_bytes_max, Some(BATCH_BYTES_MAX_DEFAULT as u64));
+        let shape = Shape { batch_records: 4_000, records: 4_000, ..SHAPE };
+        let large = Plan::new(shape).unwrap().topic_settings();
+        assert!(large.batch_bytes_max.is_some_and(|bytes| 4_000 * 1_024 < bytes));
+    }
+
+    #[test]
+    fn a_rate_says_when_and_how_many() {
+        let rate = Rate {
+            per_second: 5_000,
+            measured: Duration::from_secs(10),
+            warm_up: Duration::from_secs(1),
+        };
+        assert_eq!(rate.interval(), Duration::from_micros(200));
+        assert_eq!((rate.warm_up_records(), rate.records()), (5_000, 55_000));
+        assert!(rate.checked().is_ok());
+        assert!(Rate { per_second: 0, ..rate }.checked().is_err());
+        assert!(Rate { per_second: RATE_MAX + 1, ..rate }.checked().is_err());
+        assert!(Rate { measured: Duration::ZERO, ..rate }.checked().is_err());
+    }
+}

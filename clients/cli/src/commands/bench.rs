@@ -1,0 +1,219 @@
+//! `weir bench`: measures a broker, and verifies what it measured.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::produce::AckName;
+use super::topic::DurabilityName;
+use crate::bench::{self, AtEnd, Plan, Rate, Report, Shape, Site};
+use crate::failure::Failure;
+use crate::print::{self, Output};
+use crate::quantity;
+use crate::target::{HttpTarget, NativeTarget};
+
+/// Measures a broker: throughput, latency, what it used; and verifies every record.
+#[derive(Debug, Args)]
+pub struct Bench {
+    #[command(subcommand)]
+    bench: Verb,
+    /// The topic to make and to delete at the end
+    #[arg(long, value_name = "TOPIC", default_value = "weir-bench", global = true)]
+    topic: String,
+    /// How the report is written
+    #[arg(long, value_enum, default_value_t, global = true)]
+    output: Output,
+    #[command(flatten)]
+    native: NativeTarget,
+    #[command(flatten)]
+    http: HttpTarget,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Produce(Produce),
+    Consume(Consume),
+    Latency(Latency),
+}
+
+/// How fast records are stored.
+///
+/// Batches are built before the clock starts. Afterwards all records are read back and verified:
+/// none may be lost, doubled, changed or out of order.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weir bench produce --batch 1 --in-flight 1
+  weir bench produce --batch 1000 --in-flight 64 --durability written
+  weir bench produce --output json --keep")]
+struct Produce {
+    #[command(flatten)]
+    load: Load,
+    #[command(flatten)]
+    keep: Keep,
+}
+
+/// How fast records are read.
+///
+/// Stores them first, or reads what 'weir bench produce --keep' stored. Each record is verified as
+/// it is read.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weir bench consume
+  weir bench produce --keep && weir bench consume --stored")]
+struct Consume {
+    #[command(flatten)]
+    load: Load,
+    /// Reads the topic that 'weir bench produce --keep' left, and leaves it too
+    #[arg(long, conflicts_with = "keep")]
+    stored: bool,
+    #[command(flatten)]
+    keep: Keep,
+}
+
+/// How long records take at a fixed rate: to their acknowledgement, and to a subscriber.
+///
+/// Open loop: times count from when a record was due by the rate, whatever became of those before.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weir bench latency --rate 5000
+  weir bench latency --rate 5000 --durability written --seconds 30")]
+struct Latency {
+    /// Records a second
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    rate: u32,
+    /// How long is measured
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    seconds: u64,
+    /// How long is sent before that
+    #[arg(long, value_name = "SECONDS", default_value_t = 1)]
+    warm_up: u64,
+    /// Bytes of a record's value
+    #[arg(long, value_name = "SIZE", default_value = "1024", value_parser = quantity::bytes)]
+    size: u64,
+    /// Partitions of the topic
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    partitions: u32,
+    /// What the topic's acknowledged records survive
+    #[arg(long, value_enum, default_value = "synced")]
+    durability: DurabilityName,
+    /// How safe a record is before it is acknowledged [default: the topic's own durability]
+    #[arg(long, value_enum)]
+    ack: Option<AckName>,
+    #[command(flatten)]
+    keep: Keep,
+}
+
+/// What is sent and how.
+#[derive(Debug, Args)]
+struct Load {
+    /// Records in all
+    #[arg(long, value_name = "N", default_value_t = 200_000)]
+    records: u64,
+    /// Bytes of a record's value
+    #[arg(long, value_name = "SIZE", default_value = "1024", value_parser = quantity::bytes)]
+    size: u64,
+    /// Records in a batch
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    batch: u32,
+    /// Batches that each connection sends before the oldest is acknowledged
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    in_flight: usize,
+    /// Connections that the partitions are shared out to
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    connections: u32,
+    /// Partitions of the topic
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    partitions: u32,
+    /// What the topic's acknowledged records survive
+    #[arg(long, value_enum, default_value = "synced")]
+    durability: DurabilityName,
+    /// How safe a record is before it is acknowledged [default: the topic's own durability]
+    #[arg(long, value_enum)]
+    ack: Option<AckName>,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+struct Keep {
+    /// Leaves the topic there at the end
+    #[arg(long)]
+    keep: bool,
+}
+
+impl Bench {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let Self { bench, topic, output, native, http } = self;
+        let site = Site { native, http, topic };
+        let report = match bench {
+            Verb::Produce(Produce { load, keep }) => {
+                bench::produce(site, load.plan()?, keep.at_end()).await?
+            }
+            Verb::Consume(Consume { load, stored: true, .. }) => {
+                bench::consume_stored(site, load.connections.max(1)).await?
+            }
+            Verb::Consume(Consume { load, stored: false, keep }) => {
+                bench::consume(site, load.plan()?, keep.at_end()).await?
+            }
+            Verb::Latency(latency) => latency.run(site).await?,
+        };
+        print::result(&report.text(output))?;
+        verdict(report)
+    }
+}
+
+impl Latency {
+    async fn run(self, site: Site) -> Result<Report, Failure> {
+        let Self { rate, seconds, warm_up, size, partitions, durability, ack, keep } = self;
+        let measured = Duration::from_secs(seconds);
+        let warm_up = Duration::from_secs(warm_up);
+        let rate = Rate { per_second: rate, measured, warm_up }.checked()?;
+        let plan = Plan::new(Shape {
+            records: rate.records(),
+            record_bytes: record_bytes(size),
+            batch_records: 1,
+            partitions,
+            connections: 1,
+            // At a fixed rate nothing waits for an acknowledgement.
+            in_flight: usize::MAX,
+            ack: AckName::ack(ack),
+            durability: durability.durability(),
+        })?;
+        bench::latency(site, plan, rate, keep.at_end()).await
+    }
+}
+
+impl Load {
+    fn plan(self) -> Result<Plan, Failure> {
+        let Self { records, size, batch, in_flight, connections, partitions, durability, ack } =
+            self;
+        Plan::new(Shape {
+            records,
+            record_bytes: record_bytes(size),
+            batch_records: batch,
+            partitions,
+            connections,
+            in_flight,
+            ack: AckName::ack(ack),
+            durability: durability.durability(),
+        })
+    }
+}
+
+impl Keep {
+    fn at_end(self) -> AtEnd {
+        if self.keep { AtEnd::Keep } else { AtEnd::Delete }
+    }
+}
+
+/// A size that is too large for memory is too large for a batch, and refused as that.
+fn record_bytes(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
+
+fn verdict(report: Report) -> Result<(), Failure> {
+    match report.broken {
+        None => Ok(()),
+        Some(broken) => {
+            Err(Failure::Failed(format!("what was read is not what was sent: {broken}")))
+        }
+    }
+}
