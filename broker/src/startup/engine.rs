@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 
-use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_blocking;
 use weir_protocol::id::TopicId;
@@ -24,6 +22,7 @@ use crate::core::catalog::table::Table;
 use crate::core::catalog::topic::{Topic, Topics};
 use crate::core::commit::checkpoint::{Checkpointer, OpenLogs};
 use crate::core::commit::replay::{self, RecoverError, Recovered, Report};
+use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::CATALOG_SHARD;
 use crate::core::partition::request::{REQUESTS_MAX, Request};
 use crate::core::shard::actor::Actor;
@@ -66,8 +65,15 @@ impl Engine {
         let Recovered { journal, maker, room, logs, applied, report } = recovered;
         tell(&report, metrics);
         let (inboxes, outlets) = threads::inboxes();
-        let wiring = Wiring { inboxes: &inboxes, room: &room, applied: &applied, world };
-        let (shards, bells) = wiring.shards(tables.shards);
+        let room_bell = RoomBell::new(SHARDS);
+        let wiring = Wiring {
+            inboxes: &inboxes,
+            room: &room,
+            room_bell: &room_bell,
+            applied: &applied,
+            world,
+        };
+        let shards = wiring.shards(tables.shards);
         let (catalog, catalog_inbox) = mpsc::channel(catalog::REQUESTS_MAX);
         let open_logs = OpenLogs::default();
         let checkpointer = Checkpointer {
@@ -85,7 +91,8 @@ impl Engine {
             newest_from: report.journal_from,
         };
         let journal_from = report.journal_from;
-        let owned = Owned { journal, journal_from, maker, checkpointer, bells };
+        let bell = room_bell.clone();
+        let owned = Owned { journal, journal_from, maker, checkpointer, room_bell: bell };
         let threads = Threads::spawn(outlets, &inboxes, owned, &layout, world, metrics)?;
         let opener = Arc::new(Opener {
             data: Arc::clone(&data),
@@ -94,8 +101,7 @@ impl Engine {
             commit: inboxes.commit.clone(),
             log: inboxes.log.clone(),
             open_logs: open_logs.clone(),
-            slots: AtomicU32::new(0),
-            seats: Mutex::new(BTreeMap::new()),
+            numbers: Default::default(),
         });
         let reserved = tables.reserved;
         let topics = adopt_all(&opener, &tables.catalog, logs, reserved).await?;
@@ -106,13 +112,12 @@ impl Engine {
             keeper: inboxes.keeper.clone(),
             catalog: catalog.downgrade(),
         };
-        let bell = Arc::new(Notify::new());
         let actor = catalog::Actor {
-            lane: wiring.lane(CATALOG_SHARD, &bell),
+            lane: wiring.lane(CATALOG_SHARD),
+            bell: room_bell.of(CATALOG_SHARD),
             producer_id: tables.catalog.producer_ids_below(),
             table: tables.catalog,
             inbox: catalog_inbox,
-            bell,
             topics: topics.clone(),
             opener,
             deleter,
@@ -198,37 +203,39 @@ async fn adopt_all(
 struct Wiring<'a> {
     inboxes: &'a Inboxes,
     room: &'a journal::Room,
+    room_bell: &'a RoomBell,
     applied: &'a BTreeMap<u16, Index>,
     world: &'a World,
 }
 
 impl Wiring<'_> {
     /// A shard's way to the commit thread.
-    fn lane(&self, shard: u16, bell: &Arc<Notify>) -> Lane {
+    fn lane(&self, shard: u16) -> Lane {
         let applied = self.applied.get(&shard).copied().unwrap_or_default();
         let commit = self.inboxes.commit.clone();
-        Lane::new(shard, commit, Some(self.room.clone()), applied, bell)
+        Lane::new(shard, commit, Some(self.room.clone()), applied, &self.room_bell.of(shard))
     }
 
     /// Starts the tasks of shards 1 and up.
-    fn shards(&self, tables: Vec<table::Table>) -> (Vec<mpsc::Sender<Request>>, Vec<Arc<Notify>>) {
-        (1..SHARDS).zip(tables).map(|(number, table)| self.shard(number, table)).unzip()
+    fn shards(&self, tables: Vec<table::Table>) -> Vec<mpsc::Sender<Request>> {
+        (1..SHARDS).zip(tables).map(|(number, table)| self.shard(number, table)).collect()
     }
 
-    fn shard(&self, number: u16, table: table::Table) -> (mpsc::Sender<Request>, Arc<Notify>) {
+    fn shard(&self, number: u16, table: table::Table) -> mpsc::Sender<Request> {
         let (sender, inbox) = mpsc::channel(REQUESTS_MAX);
-        let bell = Arc::new(Notify::new());
+        let bell = self.room_bell.of(number);
         let shard = Shard::new(state::Parts {
             table,
-            journal: self.lane(number, &bell),
+            journal: self.lane(number),
             log: Lane::new(number, self.inboxes.log.clone(), None, Index::ZERO, &bell),
             space: self.inboxes.space.clone(),
             keeper: self.inboxes.keeper.clone(),
             bell: Arc::clone(&bell),
+            room_bell: self.room_bell.clone(),
         });
         let clock = self.world.clock.clone();
-        tokio::spawn(Actor { shard, inbox, bell: Arc::clone(&bell), clock }.run());
-        (sender, bell)
+        tokio::spawn(Actor { shard, inbox, bell, clock }.run());
+        sender
     }
 }
 

@@ -1,11 +1,9 @@
 //! The threads that touch the disk, and the inboxes they listen to.
 
 use std::io;
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
-use tokio::sync::Notify;
 use weir_storage::journal::{Journal, Maker};
 use weir_storage::offset::JournalPos;
 
@@ -17,6 +15,7 @@ use crate::core::commit::chore::{self, CHORES_MAX, Chore, SPACE_MAX, Space};
 use crate::core::commit::group_commit::GroupCommit;
 use crate::core::commit::log_thread::LogThread;
 use crate::core::commit::logs::Logs;
+use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::{INBOX_MAX, Work, WorkSender};
 use crate::metrics::Metrics;
 
@@ -53,8 +52,7 @@ pub(super) struct Owned {
     pub(super) journal_from: JournalPos,
     pub(super) maker: Maker,
     pub(super) checkpointer: Checkpointer,
-    /// Rung when the journal has room again.
-    pub(super) bells: Vec<Arc<Notify>>,
+    pub(super) room_bell: RoomBell,
 }
 
 /// Makes all inboxes.
@@ -82,7 +80,8 @@ impl Threads {
         world: &World,
         metrics: &Metrics,
     ) -> Result<Self, EngineError> {
-        let Owned { journal, journal_from, maker, checkpointer, bells } = owned;
+        let Owned { journal, journal_from, maker, checkpointer, room_bell } = owned;
+        let maker_bell = room_bell.clone();
         let commit = GroupCommit {
             journal,
             logs: Logs::new(inboxes.keeper.clone()),
@@ -93,7 +92,7 @@ impl Threads {
             metrics: metrics.journal.clone(),
             checkpoint_bytes: layout.checkpoint_bytes,
             checkpointed: journal_from,
-            bells,
+            room_bell,
             group: Vec::new(),
             entries: Vec::new(),
             wakes: Default::default(),
@@ -112,7 +111,9 @@ impl Threads {
         Ok(Self {
             commit: spawn("weir-commit", move || commit.run())?,
             log: spawn("weir-log", move || log.run())?,
-            space: spawn("weir-space", move || chore::run_space(&outlets.space, maker))?,
+            space: spawn("weir-space", move || {
+                chore::run_space(&outlets.space, maker, &maker_bell);
+            })?,
             keeper: spawn("weir-keeper", move || {
                 chore::run_keeper(&outlets.keeper, checkpointer);
             })?,

@@ -39,9 +39,14 @@ pub(crate) struct Opener {
     pub(crate) commit: WorkSender,
     pub(crate) log: WorkSender,
     pub(crate) open_logs: OpenLogs,
-    pub(crate) slots: AtomicU32,
-    /// Seats given out, per shard.
-    pub(crate) seats: Mutex<BTreeMap<u16, u32>>,
+    pub(crate) numbers: Numbers,
+}
+
+/// The slots and, for each shard, the seats that were given out.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    slots: AtomicU32,
+    seats: Mutex<BTreeMap<u16, u32>>,
 }
 
 /// Why a partition could not be opened.
@@ -110,14 +115,14 @@ impl Opener {
     ) -> Result<Handle, OpenError> {
         let Start { opened, next, epoch, reserved } = start;
         let log::Opened { log, reader, room, upkeep, .. } = opened;
-        let (tail, slot) = (Arc::new(Tail::default()), self.next_slot());
+        let (tail, slot) = (Arc::new(Tail::default()), self.numbers.next_slot());
         let (owner, path) = match settings.durability {
             Durability::Synced => (&mut adoption.commit, Path::Journal),
             Durability::Written => (&mut adoption.log, Path::Log(Reservation::new(reserved))),
         };
         owner.push((slot, Adopted { log, upkeep: upkeep.clone(), tail: Arc::clone(&tail) }));
         let shard = partition_shard(topic, number);
-        let seat = self.next_seat(shard);
+        let seat = self.numbers.next_seat(shard);
         let partition = Partition {
             topic,
             number,
@@ -147,7 +152,9 @@ impl Opener {
         }
         Ok(())
     }
+}
 
+impl Numbers {
     fn next_slot(&self) -> Slot {
         Slot(self.slots.fetch_add(1, Ordering::Relaxed))
     }

@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam::channel::{Receiver, Sender, TryRecvError};
 use tokio::sync::{Notify, oneshot};
 use weir_protocol::id::TopicId;
-use weir_storage::journal::{Maker, MakerStep};
+use weir_storage::journal::{MakeError, Maker, MakerStep};
 use weir_storage::log::Upkeep;
 
 use super::checkpoint::Checkpointer;
+use super::room_bell::RoomBell;
 
 /// Orders that may wait for a thread.
 pub(crate) const CHORES_MAX: usize = 1024;
@@ -45,7 +46,7 @@ pub(crate) enum Chore {
 }
 
 /// Runs the space thread until its inbox closes.
-pub(crate) fn run_space(inbox: &Receiver<Space>, mut maker: Maker) {
+pub(crate) fn run_space(inbox: &Receiver<Space>, mut maker: Maker, room_bell: &RoomBell) {
     let mut work = MakerStep::Worked;
     loop {
         let next = match work {
@@ -63,11 +64,25 @@ pub(crate) fn run_space(inbox: &Receiver<Space>, mut maker: Maker) {
             Ok(Space::Make) => work = MakerStep::Worked,
             Err(TryRecvError::Disconnected) => return,
             Err(TryRecvError::Empty) => {
-                work = maker.step().unwrap_or_else(|error| {
-                    tracing::error!(%error, "the journal's next segment cannot be made");
-                    MakerStep::Idle
-                });
+                work = make(&mut maker, room_bell);
             }
+        }
+    }
+}
+
+/// One step of the journal's maker, and what it means for those who wait for room.
+fn make(maker: &mut Maker, room_bell: &RoomBell) -> MakerStep {
+    match maker.step() {
+        Ok(step) => {
+            room_bell.room_came();
+            step
+        }
+        Err(error) => {
+            tracing::error!(%error, "the journal's next segment cannot be made");
+            if matches!(error, MakeError::Full(_)) {
+                room_bell.disk_filled();
+            }
+            MakerStep::Idle
         }
     }
 }

@@ -14,12 +14,10 @@
 //! Invariant: nothing is applied, answered as synced, or seen by a reader before the sync that
 //! made it durable has returned.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use crossbeam::channel::{Receiver, Sender};
-use tokio::sync::Notify;
 use weir_storage::journal::{EntryRef, FrameHead, Journal, Kind};
 use weir_storage::log::ApplyError;
 use weir_storage::offset::{JournalPos, Term};
@@ -27,6 +25,7 @@ use weir_storage::offset::{JournalPos, Term};
 use super::append::AckAt;
 use super::chore::{Chore, Space, ask_if_free};
 use super::logs::Logs;
+use super::room_bell::RoomBell;
 use super::seam::{Entry, Proposal, Work};
 use crate::clock::Clock;
 use crate::core::wake::{AppendError, WakeList};
@@ -51,8 +50,7 @@ pub(crate) struct GroupCommit {
     /// Journal bytes behind the last checkpoint that call for the next.
     pub(crate) checkpoint_bytes: u64,
     pub(crate) checkpointed: JournalPos,
-    /// Rung when the journal has room again.
-    pub(crate) bells: Vec<Arc<Notify>>,
+    pub(crate) room_bell: RoomBell,
     pub(crate) group: Vec<Proposal>,
     /// Empty between groups: kept for its memory.
     pub(crate) entries: Vec<EntryRef<'static>>,
@@ -190,9 +188,7 @@ impl GroupCommit {
             }
             Work::Recycle(below) => {
                 self.journal.recycle_below(below);
-                for bell in &self.bells {
-                    bell.notify_one();
-                }
+                self.room_bell.room_came();
                 ask_if_free(&self.space, Space::Make);
             }
             Work::Stop => return Turn::End,

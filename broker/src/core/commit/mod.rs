@@ -20,4 +20,5 @@ pub(crate) mod logs;
 pub(crate) mod permit;
 pub(crate) mod progress;
 pub(crate) mod replay;
+pub(crate) mod room_bell;
 pub(crate) mod seam;

@@ -19,6 +19,7 @@ use super::entries::{Change, GONE_BYTES, RESERVE_BYTES};
 use super::lane::Lane;
 use super::table::Table;
 use crate::core::commit::chore::{Chore, Space, ask_if_free};
+use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::Entry;
 use crate::core::partition::admission::{Admitted, Partition, Path, Wait};
 use crate::core::partition::request::{Batch, Request, Seat};
@@ -35,6 +36,7 @@ pub(crate) struct Parts {
     pub(crate) space: Sender<Space>,
     pub(crate) keeper: Sender<Chore>,
     pub(crate) bell: Arc<Notify>,
+    pub(crate) room_bell: RoomBell,
 }
 
 /// A shard's state.
@@ -51,12 +53,13 @@ pub(crate) struct Shard {
     space: Sender<Space>,
     keeper: Sender<Chore>,
     bell: Arc<Notify>,
+    room_bell: RoomBell,
     wakes: WakeList,
 }
 
 impl Shard {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { table, journal, log, space, keeper, bell } = parts;
+        let Parts { table, journal, log, space, keeper, bell, room_bell } = parts;
         Self {
             seats: Vec::new(),
             waiting: BTreeSet::new(),
@@ -67,6 +70,7 @@ impl Shard {
             space,
             keeper,
             bell,
+            room_bell,
             wakes: WakeList::default(),
         }
     }
@@ -208,7 +212,14 @@ impl Shard {
         let Some(partition) = &mut self.seats[seat.0 as usize] else { return };
         while let Some(batch) = partition.parked.pop_front() {
             let bytes = batch.bytes.len() as u64;
-            match partition.admit(batch, |bytes| self.journal.promise(bytes)) {
+            let promise = |bytes| {
+                // Room that came between the first look and the wish was announced to nobody.
+                self.journal.promise(bytes) || {
+                    self.room_bell.want();
+                    self.journal.promise(bytes)
+                }
+            };
+            match partition.admit(batch, promise) {
                 Admitted::Append(append) => {
                     let lane = match partition.path {
                         Path::Journal => &mut self.journal,
@@ -219,6 +230,10 @@ impl Shard {
                 Admitted::Refused(mut batch, error) => {
                     batch.waiters.refuse(error, &mut self.wakes);
                     ask_growth(partition, bytes, &self.space, &self.bell);
+                }
+                Admitted::Wait(mut batch, Wait::Journal) if self.room_bell.disk_is_full() => {
+                    batch.waiters.refuse(AppendError::DiskFull, &mut self.wakes);
+                    ask_if_free(&self.space, Space::Make);
                 }
                 Admitted::Wait(batch, wait) => {
                     partition.parked.push_front(batch);
