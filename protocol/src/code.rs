@@ -102,6 +102,12 @@ codes! {
     UnknownRequest = 5, "UNKNOWN_REQUEST", Never;
     /// The connection has as many unanswered requests as it may. Read answers first.
     TooManyInFlight = 6, "TOO_MANY_IN_FLIGHT", Later;
+    /// What came over HTTP is not what its route takes: a body, a parameter, a header.
+    MalformedRequest = 7, "MALFORMED_REQUEST", Never;
+    /// A body came over HTTP that is larger than the broker takes.
+    RequestTooLarge = 8, "REQUEST_TOO_LARGE", Never;
+    /// A request did not come whole in the time it has. Nothing was done.
+    RequestTimedOut = 9, "REQUEST_TIMED_OUT", Later;
 
     /// No topic has this name or id.
     UnknownTopic = 100, "UNKNOWN_TOPIC", Never;
@@ -145,6 +151,8 @@ codes! {
     TooManySubscriptions = 304, "TOO_MANY_SUBSCRIPTIONS", Never;
     /// Stored bytes are damaged; these offsets are not served, all others are.
     Quarantined = 305, "QUARANTINED", Never;
+    /// The bookmark is damaged, of another topic, or of a broker that knows more than this one.
+    InvalidBookmark = 306, "INVALID_BOOKMARK", Never;
 
     /// The disk has no room; reads, acks and deletes go on.
     DiskFull = 400, "DISK_FULL", Later;

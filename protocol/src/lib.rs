@@ -10,6 +10,7 @@
 //! - [`batch`]: the record batch, the unit of everything
 //! - [`code`]: why a request is refused, on every face
 //! - [`native`]: weir's own protocol
+//! - [`web`]: what browsers read
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod batch;
@@ -20,3 +21,4 @@ pub mod limits;
 pub mod name;
 pub mod native;
 pub mod partitioner;
+pub mod web;
