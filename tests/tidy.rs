@@ -33,6 +33,7 @@ const COLUMNS_MAX: usize = 100;
 const BATCHES: &[&str] = &[
     "protocol::batch",
     "protocol::checksum",
+    "protocol::code",
     "protocol::id",
     "protocol::limits",
     "protocol::name",
@@ -158,7 +159,8 @@ const CONFINED: &[Confined] = &[
         to: &["storage::disk", "broker::config", "client", "cli", "tests", "benches"],
     },
     Confined { what: "axum", to: HTTP },
-    Confined { what: "http_body", to: HTTP },
+    Confined { what: "hyper", to: HTTP },
+    Confined { what: "hyper_util", to: HTTP },
     Confined { what: "utoipa", to: HTTP },
     Confined { what: "base64", to: &["broker::listen::http", "broker::admin", "cli", "tests"] },
     Confined { what: "serde", to: WIRE_SHAPES },

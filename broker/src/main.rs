@@ -105,7 +105,7 @@ async fn serve(config: Config) -> ExitCode {
         Ok(broker) => broker,
         Err(error) => return fail(&error, FAILURE),
     };
-    tracing::info!(native = %broker.native(), "ready");
+    tracing::info!(native = %broker.native(), http = %broker.http(), "ready");
     wait_for_stop().await;
     tracing::info!("stopping");
     let stopped = broker.stop().await;

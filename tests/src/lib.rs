@@ -100,6 +100,11 @@ impl TestBroker {
         self.broker.native()
     }
 
+    /// Where HTTP is spoken, as a URL without a path.
+    pub fn http(&self) -> String {
+        format!("http://{}", self.broker.http())
+    }
+
     pub fn metrics(&self) -> String {
         self.broker.metrics()
     }

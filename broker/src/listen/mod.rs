@@ -2,4 +2,5 @@
 //! the one accept loop.
 
 pub(crate) mod accept;
+pub(crate) mod http;
 pub(crate) mod native;

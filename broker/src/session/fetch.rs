@@ -12,6 +12,8 @@ pub(crate) struct Fetched {
     /// Whole batches, the first of which may begin below the offset asked for; nothing where
     /// nothing came.
     pub(crate) slice: Option<Slice>,
+    /// The offset that was asked for, whatever words said it.
+    pub(crate) from: Offset,
     /// Where to read next.
     pub(crate) next_offset: Offset,
     pub(crate) start: Offset,
@@ -28,13 +30,14 @@ impl Session {
         wait: Duration,
     ) -> Result<Fetched, Refusal> {
         let mut subscription = self.subscribe_named(topic, start)?;
+        let from = subscription.offset();
         let reading = self.first(&mut subscription, limits);
         let slice = match tokio::time::timeout(wait, reading).await {
             Ok(slice) => slice?,
             Err(_) => None,
         };
         let (next_offset, start) = (subscription.offset(), subscription.start());
-        Ok(Fetched { slice, next_offset, start, tail: subscription.tail() })
+        Ok(Fetched { slice, from, next_offset, start, tail: subscription.tail() })
     }
 
     async fn first(

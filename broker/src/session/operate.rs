@@ -63,6 +63,11 @@ impl Session {
         self.ask(|reply| Request::ProducerId { reply }).await
     }
 
+    /// Whether this session may watch and steer the broker itself.
+    pub(crate) fn may_operate(&self) -> Result<(), Refusal> {
+        Ok(self.door.gate.allows(&self.identity, Action::Operate, &Resource::Broker)?)
+    }
+
     /// The offset that a place means now, and the time of its record where the place is a time
     /// that has one.
     pub(crate) fn offset(

@@ -1,5 +1,6 @@
 //! Taking in records that come one by one, without a producer: over HTTP.
 
+use weir_protocol::batch::Builder;
 use weir_protocol::code::Code;
 use weir_protocol::name::TopicName;
 use weir_protocol::partitioner;
@@ -28,7 +29,7 @@ impl Session {
     /// answer of its own, in the order they came.
     ///
     /// # Errors
-    /// Where none was taken.
+    /// Where none was taken: one of them cannot be, whatever happens, or all of them may not.
     pub(crate) async fn publish(
         &self,
         topic: &TopicName,
@@ -40,19 +41,18 @@ impl Session {
         let now_ms = self.door.clock.wall_ms();
         // Keyless records of one request stay together; requests spread by time.
         let spread = partitioner::partition_of(&now_ms.to_le_bytes(), count);
-        let mut placed: Vec<Option<Placed>> = vec![None; records.len()];
         let mut partitions = Vec::with_capacity(records.len());
-        for (token, record) in records.iter().enumerate() {
+        for (at, record) in records.iter().enumerate() {
             let by_key = || record.key.as_ref().map(|key| partitioner::partition_of(key, count));
             let partition = record.partition.or_else(by_key).unwrap_or(spread);
+            partition_of(&topic, partition).map_err(|refusal| refusal.of_record(at))?;
+            let fits = record.fits(topic.settings.batch_bytes_max as usize, now_ms);
+            fits.map_err(|refusal| refusal.of_record(at))?;
             partitions.push(partition);
-            let handle = match partition_of(&topic, partition) {
-                Ok(handle) => handle,
-                Err(refusal) => {
-                    placed[token] = Some(Err(refusal));
-                    continue;
-                }
-            };
+        }
+        let mut placed: Vec<Option<Placed>> = vec![None; records.len()];
+        for (token, (record, &partition)) in records.iter().zip(&partitions).enumerate() {
+            let handle = partition_of(&topic, partition)?;
             let permit = self.door.quota.batch(record.bytes()).await;
             let ack = AckAt::Applied;
             let waiter = Waiter { signals: self.signals.clone(), token: token as u64, ack };
@@ -103,6 +103,14 @@ impl Record {
         len(&self.key) + len(&self.value) + headers.sum::<usize>() + 64
     }
 
+    /// Whether a batch of the topic can hold it.
+    fn fits(&self, batch_bytes_max: usize, timestamp: i64) -> Result<(), Refusal> {
+        let headers = self.headers.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
+        let batch = Builder::with_bytes_max(batch_bytes_max);
+        batch.len_with(timestamp, self.key.as_deref(), self.value.as_deref(), headers)?;
+        Ok(())
+    }
+
     fn push_to(
         &self,
         gather: &gather::Gather,
@@ -123,6 +131,11 @@ impl Record {
 }
 
 impl Refusal {
+    /// The same, said of one record of several.
+    fn of_record(self, at: usize) -> Self {
+        Self { message: format!("record {at}: {}", self.message), ..self }
+    }
+
     /// A request without records.
     pub(crate) fn no_records() -> Self {
         Self::new(Code::InvalidBatch, "the request has no records: send at least one")

@@ -4,7 +4,7 @@ use weir_protocol::id::TopicId;
 use weir_protocol::name::TopicName;
 
 use super::produce::partition_of;
-use super::{From, Offset, OffsetSpan, ReadLimits, Refusal, Session, Slice};
+use super::{From, Offset, OffsetSpan, ReadLimits, Refusal, Session, Slice, TopicFacts};
 use crate::auth::Action;
 use crate::core::catalog::topic::Topic;
 use crate::core::read::{self, Feed};
@@ -40,6 +40,13 @@ pub(crate) enum Step {
 }
 
 impl Session {
+    /// A topic as those who may follow it see it.
+    pub(crate) fn topic_to_follow(&self, name: &TopicName) -> Result<TopicFacts, Refusal> {
+        let topic = self.topic_named(name)?;
+        self.allow(Action::Consume, &topic)?;
+        Ok(TopicFacts::of(&topic))
+    }
+
     /// Follows a partition of a topic by its id.
     pub(crate) fn subscribe(&self, topic: TopicId, start: Start) -> Result<Subscription, Refusal> {
         self.follow(&*self.topic(topic)?, start)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use weir_protocol::id::TopicId;
 use weir_storage::directory::{DataDir, SHARDS, partition_shard};

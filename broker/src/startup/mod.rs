@@ -23,11 +23,12 @@ use weir_storage::disk::{Disk, Open};
 
 use self::engine::{Engine, EngineError};
 use self::layout::Layout;
+use crate::admin;
 use crate::auth::Gate;
 use crate::clock::{Clock, Randomness};
 use crate::config::{Config, Limits, Listen};
 use crate::listen::accept::{Acceptor, BindError, Seats};
-use crate::listen::native;
+use crate::listen::{http, native};
 use crate::metrics::{Face, Metrics};
 use crate::session::{BrokerFacts, Door, Quota};
 
@@ -35,6 +36,7 @@ use crate::session::{BrokerFacts, Door, Quota};
 #[derive(Debug)]
 pub struct Broker {
     pub(crate) native: SocketAddr,
+    pub(crate) http: SocketAddr,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) engine: Engine,
     pub(crate) stop: watch::Sender<bool>,
@@ -78,15 +80,21 @@ impl Broker {
         let (stop, stopped) = watch::channel(false);
         let seats = Seats::new(limits.connections_max);
         let door = door(&engine, &data, &limits, &world, &metrics);
-        let native = serve_native(&listen, &limits, door, &seats, &metrics, stopped).await?;
-        tell_addresses(&data, native).await?;
+        let faces = Faces { limits: &limits, door, seats: &seats, metrics: &metrics, stopped };
+        let (native, http) = faces.serve(&listen, world.randomness).await?;
+        tell_addresses(&data, native, http).await?;
         let drain = limits.shutdown_drain;
-        Ok(Self { native, metrics, engine, stop, seats, drain })
+        Ok(Self { native, http, metrics, engine, stop, seats, drain })
     }
 
     /// Where the native protocol is spoken.
     pub fn native(&self) -> SocketAddr {
         self.native
+    }
+
+    /// Where HTTP is spoken.
+    pub fn http(&self) -> SocketAddr {
+        self.http
     }
 
     /// The page `/metrics`.
@@ -138,25 +146,48 @@ fn door(
     })
 }
 
-async fn serve_native(
-    listen: &Listen,
-    limits: &Limits,
+/// What the listeners share when they start.
+struct Faces<'a> {
+    limits: &'a Limits,
     door: Arc<Door>,
-    seats: &Seats,
-    metrics: &Metrics,
+    seats: &'a Seats,
+    metrics: &'a Arc<Metrics>,
     stopped: watch::Receiver<bool>,
-) -> Result<SocketAddr, StartError> {
-    let connections = metrics.native.clone();
-    let acceptor = Acceptor::bind(Face::Native, listen.native, seats.clone(), connections).await?;
-    let bound = acceptor.bound();
-    let face = Arc::new(native::Native::new(door, limits, stopped.clone()));
-    tokio::spawn(acceptor.run(stopped, move |stream, _| Arc::clone(&face).serve(stream)));
-    Ok(bound)
+}
+
+impl Faces<'_> {
+    /// Binds all addresses, then serves on them.
+    async fn serve(
+        self,
+        listen: &Listen,
+        randomness: Randomness,
+    ) -> Result<(SocketAddr, SocketAddr), StartError> {
+        let Self { limits, door, seats, metrics, stopped } = self;
+        let (of_native, of_http) = (metrics.native.clone(), metrics.http_connections.clone());
+        let native = Acceptor::bind(Face::Native, listen.native, seats.clone(), of_native).await?;
+        let http = Acceptor::bind(Face::Http, listen.http, seats.clone(), of_http).await?;
+        let bound = (native.bound(), http.bound());
+        let admin = http::Guests {
+            routes: admin::routes(Arc::clone(&door), Arc::clone(metrics), stopped.clone()),
+            openapi: admin::openapi(),
+        };
+        let web =
+            http::Http::new(Arc::clone(&door), limits, metrics, randomness, admin, stopped.clone());
+        tokio::spawn(http.run(stopped.clone(), move |stream, _| web.clone().serve(stream)));
+        let face = Arc::new(native::Native::new(door, limits, stopped.clone()));
+        tokio::spawn(native.run(stopped, move |stream, _| Arc::clone(&face).serve(stream)));
+        Ok(bound)
+    }
 }
 
 /// Writes the bound addresses into `listen.json`, for those who start a broker on free ports.
-async fn tell_addresses(data: &Arc<DataDir>, native: SocketAddr) -> Result<(), StartError> {
-    let text = serde_json::json!({ "native": native.to_string() }).to_string() + "\n";
+async fn tell_addresses(
+    data: &Arc<DataDir>,
+    native: SocketAddr,
+    http: SocketAddr,
+) -> Result<(), StartError> {
+    let bound = serde_json::json!({ "native": native.to_string(), "http": http.to_string() });
+    let text = bound.to_string() + "\n";
     let data = Arc::clone(data);
     let write = move || -> std::io::Result<()> {
         let (disk, path) = (data.disk(), data.path().join("listen.json"));

@@ -15,7 +15,7 @@
 //! All decisions are in it, so applying it again gives the same log.
 
 use bytes::Bytes;
-use weir_protocol::batch::{self, HEADER_BYTES, Header, PREFIX_BYTES, Prefix};
+use weir_protocol::batch::{HEADER_BYTES, Header, PREFIX_BYTES, Prefix};
 use weir_protocol::id::TopicId;
 use weir_storage::log::Place;
 use weir_storage::offset::Offset;

@@ -1,0 +1,38 @@
+//! `/healthz` and `/readyz`: for whatever restarts the broker, and whatever sends it requests.
+//!
+//! Answered from what is in memory, in words for a person who looks; a machine reads the status.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use tokio::sync::watch;
+
+/// Whether the broker runs. It does if it answers.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "broker",
+    responses((status = 200, description = "It runs.", content_type = "text/plain"))
+)]
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Whether to send the broker requests. It listens once all that was stored is there again, so it
+/// is ready from its first answer on until it is told to stop.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "broker",
+    responses(
+        (status = 200, description = "It takes requests.", content_type = "text/plain"),
+        (status = 503, description = "It is stopping.", content_type = "text/plain"),
+    )
+)]
+pub(super) async fn readyz(
+    State(stop): State<watch::Receiver<bool>>,
+) -> (StatusCode, &'static str) {
+    if *stop.borrow() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+    }
+    (StatusCode::OK, "ready\n")
+}

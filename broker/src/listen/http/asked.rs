@@ -1,0 +1,130 @@
+//! What a request asks for in its path and its query.
+//!
+//! Refuses what it does not understand: a parameter that is ignored is one that somebody wrote
+//! for a reason.
+
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::request::Parts;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use weir_protocol::code::Code;
+use weir_protocol::name::TopicName;
+
+use super::problem::Problem;
+use crate::session::{From, Offset};
+
+/// The topic that the path names.
+#[derive(Debug)]
+pub(super) struct Named(pub(super) TopicName);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(name): Path<String> = Path::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::new(Code::InvalidName, rejection.body_text()))?;
+        match TopicName::parse(&name) {
+            Ok(name) => Ok(Self(name)),
+            Err(error) => Err(Problem::new(Code::InvalidName, format!("the topic: {error}"))),
+        }
+    }
+}
+
+/// The parameters of the query.
+#[derive(Debug)]
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        match Query::try_from_uri(&parts.uri) {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(rejection) => Err(Problem::malformed(rejection.body_text())),
+        }
+    }
+}
+
+/// Where in a topic a reader begins, as `from` says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Beginning {
+    Earliest,
+    Latest,
+    /// One for each partition.
+    Offsets(Vec<u64>),
+    /// Unix milliseconds.
+    Time(i64),
+}
+
+impl Beginning {
+    /// The place in each of a topic's partitions.
+    pub(super) fn in_partitions(&self, count: usize) -> Result<Vec<From>, Problem> {
+        match self {
+            Self::Earliest => Ok(vec![From::Earliest; count]),
+            Self::Latest => Ok(vec![From::Latest; count]),
+            Self::Time(time_ms) => Ok(vec![From::Time(*time_ms); count]),
+            Self::Offsets(offsets) if offsets.len() == count => {
+                Ok(offsets.iter().map(|&offset| From::Offset(Offset::new(offset))).collect())
+            }
+            Self::Offsets(offsets) => Err(Problem::malformed(format!(
+                "from has {} offsets and the topic {count} partitions: give one for each, \
+                 separated by commas",
+                offsets.len()
+            ))),
+        }
+    }
+}
+
+impl FromStr for Beginning {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        match text {
+            "earliest" => return Ok(Self::Earliest),
+            "latest" => return Ok(Self::Latest),
+            _ => {}
+        }
+        let offsets: Result<Vec<u64>, _> = text.split(',').map(str::parse).collect();
+        if let Ok(offsets) = offsets {
+            return Ok(Self::Offsets(offsets));
+        }
+        match text.parse::<Timestamp>() {
+            Ok(time) => Ok(Self::Time(time.as_millisecond())),
+            Err(_) => Err(Problem::malformed(format!(
+                "from is '{text}'; it takes earliest, latest, an offset for each partition \
+                 separated by commas, or a time such as 2026-01-31T12:00:00Z"
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_word_offsets_or_a_time() {
+        let place = |text: &str| text.parse::<Beginning>().unwrap();
+        assert_eq!(place("earliest"), Beginning::Earliest);
+        assert_eq!(place("latest"), Beginning::Latest);
+        assert_eq!(place("7"), Beginning::Offsets(vec![7]));
+        assert_eq!(place("0,18446744073709551615"), Beginning::Offsets(vec![0, u64::MAX]));
+        assert_eq!(place("1970-01-01T00:00:01.5Z"), Beginning::Time(1_500));
+        assert_eq!(place("1970-01-01T01:00:00+01:00"), Beginning::Time(0));
+        for text in ["", "soon", "-1", "1,", "1970-01-01", "18446744073709551616"] {
+            assert!(text.parse::<Beginning>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn offsets_are_as_many_as_partitions() {
+        assert_eq!(Beginning::Latest.in_partitions(2).unwrap(), [From::Latest; 2]);
+        let offsets = Beginning::Offsets(vec![1, 2]);
+        let offset = |offset| From::Offset(Offset::new(offset));
+        assert_eq!(offsets.in_partitions(2).unwrap(), [offset(1), offset(2)]);
+        assert!(offsets.in_partitions(3).is_err());
+    }
+}

@@ -1,0 +1,286 @@
+//! `GET /v1/topics/{topic}/live`: records as they come, as server-sent events.
+//!
+//! ```text
+//! connect ─► retry, position ─► records up to the tail ─► wait: tail, stop or heartbeat ─┐
+//!                                    ▲                                                   │
+//!                                    └───────────────────────────────────────────────────┘
+//! ```
+//!
+//! The stream makes its next chunk when the connection asks for one, so a reader's credit is its
+//! socket. What is wrong before the stream begins is answered with a status that makes a browser
+//! stop, as nothing it can do by itself would help. But what passes by itself is never answered
+//! with 503, on which browsers stop too: then the stream begins, says why, and ends, and the reader
+//! comes back after a pause.
+
+use std::convert::Infallible;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::sleep;
+use weir_protocol::code::Code;
+
+use super::asked::{Asked, Beginning, Named};
+use super::bookmark::Bookmark;
+use super::events::Chunk;
+use super::merge::Merge;
+use super::problem::Problem;
+use super::shared::{Shared, stopped};
+use crate::clock::Randomness;
+use crate::metrics;
+
+/// What to follow.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LiveQuery {
+    /// Where to begin: `earliest`, `latest`, an offset for each partition separated by commas, or
+    /// a time such as `2026-01-31T12:00:00Z`; `latest` if not given. A bookmark goes before it.
+    from: Option<String>,
+    /// The id of the last event that came, for readers that cannot send `Last-Event-ID`.
+    last_event_id: Option<String>,
+    #[serde(rename = "lastEventId")]
+    #[param(ignore)]
+    last_event_id_of_polyfills: Option<String>,
+    #[serde(rename = "match")]
+    #[param(ignore)]
+    matching: Option<String>,
+}
+
+/// Follows all partitions of a topic as server-sent events, each partition in its order.
+///
+/// Events without a name are records, as `GET records` has them. `position` says where the reader
+/// stands, `gap` which offsets are not sent and why, `problem` why the stream ends. A reader that
+/// comes back with the last id goes on exactly behind that event.
+#[utoipa::path(
+    get,
+    path = "/v1/topics/{topic}/live",
+    tag = "records",
+    params(
+        ("topic" = String, Path, description = "The topic's name."),
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event."),
+        LiveQuery,
+    ),
+    responses(
+        (status = 200, description = "Events.", content_type = "text/event-stream", body = String),
+        (status = 400, description = "A parameter or the bookmark is no good.", body = Problem),
+        (status = 404, description = "No such topic.", body = Problem),
+        (status = 416, description = "An offset is not in its partition.", body = Problem),
+    )
+)]
+pub(super) async fn live(
+    State(shared): State<Shared>,
+    Named(topic): Named,
+    Asked(query): Asked<LiveQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    if query.matching.is_some() {
+        let detail = "match is not offered yet: leave it out and filter what comes";
+        return Err(Problem::malformed(detail));
+    }
+    let session = shared.door.enter();
+    let facts = session.topic_to_follow(&topic)?;
+    let merge = match bookmark(&headers, &query)? {
+        Some(bookmark) => Merge::resume(session, &facts, &bookmark)?,
+        None => {
+            let from = query.from.as_deref().unwrap_or("latest").parse::<Beginning>()?;
+            Merge::begin(session, &facts, &from.in_partitions(facts.partitions.len())?)?
+        }
+    };
+    let Some(seat) = shared.live_seats.take() else { return Ok(turned_away(&shared)) };
+    let retry_ms = jitter(&shared.randomness, RETRY_MS);
+    let follower =
+        Follower { merge, stop: shared.stop, retry_ms, stage: Stage::Opening, _seat: seat };
+    Ok(events(Body::from_stream(stream::unfold(follower, Follower::next))))
+}
+
+/// The bookmark that the reader comes back with. A browser sends the header by itself and the
+/// query as it was at first, so the header is the newer.
+fn bookmark(headers: &HeaderMap, query: &LiveQuery) -> Result<Option<Bookmark>, Problem> {
+    let of_header = match headers.get(LAST_EVENT_ID).map(|value| value.to_str()) {
+        Some(Err(_)) => return Err(no_bookmark("the bookmark has characters that none has")),
+        Some(Ok(text)) => Some(text),
+        None => None,
+    };
+    let of_query = [&query.last_event_id, &query.last_event_id_of_polyfills];
+    let mut said = of_header.into_iter().chain(of_query.into_iter().flatten().map(String::as_str));
+    // A reader that has had no event sends an empty one.
+    let text = said.find(|text| !text.is_empty());
+    text.map(Bookmark::decode).transpose().map_err(|error| no_bookmark(&error.to_string()))
+}
+
+fn no_bookmark(why: &str) -> Problem {
+    Problem::new(Code::InvalidBookmark, why)
+}
+
+/// One reader's stream.
+#[derive(Debug)]
+struct Follower {
+    merge: Merge,
+    stop: watch::Receiver<bool>,
+    retry_ms: u32,
+    stage: Stage,
+    _seat: LiveSeat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Opening,
+    Following,
+    Ended,
+}
+
+impl Follower {
+    /// The next chunk, as soon as there is something for it.
+    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
+        let mut chunk = Chunk::default();
+        match self.stage {
+            Stage::Ended => return None,
+            Stage::Following => {}
+            Stage::Opening => {
+                self.stage = Stage::Following;
+                chunk.retry(self.retry_ms);
+                chunk.position(self.merge.bookmark());
+            }
+        }
+        loop {
+            // A reader that is behind never waits below.
+            if *self.stop.borrow() {
+                self.stage = Stage::Ended;
+            } else if let Err(refusal) = self.merge.fill(&mut chunk) {
+                chunk.problem(&refusal.into());
+                self.stage = Stage::Ended;
+            }
+            if !chunk.is_empty() {
+                return Some((Ok(chunk.into_bytes()), self));
+            }
+            if self.stage == Stage::Ended {
+                return None;
+            }
+            match waited(self.merge.wait(), stopped(&mut self.stop)).await {
+                Waited::More => {}
+                Waited::Stopped => self.stage = Stage::Ended,
+                Waited::Silence => chunk.heartbeat(),
+            }
+        }
+    }
+}
+
+/// What a reader at the tail waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waited {
+    More,
+    Stopped,
+    /// Nothing came for so long that the stream has to say that it is alive.
+    Silence,
+}
+
+async fn waited(more: impl Future<Output = ()>, stopped: impl Future<Output = ()>) -> Waited {
+    tokio::select! {
+        biased;
+        () = stopped => Waited::Stopped,
+        () = more => Waited::More,
+        () = sleep(HEARTBEAT) => Waited::Silence,
+    }
+}
+
+/// How many live readers there may be. Clones share the count.
+#[derive(Clone, Debug)]
+pub(super) struct LiveSeats {
+    free: Arc<Semaphore>,
+    metrics: metrics::Deliver,
+}
+
+/// The right to be a live reader; free again when dropped.
+#[derive(Debug)]
+struct LiveSeat {
+    metrics: metrics::Deliver,
+    _taken: OwnedSemaphorePermit,
+}
+
+impl LiveSeats {
+    pub(super) fn new(readers_max: usize, metrics: metrics::Deliver) -> Self {
+        Self { free: Arc::new(Semaphore::new(readers_max)), metrics }
+    }
+
+    fn take(&self) -> Option<LiveSeat> {
+        let taken = Arc::clone(&self.free).try_acquire_owned().ok()?;
+        self.metrics.sse_connections.inc();
+        Some(LiveSeat { metrics: self.metrics.clone(), _taken: taken })
+    }
+}
+
+impl Drop for LiveSeat {
+    fn drop(&mut self) {
+        self.metrics.sse_connections.dec();
+    }
+}
+
+/// For a reader there is no room for: why, and when to come back.
+fn turned_away(shared: &Shared) -> Response {
+    let mut chunk = Chunk::default();
+    chunk.retry(jitter(&shared.randomness, RETRY_MS_WHEN_FULL));
+    let detail = "the broker has as many live readers as it may: come back in a while, or raise \
+                  limits.sse_connections_max";
+    chunk.problem(&Problem::new(Code::Overloaded, detail));
+    events(Body::from(chunk.into_bytes()))
+}
+
+fn events(body: Body) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store, no-transform"),
+        // Tells nginx, and what is built like it, to pass each chunk on at once.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (headers, body).into_response()
+}
+
+/// Somewhere in `range`: readers that were cut off together do not come back together.
+fn jitter(randomness: &Randomness, range: Range<u32>) -> u32 {
+    let [low, high, ..] = randomness.uuid();
+    range.start + u32::from(u16::from_le_bytes([low, high])) % (range.end - range.start)
+}
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// So often a silent stream says that it is alive; proxies cut it off after 30 s and more.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+const RETRY_MS: Range<u32> = 1_000..4_000;
+const RETRY_MS_WHEN_FULL: Range<u32> = 20_000..40_000;
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_stream_says_every_fifteen_seconds_that_it_is_alive() {
+        let silence = waited(pending(), pending());
+        assert_eq!(timeout(Duration::from_millis(15_001), silence).await, Ok(Waited::Silence));
+        let silence = waited(pending(), pending());
+        assert!(timeout(Duration::from_millis(14_999), silence).await.is_err());
+        assert_eq!(waited(ready(()), pending()).await, Waited::More);
+        assert_eq!(waited(ready(()), ready(())).await, Waited::Stopped);
+    }
+
+    #[test]
+    fn waits_differ_and_stay_in_their_range() {
+        let randomness = Randomness::seeded(1);
+        let waits: Vec<_> = (0..100).map(|_| jitter(&randomness, RETRY_MS)).collect();
+        assert!(waits.iter().all(|wait| RETRY_MS.contains(wait)));
+        assert!(waits.iter().any(|wait| *wait != waits[0]));
+    }
+}

@@ -1,0 +1,263 @@
+//! All partitions of a topic as one stream of events, each partition in its order.
+//!
+//! It reads when it is asked for more and holds no more than a slice of mapped memory for each
+//! partition, so a reader that takes nothing costs nothing. At the tail it waits for the session's
+//! signals; nothing polls. Partitions take turns, so none starves behind another's history.
+//!
+//! Invariants: `bookmark` is where the reader is behind the last event that was written; a
+//! partition without a slice reads on at the subscription's offset, which is the bookmark's, or
+//! above it where retention has overtaken the reader.
+
+use weir_protocol::code::Code;
+use weir_protocol::id::TopicId;
+
+use super::bookmark::{Bookmark, PARTITIONS_MAX, Place};
+use super::events::Chunk;
+use super::problem::Problem;
+use super::walk::{Item, Reason, Skipped, Walk};
+use crate::session::{
+    FirstBatch, From, Offset, ReadLimits, Refusal, Session, Signal, Slice, Start, Step,
+    Subscription, TopicFacts,
+};
+
+/// A reader of all partitions.
+#[derive(Debug)]
+pub(super) struct Merge {
+    session: Session,
+    bookmark: Bookmark,
+    partitions: Vec<Partition>,
+    /// The partition whose turn it is.
+    turn: usize,
+}
+
+#[derive(Debug)]
+struct Partition {
+    subscription: Subscription,
+    /// What was read and not all written.
+    slice: Option<Slice>,
+    /// Whether there may be more to read; else it was told to signal.
+    is_ready: bool,
+}
+
+impl Merge {
+    /// Begins at `from`, said for each partition.
+    pub(super) fn begin(
+        session: Session,
+        facts: &TopicFacts,
+        from: &[From],
+    ) -> Result<Self, Problem> {
+        check_count(facts)?;
+        let (mut places, mut partitions) = (Vec::new(), Vec::new());
+        for (number, (facts_now, from)) in facts.partitions.iter().zip(from).enumerate() {
+            let partition = Partition::follow(&session, facts.id, number, *from)?;
+            let next = partition.subscription.offset().get();
+            places.push(Place { epoch: facts_now.epoch.get(), next });
+            partitions.push(partition);
+        }
+        let bookmark = Bookmark { topic: facts.id, places };
+        Ok(Self { session, bookmark, partitions, turn: 0 })
+    }
+
+    /// Goes on exactly behind the event that had `bookmark`. A partition that was added since is
+    /// read from its beginning.
+    pub(super) fn resume(
+        session: Session,
+        facts: &TopicFacts,
+        bookmark: &Bookmark,
+    ) -> Result<Self, Problem> {
+        check_count(facts)?;
+        if bookmark.topic != facts.id {
+            let detail = format!(
+                "the bookmark is of another topic than {}, or of one that had its name before: \
+                 begin by ?from=",
+                facts.name
+            );
+            return Err(Problem::new(Code::InvalidBookmark, detail));
+        }
+        let (has, says) = (facts.partitions.len(), bookmark.places.len());
+        if has < says {
+            return Err(beyond(facts, &format!("it has {has} partitions, the bookmark {says}")));
+        }
+        let (mut places, mut partitions) = (Vec::new(), Vec::new());
+        for (number, now) in facts.partitions.iter().enumerate() {
+            let next = match bookmark.places.get(number) {
+                Some(&was) => {
+                    resumed_at(was, now.epoch.get(), now.tail.get()).ok_or_else(|| {
+                        let (tail, next) = (now.tail, was.next);
+                        let how =
+                            format!("partition {number} ends at {tail}, the bookmark at {next}");
+                        beyond(facts, &how)
+                    })?
+                }
+                None => now.start.get(),
+            };
+            let from = From::Offset(Offset::new(next));
+            let partition = match Partition::follow(&session, facts.id, number, from) {
+                Err(refusal) if refusal.code == Code::OffsetOutOfRange => {
+                    Partition::follow(&session, facts.id, number, From::Earliest)?
+                }
+                followed => followed?,
+            };
+            places.push(Place { epoch: now.epoch.get(), next });
+            partitions.push(partition);
+        }
+        let bookmark = Bookmark { topic: facts.id, places };
+        Ok(Self { session, bookmark, partitions, turn: 0 })
+    }
+
+    /// Where the reader is.
+    pub(super) fn bookmark(&self) -> &Bookmark {
+        &self.bookmark
+    }
+
+    /// Waits until there may be more.
+    pub(super) async fn wait(&mut self) {
+        self.session.signals().wait().await;
+        let mut signals = Vec::new();
+        self.session.signals().take(&mut signals);
+        for signal in signals {
+            let Signal::Ready(token) = signal else { continue };
+            let number = usize::try_from(token).expect("a token is a partition's number");
+            let partition = &mut self.partitions[number];
+            partition.subscription.signalled();
+            partition.is_ready = true;
+        }
+    }
+
+    /// Writes what there is, as far as `chunk` has room.
+    pub(super) fn fill(&mut self, chunk: &mut Chunk) -> Result<(), Refusal> {
+        let count = self.partitions.len();
+        let mut idle = 0;
+        while idle < count && !chunk.is_full() {
+            let number = self.turn;
+            self.turn = (number + 1) % count;
+            if self.partitions[number].is_ready {
+                self.advance(number, chunk)?;
+                idle = 0;
+            } else {
+                idle += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// One read of a partition, or the rest of the last one.
+    fn advance(&mut self, number: usize, chunk: &mut Chunk) -> Result<(), Refusal> {
+        let partition = &mut self.partitions[number];
+        if let Some(slice) = partition.slice.take() {
+            self.write(number, slice, chunk);
+            return Ok(());
+        }
+        let at = partition.subscription.offset().get();
+        if self.bookmark.places[number].next < at {
+            self.pass(number, at, Reason::Expired, chunk);
+            return Ok(());
+        }
+        match partition.subscription.next(&READ_LIMITS) {
+            Ok(Step::Slice(slice)) => self.write(number, slice, chunk),
+            Ok(Step::Gap(span)) => self.pass(number, span.end.get(), Reason::Lost, chunk),
+            Ok(Step::AtTail | Step::NoRoom) => partition.is_ready = false,
+            // Retention was faster than this reader.
+            Err(refusal) if refusal.code == Code::OffsetOutOfRange => {
+                let topic = self.bookmark.topic;
+                *partition = Partition::follow(&self.session, topic, number, From::Earliest)?;
+            }
+            Err(refusal) => return Err(refusal),
+        }
+        Ok(())
+    }
+
+    /// Writes the records of a slice; what finds no room stays.
+    fn write(&mut self, number: usize, slice: Slice, chunk: &mut Chunk) {
+        let partition = number as u32;
+        let mut walk = Walk::new(&slice, self.bookmark.places[number].next);
+        while let Some(item) = walk.next() {
+            self.bookmark.places[number].next = walk.next_offset();
+            match item {
+                Item::Record(record) => chunk.record(partition, &record, &self.bookmark),
+                Item::Skipped(skipped) => chunk.gap(partition, skipped, &self.bookmark),
+            }
+            if chunk.is_full() {
+                self.partitions[number].slice = Some(slice);
+                return;
+            }
+        }
+        self.bookmark.places[number].next = slice.span.end.get();
+    }
+
+    /// Tells that the reader goes on at `to`, and why.
+    fn pass(&mut self, number: usize, to: u64, reason: Reason, chunk: &mut Chunk) {
+        let from = std::mem::replace(&mut self.bookmark.places[number].next, to);
+        chunk.gap(number as u32, Skipped { from, to, reason }, &self.bookmark);
+    }
+}
+
+impl Partition {
+    fn follow(
+        session: &Session,
+        topic: TopicId,
+        number: usize,
+        from: From,
+    ) -> Result<Self, Refusal> {
+        let start = Start { partition: number as u32, from, token: number as u64 };
+        let subscription = session.subscribe(topic, start)?;
+        Ok(Self { subscription, slice: None, is_ready: true })
+    }
+}
+
+/// Where a partition with this epoch and tail goes on for who was at `place`, if it can have
+/// been.
+fn resumed_at(place: Place, epoch: u32, tail: u64) -> Option<u64> {
+    match place {
+        Place { epoch: was, next } if was <= epoch && next <= tail => Some(next),
+        // It was there before a stop that lost records; none of the lost offsets comes again.
+        Place { epoch: was, .. } if was < epoch => Some(tail),
+        _ => None,
+    }
+}
+
+fn check_count(facts: &TopicFacts) -> Result<(), Problem> {
+    let count = facts.partitions.len();
+    if count <= PARTITIONS_MAX {
+        return Ok(());
+    }
+    let detail = format!(
+        "topic {} has {count} partitions, and live events cover {PARTITIONS_MAX} at most: read \
+         its records, or use fewer partitions",
+        facts.name
+    );
+    Err(Problem::new(Code::TooManyPartitions, detail))
+}
+
+fn beyond(facts: &TopicFacts, how: &str) -> Problem {
+    let detail = format!(
+        "the bookmark is beyond the end of topic {}: {how}; it is of another broker, or of this \
+         one with other data: begin by ?from=",
+        facts.name
+    );
+    Problem::new(Code::InvalidBookmark, detail)
+}
+
+/// What is read at once, unless a single batch is larger.
+const READ_LIMITS: ReadLimits =
+    ReadLimits { bytes_max: 256 << 10, messages_max: u64::MAX, first: FirstBatch::Always };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bookmark_beyond_the_end_is_good_only_if_a_crash_made_it_so() {
+        for (epoch, next, resumed) in [
+            (3, 20, Some(20)),
+            (3, 5, Some(5)),
+            (3, 1, Some(1)),
+            (2, 10, Some(10)),
+            (2, 21, Some(20)),
+            (3, 21, None),
+            (4, 10, None),
+        ] {
+            assert_eq!(resumed_at(Place { epoch, next }, 3, 20), resumed, "{epoch} {next}");
+        }
+    }
+}

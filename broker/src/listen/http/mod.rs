@@ -1,0 +1,80 @@
+//! The HTTP face: records and topics as JSON, live records as server-sent events.
+//!
+//! It knows what HTTP and JSON are and nothing of how a record is kept: each request gets a
+//! session from the door and calls what every face calls. docs/http.md says the same to those who
+//! write clients.
+//!
+//! Startup makes one [`Http`], tells it what other parts answer by HTTP, and hands it connections.
+
+mod connection;
+mod routes;
+
+mod asked;
+mod body;
+mod codes;
+mod problem;
+mod shared;
+
+mod record;
+mod records;
+mod topics;
+mod walk;
+
+mod bookmark;
+mod events;
+mod live;
+mod merge;
+
+mod patience;
+
+use std::sync::Arc;
+
+use axum::Router;
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use self::body::Bodies;
+use self::live::LiveSeats;
+use self::shared::Shared;
+use crate::clock::Randomness;
+use crate::config::Limits;
+use crate::metrics::Metrics;
+use crate::session::Door;
+
+pub(crate) use self::routes::Guests;
+
+/// The face.
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    routes: Router,
+    stop: watch::Receiver<bool>,
+}
+
+impl Http {
+    pub(crate) fn new(
+        door: Arc<Door>,
+        limits: &Limits,
+        metrics: &Metrics,
+        randomness: Randomness,
+        guests: Guests,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        let openapi = routes::document(guests.openapi);
+        let openapi = openapi.to_json().expect("a description is plain JSON");
+        let shared = Shared {
+            door,
+            bodies: Bodies::new(limits.http_body_bytes_max, limits.in_flight_bytes_max),
+            live_seats: LiveSeats::new(limits.sse_connections_max, metrics.deliver.clone()),
+            randomness,
+            openapi: Bytes::from(openapi),
+            stop: stop.clone(),
+        };
+        Self { routes: routes::router(&shared, guests.routes, &metrics.http), stop }
+    }
+
+    /// Serves a connection to its end.
+    pub(crate) async fn serve(self, stream: TcpStream) {
+        connection::serve(stream, self.routes, self.stop).await;
+    }
+}

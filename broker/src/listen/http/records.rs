@@ -1,0 +1,211 @@
+//! `POST` and `GET /v1/topics/{topic}/records`.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+use utoipa::ToSchema;
+use weir_protocol::code::Code;
+
+use super::asked::{Asked, Named};
+use super::problem::{Outcome, Problem};
+use super::record::{Incoming, IncomingRecords, Outgoing};
+use super::shared::{Shared, stopped};
+use super::walk::{Item, Skipped, Walk};
+use crate::session::{Fetched, FirstBatch, From, Offset, Placed, ReadLimits, Refusal, Start};
+
+/// Where the records of a request are, in its order.
+#[derive(Debug, Serialize, ToSchema)]
+struct Published {
+    records: Vec<Placement>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Placement {
+    partition: u32,
+    offset: u64,
+}
+
+/// Publishes records, and answers when they are as durable as the topic promises.
+///
+/// Either all of a request is taken or, but for a failing disk, nothing. Sending again after an
+/// answer that did not come may store records twice.
+#[utoipa::path(
+    post,
+    path = "/v1/topics/{topic}/records",
+    tag = "records",
+    params(("topic" = String, Path, description = "The topic's name.")),
+    request_body = Vec<Incoming<'_>>,
+    responses(
+        (status = 200, body = Published),
+        (status = 400, description = "Nothing was taken.", body = Problem),
+        (status = 404, description = "No such topic or partition.", body = Problem),
+        (status = 413, description = "The body or a record is too large.", body = Problem),
+        (status = 500, description = "The outcome is not known.", body = Problem),
+        (status = 503, description = "Not now; see Retry-After.", body = Problem),
+        (status = 507, description = "The disk is full.", body = Problem),
+    )
+)]
+pub(super) async fn publish(
+    State(shared): State<Shared>,
+    Named(topic): Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let whole = shared.bodies.read(&headers, body).await?;
+    let records = whole.json::<IncomingRecords<'_>>()?.into_records()?;
+    if records.is_empty() {
+        return Err(Refusal::no_records().into());
+    }
+    let session = shared.door.enter();
+    let publishing = session.publish(&topic, &records);
+    let placed = timeout(ACK_WAIT_MAX, publishing).await.map_err(|_| unanswered())??;
+    tell(placed).map(IntoResponse::into_response)
+}
+
+fn tell(placed: Vec<Placed>) -> Result<Json<Published>, Problem> {
+    let mut first = None;
+    let mut outcomes = Vec::with_capacity(placed.len());
+    for place in placed {
+        outcomes.push(match place {
+            Ok((partition, offset)) => Outcome::Taken { partition, offset: offset.get() },
+            Err(refusal) => {
+                first.get_or_insert_with(|| Problem::from(refusal.clone()));
+                refusal.into()
+            }
+        });
+    }
+    if let Some(problem) = first {
+        return Err(problem.with_records(outcomes));
+    }
+    let place = |outcome| match outcome {
+        Outcome::Taken { partition, offset } => Some(Placement { partition, offset }),
+        Outcome::Refused { .. } => None,
+    };
+    Ok(Json(Published { records: outcomes.into_iter().filter_map(place).collect() }))
+}
+
+fn unanswered() -> Problem {
+    let detail = format!(
+        "the records were not durable within {ACK_WAIT_MAX:?}: they may be stored or not, and \
+         sending them again may store them twice"
+    );
+    Problem::new(Code::OutcomeUnknown, detail)
+}
+
+/// What to read of one partition.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReadQuery {
+    /// The partition; 0 if not given.
+    #[serde(default)]
+    partition: u32,
+    /// The first offset to read; the first that is kept if not given.
+    offset: Option<u64>,
+    /// The most records to answer with: 1 to 10,000; 100 if not given.
+    limit: Option<u32>,
+    /// How long to wait for a first record, in milliseconds, up to 60,000; 0 if not given.
+    #[serde(default)]
+    wait_ms: u64,
+}
+
+/// Records of one partition, in order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Records)]
+struct Page<'a> {
+    records: Vec<Outgoing<'a>>,
+    /// Where to read on.
+    next_offset: u64,
+    /// The first offset that is kept.
+    start: u64,
+    /// The first offset that is not there yet.
+    tail: u64,
+    /// Offsets whose records cannot be shown; not given where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    skipped: Vec<Skipped>,
+}
+
+/// Reads records of one partition, waiting for a first one if asked to.
+#[utoipa::path(
+    get,
+    path = "/v1/topics/{topic}/records",
+    tag = "records",
+    params(("topic" = String, Path, description = "The topic's name."), ReadQuery),
+    responses(
+        (status = 200, body = Page<'_>),
+        (status = 400, description = "A parameter is unknown or out of range.", body = Problem),
+        (status = 404, description = "No such topic or partition.", body = Problem),
+        (status = 416, description = "The offset is not in the partition.", body = Problem),
+        (status = 500, description = "These offsets are damaged.", body = Problem),
+    )
+)]
+pub(super) async fn read(
+    State(shared): State<Shared>,
+    Named(topic): Named,
+    Asked(query): Asked<ReadQuery>,
+) -> Result<Response, Problem> {
+    let limit = within("limit", query.limit.unwrap_or(LIMIT_DEFAULT).into(), 1..=LIMIT_MAX)?;
+    let wait = Duration::from_millis(within("wait_ms", query.wait_ms, 0..=WAIT_MS_MAX)?);
+    let from = query.offset.map_or(From::Earliest, |offset| From::Offset(Offset::new(offset)));
+    let start = Start { partition: query.partition, from, token: 0 };
+    let limits =
+        ReadLimits { bytes_max: READ_BYTES_MAX, messages_max: limit, first: FirstBatch::Always };
+    let session = shared.door.enter();
+    let mut stop = shared.stop.clone();
+    let fetched = tokio::select! {
+        fetched = session.fetch(&topic, start, &limits, wait) => fetched?,
+        () = stopped(&mut stop) => return Err(shutting_down()),
+    };
+    Ok(page(query.partition, &fetched, limit))
+}
+
+/// The first `limit` records of what was fetched.
+fn page(partition: u32, fetched: &Fetched, limit: u64) -> Response {
+    let limit = usize::try_from(limit).expect("the limit was checked");
+    let (mut records, mut skipped) = (Vec::new(), Vec::new());
+    let mut next_offset = fetched.next_offset.get();
+    if let Some(slice) = &fetched.slice {
+        let mut walk = Walk::new(slice, fetched.from.get());
+        for item in &mut walk {
+            match item {
+                Item::Record(record) => records.push(Outgoing::of(partition, &record)),
+                Item::Skipped(some) => skipped.push(some),
+            }
+            if records.len() + skipped.len() == limit {
+                break;
+            }
+        }
+        next_offset = walk.next_offset();
+    }
+    let (start, tail) = (fetched.start.get(), fetched.tail.get());
+    Json(Page { records, next_offset, start, tail, skipped }).into_response()
+}
+
+fn within(name: &str, value: u64, allowed: RangeInclusive<u64>) -> Result<u64, Problem> {
+    if allowed.contains(&value) {
+        return Ok(value);
+    }
+    let (min, max) = allowed.into_inner();
+    Err(Problem::malformed(format!("{name} is {value}; it may be {min} to {max}")))
+}
+
+pub(super) fn shutting_down() -> Problem {
+    Problem::new(Code::ShuttingDown, "the broker is shutting down: ask again in a moment")
+}
+
+const LIMIT_DEFAULT: u32 = 100;
+const LIMIT_MAX: u64 = 10_000;
+const WAIT_MS_MAX: u64 = 60_000;
+
+/// What is read for one answer, unless a single batch is larger.
+const READ_BYTES_MAX: u64 = 1 << 20;
+
+/// How long a request waits for its records to be durable.
+const ACK_WAIT_MAX: Duration = Duration::from_secs(30);

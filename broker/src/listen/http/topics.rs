@@ -1,0 +1,304 @@
+//! Routes about topics: what there are, and their making, changing and deleting.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+use weir_protocol::code::Code;
+use weir_protocol::name::TopicName;
+
+use super::asked::{Asked, Named};
+use super::problem::Problem;
+use super::shared::Shared;
+use crate::session::{Durability, Limit, Refusal, Session, TopicFacts, Wanted};
+
+/// A topic's settings, as far as somebody says them.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TopicSettings {
+    /// How many partitions; they can be added later and never taken away.
+    #[schema(example = 4)]
+    partitions: Option<u32>,
+    /// When a record counts as taken. Fixed when the topic is created.
+    durability: Option<DurabilityName>,
+    /// How long records are kept, in milliseconds; null keeps them for ever.
+    #[serde(deserialize_with = "said")]
+    #[schema(value_type = Option<u64>)]
+    retention_ms: Option<Option<u64>>,
+    /// How many bytes a partition keeps; null keeps all.
+    #[serde(deserialize_with = "said")]
+    #[schema(value_type = Option<u64>)]
+    retention_bytes: Option<Option<u64>>,
+    /// Size at which a partition begins a new file.
+    segment_bytes: Option<u64>,
+    /// The largest record batch that is taken.
+    batch_bytes_max: Option<u32>,
+}
+
+/// When a record counts as taken.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum DurabilityName {
+    /// Once a power cut cannot take it.
+    Synced,
+    /// Once a crash of the broker cannot take it.
+    Written,
+    /// At once; not offered yet.
+    Ephemeral,
+}
+
+/// Tells a null from nothing said.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u64>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl TopicSettings {
+    fn wanted(self) -> Result<(Option<u32>, Wanted), Problem> {
+        let durability = match self.durability {
+            None => None,
+            Some(DurabilityName::Synced) => Some(Durability::Synced),
+            Some(DurabilityName::Written) => Some(Durability::Written),
+            Some(DurabilityName::Ephemeral) => {
+                let detail = "ephemeral topics are not offered yet: create it synced or written";
+                return Err(Problem::new(Code::DurabilityNotOffered, detail));
+            }
+        };
+        let limit = |said: Option<Option<u64>>| said.map(|at| at.map_or(Limit::None, Limit::At));
+        let wanted = Wanted {
+            durability,
+            retention_ms: limit(self.retention_ms),
+            retention_bytes: limit(self.retention_bytes),
+            segment_bytes: self.segment_bytes,
+            batch_bytes_max: self.batch_bytes_max,
+        };
+        Ok((self.partitions, wanted))
+    }
+}
+
+/// A topic.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Topic {
+    name: String,
+    /// What the topic is; another one under its name has another id.
+    id: String,
+    /// When it was created, in milliseconds since 1970.
+    created_ms: i64,
+    partitions: usize,
+    durability: DurabilityName,
+    retention_ms: Option<u64>,
+    retention_bytes: Option<u64>,
+    segment_bytes: u64,
+    batch_bytes_max: u32,
+    /// Where each partition's records are.
+    offsets: Vec<Offsets>,
+}
+
+/// The offsets of a partition.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Offsets {
+    partition: usize,
+    /// The first that is kept.
+    start: u64,
+    /// The first that is not there yet.
+    tail: u64,
+}
+
+impl Topic {
+    fn of(facts: &TopicFacts) -> Self {
+        let settings = &facts.settings;
+        let offsets = facts.partitions.iter().enumerate().map(|(partition, facts)| Offsets {
+            partition,
+            start: facts.start.get(),
+            tail: facts.tail.get(),
+        });
+        Self {
+            name: facts.name.to_string(),
+            id: facts.id.to_string(),
+            created_ms: facts.created_ms,
+            partitions: facts.partitions.len(),
+            durability: match settings.durability {
+                Durability::Synced => DurabilityName::Synced,
+                Durability::Written => DurabilityName::Written,
+            },
+            retention_ms: settings.retention_ms,
+            retention_bytes: settings.retention_bytes,
+            segment_bytes: settings.segment_bytes,
+            batch_bytes_max: settings.batch_bytes_max,
+            offsets: offsets.collect(),
+        }
+    }
+}
+
+/// Creates a topic; what is not said is as the broker is configured.
+///
+/// Where the topic exists and is as the request says, nothing happens and the topic is answered.
+#[utoipa::path(
+    put,
+    path = "/v1/topics/{topic}",
+    tag = "topics",
+    params(("topic" = String, Path, description = "The topic's name.")),
+    request_body = TopicSettings,
+    responses(
+        (status = 201, description = "It was created.", body = Topic),
+        (status = 200, description = "It exists with these settings.", body = Topic),
+        (status = 400, description = "A name or setting cannot be had.", body = Problem),
+        (status = 409, description = "It exists with other settings.", body = Problem),
+        (status = 503, description = "Not now; see Retry-After.", body = Problem),
+    )
+)]
+pub(super) async fn put(
+    State(shared): State<Shared>,
+    Named(name): Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let whole = shared.bodies.read(&headers, body).await?;
+    let (partitions, wanted) = whole.json::<TopicSettings>()?.wanted()?;
+    let session = shared.door.enter();
+    match session.create_topic(name.clone(), partitions, wanted.clone()).await {
+        Ok(facts) => Ok((StatusCode::CREATED, Json(Topic::of(&facts))).into_response()),
+        Err(refusal) if refusal.code == Code::TopicExists => {
+            let facts = as_wanted(&session, &name, partitions, &wanted)?;
+            Ok(Json(Topic::of(&facts)).into_response())
+        }
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// The topic that exists, if it is as somebody wants it.
+fn as_wanted(
+    session: &Session,
+    name: &TopicName,
+    partitions: Option<u32>,
+    wanted: &Wanted,
+) -> Result<TopicFacts, Problem> {
+    let facts = session.describe_topic(name)?;
+    let settings = facts.settings.with(wanted).map_err(Refusal::from)?;
+    let same_partitions = partitions.is_none_or(|count| count as usize == facts.partitions.len());
+    if settings == facts.settings && same_partitions {
+        return Ok(facts);
+    }
+    let detail = format!(
+        "topic {name} exists with other settings: GET shows them, PATCH changes those that can be"
+    );
+    Err(Problem::new(Code::TopicExists, detail))
+}
+
+/// What a topic is, and where its records are.
+#[utoipa::path(
+    get,
+    path = "/v1/topics/{topic}",
+    tag = "topics",
+    params(("topic" = String, Path, description = "The topic's name.")),
+    responses(
+        (status = 200, body = Topic),
+        (status = 404, description = "No such topic.", body = Problem),
+    )
+)]
+pub(super) async fn describe(
+    State(shared): State<Shared>,
+    Named(name): Named,
+) -> Result<Json<Topic>, Problem> {
+    Ok(Json(Topic::of(&shared.door.enter().describe_topic(&name)?)))
+}
+
+/// Changes a topic's settings; what is not said stays.
+#[utoipa::path(
+    patch,
+    path = "/v1/topics/{topic}",
+    tag = "topics",
+    params(("topic" = String, Path, description = "The topic's name.")),
+    request_body = TopicSettings,
+    responses(
+        (status = 200, body = Topic),
+        (status = 400, description = "A setting cannot be had.", body = Problem),
+        (status = 404, description = "No such topic.", body = Problem),
+        (status = 503, description = "Not now; see Retry-After.", body = Problem),
+    )
+)]
+pub(super) async fn alter(
+    State(shared): State<Shared>,
+    Named(name): Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Topic>, Problem> {
+    let whole = shared.bodies.read(&headers, body).await?;
+    let (partitions, wanted) = whole.json::<TopicSettings>()?.wanted()?;
+    let facts = shared.door.enter().alter_topic(name, partitions, wanted).await?;
+    Ok(Json(Topic::of(&facts)))
+}
+
+/// Deletes a topic with all its records.
+#[utoipa::path(
+    delete,
+    path = "/v1/topics/{topic}",
+    tag = "topics",
+    params(("topic" = String, Path, description = "The topic's name.")),
+    responses(
+        (status = 204, description = "It is deleted."),
+        (status = 404, description = "No such topic.", body = Problem),
+        (status = 503, description = "Not now; see Retry-After.", body = Problem),
+    )
+)]
+pub(super) async fn delete(
+    State(shared): State<Shared>,
+    Named(name): Named,
+) -> Result<StatusCode, Problem> {
+    shared.door.enter().delete_topic(name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Which topics to list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// List what comes behind this name.
+    after: Option<String>,
+    /// The most topics to answer with: 1 to 1,000; 100 if not given.
+    limit: Option<usize>,
+}
+
+/// Topics in the order of their names.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TopicPage {
+    topics: Vec<Topic>,
+    /// The `after` of the next page; not given on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_after: Option<String>,
+}
+
+/// Lists topics, a page at a time.
+#[utoipa::path(
+    get,
+    path = "/v1/topics",
+    tag = "topics",
+    params(ListQuery),
+    responses(
+        (status = 200, body = TopicPage),
+        (status = 400, description = "A parameter is unknown or out of range.", body = Problem),
+    )
+)]
+pub(super) async fn list(
+    State(shared): State<Shared>,
+    Asked(query): Asked<ListQuery>,
+) -> Result<Json<TopicPage>, Problem> {
+    let after = query.after.as_deref().map(TopicName::parse).transpose();
+    let after =
+        after.map_err(|error| Problem::new(Code::InvalidName, format!("after: {error}")))?;
+    let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        let detail = format!("limit is {limit}; it may be 1 to {LIMIT_MAX}");
+        return Err(Problem::malformed(detail));
+    }
+    let topics = shared.door.enter().list_topics(after.as_ref(), limit);
+    let is_full = topics.len() == limit;
+    let next_after = topics.last().filter(|_| is_full).map(|last| last.name.to_string());
+    Ok(Json(TopicPage { topics: topics.iter().map(Topic::of).collect(), next_after }))
+}
+
+const LIMIT_DEFAULT: usize = 100;
+const LIMIT_MAX: usize = 1_000;

@@ -1,0 +1,336 @@
+//! Live events, as a browser's `EventSource` reads them.
+
+use reqwest::{Method, Response, StatusCode, header};
+use serde_json::{Value, json};
+use weir_protocol::code::Code;
+use weir_tests::Place;
+use weir_tests::wire::Wire;
+
+use super::{Web, answer, parts};
+
+/// Batches that other makers' clients wrote.
+const GZIP: &[u8] = include_bytes!("../../golden/batch/java/gzip.batch");
+
+/// A stream of events.
+struct Events {
+    response: Response,
+    text: String,
+    retry_ms: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Event {
+    name: String,
+    data: Value,
+    id: Option<String>,
+}
+
+impl Events {
+    async fn open(web: &Web, path: &str, last: Option<&str>) -> Self {
+        let mut request = web.request(Method::GET, path);
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let response = request.send().await.unwrap();
+        if response.status() != StatusCode::OK {
+            panic!("{:?}", parts(response).await);
+        }
+        let headers = response.headers();
+        assert_eq!(headers[header::CONTENT_TYPE], "text/event-stream");
+        assert_eq!(headers[header::CACHE_CONTROL], "no-store, no-transform");
+        assert_eq!(headers["x-accel-buffering"], "no");
+        Self { response, text: String::new(), retry_ms: None }
+    }
+
+    /// The next event; `None` where the stream has ended.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            while let Some((block, rest)) = self.text.split_once("\n\n") {
+                let (block, rest) = (block.to_owned(), rest.to_owned());
+                self.text = rest;
+                if let Some(event) = self.read(&block) {
+                    return Some(event);
+                }
+            }
+            let chunk = self.response.chunk().await.unwrap()?;
+            self.text += std::str::from_utf8(&chunk).unwrap();
+        }
+    }
+
+    fn read(&mut self, block: &str) -> Option<Event> {
+        let (mut name, mut data, mut id) = ("message", Vec::new(), None);
+        for line in block.lines() {
+            let (field, value) = line.split_once(": ").unwrap_or((line, ""));
+            assert_eq!(id, None, "the id is last");
+            match field {
+                "event" => name = value,
+                "data" => data.push(value),
+                "id" => id = Some(value.to_owned()),
+                "retry" => self.retry_ms = Some(value.parse().unwrap()),
+                field => assert_eq!(field, ":", "an unknown field"),
+            }
+        }
+        let data = (!data.is_empty()).then(|| data.join("\n"))?;
+        Some(Event { name: name.to_owned(), data: serde_json::from_str(&data).unwrap(), id })
+    }
+
+    /// The next event, which must have this name.
+    async fn expect(&mut self, name: &str) -> Event {
+        let event = self.next().await.expect("the stream goes on");
+        assert_eq!(event.name, name, "{}", event.data);
+        event
+    }
+
+    /// The next records: partition, value, id.
+    async fn records(&mut self, count: usize) -> Vec<(u64, u64, String)> {
+        let mut records = Vec::new();
+        for _ in 0..count {
+            let Event { data, id, .. } = self.expect("message").await;
+            let number = |name: &str| data[name].as_u64().unwrap();
+            records.push((number("partition"), number("value"), id.unwrap()));
+        }
+        records
+    }
+}
+
+/// Records with these values, spread over the partitions by their number.
+fn values(values: std::ops::Range<u64>, partitions: u64) -> String {
+    let records: Vec<_> =
+        values.map(|value| json!({"partition": value % partitions, "value": value})).collect();
+    Value::from(records).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_comes_back_goes_on_exactly_behind_any_event() {
+    let web = Web::start().await;
+    web.create("t", 3).await;
+    web.publish("t", values(0..30, 3)).await;
+    let mut events = Events::open(&web, "/v1/topics/t/live?from=earliest", None).await;
+    let position = events.expect("position").await;
+    assert!((1_000..4_000).contains(&events.retry_ms.unwrap()));
+    let all = events.records(30).await;
+    let mut numbers: Vec<_> = all.iter().map(|(_, value, _)| *value).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, Vec::from_iter(0..30));
+
+    let ids = [position.id.as_deref().unwrap()].into_iter();
+    let ids: Vec<_> = ids.chain(all.iter().map(|(_, _, id)| id.as_str())).collect();
+    for (had, id) in ids.into_iter().enumerate() {
+        // The query stays as it was at first; the id goes before it.
+        let path = "/v1/topics/t/live?from=earliest";
+        let mut again = Events::open(&web, path, Some(id)).await;
+        assert_eq!(again.expect("position").await.id.as_deref(), Some(id));
+        let mut rest = again.records(30 - had).await;
+        let mut missed = all[had..].to_vec();
+        let by_place = |record: &(u64, u64, String)| (record.0, record.1);
+        // Each partition is in its order; how partitions take turns is not promised.
+        assert!(rest.iter().map(by_place).filter(|place| place.0 == 0).is_sorted());
+        rest.sort_by_key(by_place);
+        missed.sort_by_key(by_place);
+        assert_eq!(
+            Vec::from_iter(rest.iter().map(by_place)),
+            Vec::from_iter(missed.iter().map(by_place))
+        );
+    }
+    web.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_at_the_tail_hears_of_what_comes() {
+    let web = Web::start().await;
+    web.create("t", 2).await;
+    web.publish("t", values(0..4, 2)).await;
+    let mut events = Events::open(&web, "/v1/topics/t/live", None).await;
+    let position = events.expect("position").await;
+    let at = |partition: u64| json!({"partition": partition, "next_offset": 2});
+    assert_eq!(position.data, json!({"partitions": [at(0), at(1)]}));
+    for value in 4..10 {
+        web.publish("t", values(value..value + 1, 2)).await;
+        let (partition, got, _) = events.records(1).await.remove(0);
+        assert_eq!((partition, got), (value % 2, value));
+    }
+    assert!(web.broker.metrics().contains("weir_sse_connections 1\n"));
+    web.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_begins_where_it_says() {
+    let web = Web::start().await;
+    web.create("t", 2).await;
+    web.publish("t", values(0..8, 2)).await;
+    for (from, first) in [("3,4", 6), ("1970-01-01T00:00:00Z", 0), ("4,3", 7)] {
+        let path = format!("/v1/topics/t/live?from={from}");
+        let mut events = Events::open(&web, &path, None).await;
+        events.expect("position").await;
+        assert_eq!(events.records(1).await[0].1, first, "{from}");
+    }
+    web.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_of_many_lines_comes_back_as_one_value() {
+    let web = Web::start().await;
+    web.create("t", 1).await;
+    web.publish("t", "[{\"value\": {\"a\":\r\n 1,\n\n\"b\":\r2}}]").await;
+    let mut events = Events::open(&web, "/v1/topics/t/live?from=earliest", None).await;
+    events.expect("position").await;
+    assert_eq!(events.expect("message").await.data["value"], json!({"a": 1, "b": 2}));
+    web.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_larger_than_a_chunk_come_whole_and_in_order() {
+    let web = Web::start().await;
+    web.create("t", 1).await;
+    let records: Vec<_> =
+        (0..12).map(|number| json!({"value": [number, "x".repeat(100_000)]})).collect();
+    web.publish("t", Value::from(records).to_string()).await;
+    let mut events = Events::open(&web, "/v1/topics/t/live?from=earliest", None).await;
+    events.expect("position").await;
+    for number in 0..12 {
+        let value = &events.expect("message").await.data["value"];
+        assert_eq!((&value[0], value[1].as_str().unwrap().len()), (&json!(number), 100_000));
+    }
+    web.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bookmark_that_is_no_good_is_refused_so_that_a_browser_stops() {
+    let web = Web::start().await;
+    for topic in ["t", "other"] {
+        web.create(topic, 1).await;
+        web.publish(topic, values(0..3, 1)).await;
+    }
+    let mut events = Events::open(&web, "/v1/topics/t/live?from=earliest", None).await;
+    let id = events.expect("position").await.id.unwrap();
+    let mut cut = id.clone();
+    cut.pop();
+    web.request(Method::DELETE, "/v1/topics/other").send().await.unwrap();
+    web.create("other", 1).await;
+    for (path, id, says) in [
+        ("/v1/topics/t/live", cut.as_str(), "damaged"),
+        ("/v1/topics/t/live", "1", "damaged"),
+        ("/v1/topics/t/live", "é", "characters"),
+        ("/v1/topics/other/live", &id, "another topic"),
+    ] {
+        let request = web.request(Method::GET, path).header("last-event-id", id.as_bytes());
+        let (status, problem) = answer(request).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert_eq!(problem["code"], Code::InvalidBookmark.name());
+        assert!(problem["detail"].as_str().unwrap().contains(says), "{problem}");
+    }
+    for spelling in ["last_event_id", "lastEventId"] {
+        let path = format!("/v1/topics/t/live?{spelling}={id}");
+        let mut events = Events::open(&web, &path, Some("")).await;
+        assert_eq!(events.expect("position").await.id.as_ref(), Some(&id));
+    }
+    web.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_was_added_is_read_from_its_beginning() {
+    let web = Web::start().await;
+    web.create("t", 1).await;
+    let mut events = Events::open(&web, "/v1/topics/t/live", None).await;
+    let id = events.expect("position").await.id.unwrap();
+    web.patch("/v1/topics/t", r#"{"partitions": 2}"#).await;
+    web.publish("t", r#"[{"partition": 1, "value": 7}]"#).await;
+    let mut again = Events::open(&web, "/v1/topics/t/live", Some(&id)).await;
+    again.expect("position").await;
+    let (partition, value, _) = again.records(1).await.remove(0);
+    assert_eq!((partition, value), (1, 7));
+    web.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_partitions_than_a_bookmark_covers_are_refused() {
+    let web = Web::start().await;
+    web.create("wide", 65).await;
+    let (status, problem) = web.get("/v1/topics/wide/live").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(problem["code"], Code::TooManyPartitions.name());
+    web.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_shown_is_a_gap_that_a_reader_resumes_behind() {
+    let web = Web::start().await;
+    let (mut wire, _) = Wire::greeted(web.broker.native()).await;
+    let topic = wire.create("t", 1).await;
+    wire.produce(&topic, 0, GZIP.into()).await.unwrap();
+    let mut events = Events::open(&web, "/v1/topics/t/live?from=earliest", None).await;
+    events.expect("position").await;
+    let gap = events.expect("gap").await;
+    let to = gap.data["to"].as_u64().unwrap();
+    assert_eq!(gap.data, json!({"partition": 0, "from": 0, "to": to, "reason": "compressed"}));
+    web.publish("t", r#"[{"value": 1}]"#).await;
+    let mut again = Events::open(&web, "/v1/topics/t/live", gap.id.as_deref()).await;
+    again.expect("position").await;
+    assert_eq!(again.records(1).await[0].1, 1);
+    web.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bookmark_outlives_a_power_cut_and_repeats_nothing() {
+    let web = Web::of(Place::crashing().start().await);
+    web.put("/v1/topics/t", r#"{"durability": "written"}"#).await;
+    web.publish("t", values(0..3, 1)).await;
+    let mut events = Events::open(&web, "/v1/topics/t/live?from=earliest", None).await;
+    events.expect("position").await;
+    let id = events.records(3).await.pop().unwrap().2;
+    drop(events);
+    let web = Web::of(web.broker.cut_power(7).start().await);
+    web.publish("t", values(3..4, 1)).await;
+    let mut again = Events::open(&web, "/v1/topics/t/live", Some(&id)).await;
+    again.expect("position").await;
+    let event = loop {
+        let event = again.next().await.unwrap();
+        if event.name != "gap" {
+            break event;
+        }
+        assert_eq!(event.data["reason"], "lost");
+    };
+    assert_eq!((event.name.as_str(), &event.data["value"]), ("message", &json!(3)));
+    web.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_says_why_it_ends() {
+    let web = Web::start().await;
+    web.create("t", 1).await;
+    let mut events = Events::open(&web, "/v1/topics/t/live", None).await;
+    events.expect("position").await;
+    web.request(Method::DELETE, "/v1/topics/t").send().await.unwrap();
+    let problem = events.expect("problem").await;
+    assert_eq!((&problem.data["code"], problem.id), (&json!("UNKNOWN_TOPIC"), None));
+    assert!(events.next().await.is_none());
+    web.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_ends_the_streams_whole() {
+    let web = Web::start().await;
+    web.create("t", 1).await;
+    web.publish("t", values(0..1, 1)).await;
+    let mut events = Events::open(&web, "/v1/topics/t/live?from=earliest", None).await;
+    events.expect("position").await;
+    events.records(1).await;
+    let (stopped, end) = tokio::join!(web.broker.stop(), events.next());
+    assert!(end.is_none(), "{end:?}");
+    assert_eq!(stopped.1, weir_broker::shutdown::Stopped::Cleanly);
+}
+
+/// Browsers stop for good on 503, so a reader that finds no room is let in and sent away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_too_many_is_told_to_come_back_later() {
+    let place = Place::real().configured("[limits]\nsse_connections_max = 1\n");
+    let web = Web::of(place.start().await);
+    web.create("t", 1).await;
+    let mut first = Events::open(&web, "/v1/topics/t/live", None).await;
+    first.expect("position").await;
+    let mut second = Events::open(&web, "/v1/topics/t/live", None).await;
+    assert_eq!(second.expect("problem").await.data["code"], "OVERLOADED");
+    assert!((20_000..40_000).contains(&second.retry_ms.unwrap()));
+    assert!(second.next().await.is_none());
+    web.broker.stop().await;
+}
