@@ -65,6 +65,17 @@ impl Place {
         &self.directory
     }
 
+    /// The disk whose power can be cut.
+    ///
+    /// # Panics
+    /// On a real disk.
+    pub fn crash_disk(&self) -> &CrashDisk {
+        match &self.disk {
+            PlaceDisk::Crash(disk) => disk,
+            PlaceDisk::Real { .. } => panic!("only a crashing disk does what a test tells it"),
+        }
+    }
+
     /// Starts a broker here.
     pub async fn try_start(&self) -> Result<TestBroker, StartError> {
         let overrides = Overrides {

@@ -86,7 +86,7 @@ impl Actor {
             self.shard.propose(self.clock.wall_ms());
             self.shard.want();
             if self.shard.is_idle() || self.shard.is_stopped() {
-                return;
+                return self.shard.settle(self.clock.wall_ms());
             }
             self.bell.notified().await;
             self.shard.settle(self.clock.wall_ms());

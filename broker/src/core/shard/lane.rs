@@ -105,9 +105,15 @@ impl Lane {
         }
     }
 
-    /// Whether the shard may decide more: what it decided before is on its way.
+    /// Whether the shard may decide more: what it decided before is on its way, or the thread has
+    /// stopped and there is nothing to decide but a refusal.
     pub(crate) fn is_open(&self) -> bool {
-        self.frames.len() <= 1 && self.has_place()
+        self.progress.is_stopped() || (self.frames.len() <= 1 && self.has_place())
+    }
+
+    /// Whether the entry at `index` has been, or may still be, applied.
+    pub(crate) fn will_apply(&self, index: Index) -> bool {
+        index <= self.progress.applied() || (index <= self.sent && !self.progress.is_stopped())
     }
 
     /// Whether all that was pushed has been applied.

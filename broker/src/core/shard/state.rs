@@ -97,8 +97,8 @@ impl Shard {
             Request::Open(seat, partition) => self.seat(seat, *partition),
             Request::Close(topic, closed) => self.close(topic, closed),
             Request::Snapshot(asker) => {
-                self.settle_changes();
-                let _ = asker.send((self.journal.progress().applied(), self.table.encode()));
+                let applied = self.settle_changes();
+                let _ = asker.send((applied, self.table.encode()));
             }
             Request::Stop(_) => unreachable!("the actor stops by itself"),
         }
@@ -176,7 +176,10 @@ impl Shard {
         self.refuse_parked(AppendError::WritesStopped);
         self.journal.refuse_rest(AppendError::WritesStopped, &mut self.wakes);
         self.log.refuse_rest(AppendError::WritesStopped, &mut self.wakes);
-        self.changes.clear();
+        self.wakes.ring();
+        // What the journal has applied the table must not lack: a checkpoint says that it is there.
+        self.settle_changes();
+        self.changes.retain(|(index, ..)| self.journal.will_apply(*index));
     }
 
     /// Whether one of the threads behind the seam has stopped for good.
@@ -267,10 +270,11 @@ impl Shard {
         self.changes.push_back((index, change, applied));
     }
 
-    fn settle_changes(&mut self) {
+    /// Applies the changes that are committed, and says up to which index the table is complete.
+    fn settle_changes(&mut self) -> Index {
         let applied = self.journal.progress().applied();
         while self.changes.front().is_some_and(|(index, ..)| *index <= applied) {
-            let Some((_, change, asker)) = self.changes.pop_front() else { return };
+            let Some((_, change, asker)) = self.changes.pop_front() else { break };
             self.table.apply(&change);
             if let Change::Reserve { topic, partition, end } = change {
                 for seated in self.seats.iter_mut().flatten() {
@@ -283,6 +287,7 @@ impl Shard {
                 let _ = asker.send(());
             }
         }
+        applied
     }
 
     fn close(&mut self, topic: TopicId, closed: oneshot::Sender<()>) {
@@ -293,8 +298,8 @@ impl Shard {
                 }
             }
         }
-        // Where there is no room, who waits is told by the answer that does not come.
-        if self.journal.promise_from_reserve(GONE_BYTES) {
+        // Where it cannot be committed, who waits is told by the answer that does not come.
+        if !self.is_stopped() && self.journal.promise_from_reserve(GONE_BYTES) {
             self.change(Change::Gone { topic }, Some(closed));
         }
     }
