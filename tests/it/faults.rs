@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use weir_broker::shutdown::Stopped;
 use weir_protocol::code::Code;
-use weir_protocol::native::Request;
+use weir_protocol::native::{AlterTopic, Request, Settings};
 use weir_tests::Place;
 use weir_tests::wire::{Wire, batch};
 
@@ -30,4 +30,32 @@ async fn behind_a_failed_sync_everybody_is_answered_and_the_broker_can_stop() {
     assert_eq!(wire.ask(delete).await.unwrap_err().code, Code::WritesStopped);
     let (_, stopped) = timeout(PATIENCE, broker.stop()).await.expect("the broker stops");
     assert_eq!(stopped, Stopped::Unclean);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_that_are_refused_take_no_room_in_the_journal() {
+    let place = Place::crashing();
+    let broker = place.start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    // The log that is open keeps its measure, so larger batches are refused behind the journal.
+    let small = Settings {
+        segment_bytes: Some(1 << 20),
+        batch_bytes_max: Some(1 << 20),
+        ..Settings::default()
+    };
+    let topic = wire.create_with("flights", 1, small).await;
+    let large = Settings {
+        segment_bytes: Some(64 << 20),
+        batch_bytes_max: Some(8 << 20),
+        ..Settings::default()
+    };
+    let alter = AlterTopic { name: topic.name.clone(), partitions: None, settings: large };
+    wire.ask(Request::AlterTopic(alter)).await.unwrap();
+    let value = vec![0; 7 << 20];
+    for _ in 0..20 {
+        let refused = wire.produce(&topic, 0, batch(&[&value])).await.unwrap_err();
+        assert_eq!(refused.code, Code::BatchTooLarge);
+    }
+    assert_eq!(wire.produce(&topic, 0, batch(&[b"small"])).await, Ok(0));
+    broker.stop().await;
 }

@@ -56,7 +56,8 @@ impl Lane {
         Self { shard, inbox, room, progress, sent: applied, frames: VecDeque::new() }
     }
 
-    /// Promises an entry of so many bytes room in the journal; what was promised is pushed.
+    /// Promises an entry of so many bytes room in the journal; what was promised is pushed, or
+    /// given up.
     pub(crate) fn promise(&self, payload_bytes: usize) -> bool {
         self.room.as_ref().is_none_or(|room| room.reserve(alone(payload_bytes)))
     }
@@ -64,6 +65,13 @@ impl Lane {
     /// The same from the reserve, for what must go on when the journal is full.
     pub(crate) fn promise_from_reserve(&self, payload_bytes: usize) -> bool {
         self.room.as_ref().is_none_or(|room| room.reserve_from_reserve(alone(payload_bytes)))
+    }
+
+    /// Gives a promise up: its entry will not be pushed.
+    pub(crate) fn give_up(&self, payload_bytes: usize) {
+        if let Some(room) = &self.room {
+            room.give_back(alone(payload_bytes));
+        }
     }
 
     pub(crate) fn progress(&self) -> &Progress {

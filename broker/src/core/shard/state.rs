@@ -18,6 +18,7 @@ use weir_storage::offset::Index;
 use super::entries::{Change, GONE_BYTES, RESERVE_BYTES};
 use super::lane::Lane;
 use super::table::Table;
+use crate::core::commit::append::entry_bytes;
 use crate::core::commit::chore::{Chore, Space, ask_if_free};
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::Entry;
@@ -230,8 +231,8 @@ impl Shard {
                     };
                     lane.push(Entry::Append(append));
                 }
-                Admitted::Refused(mut batch, error) => {
-                    batch.waiters.refuse(error, &mut self.wakes);
+                Admitted::Refused(batch, error) => {
+                    turn_away(batch, error, &self.journal, &mut self.wakes);
                     ask_growth(partition, bytes, &self.space, &self.bell);
                 }
                 Admitted::Wait(mut batch, Wait::Journal) if self.room_bell.disk_is_full() => {
@@ -293,8 +294,8 @@ impl Shard {
     fn close(&mut self, topic: TopicId, closed: oneshot::Sender<()>) {
         for place in &mut self.seats {
             if let Some(mut partition) = place.take_if(|partition| partition.topic == topic) {
-                for mut batch in partition.parked.drain(..) {
-                    batch.waiters.refuse(AppendError::TopicGone, &mut self.wakes);
+                for batch in partition.parked.drain(..) {
+                    turn_away(batch, AppendError::TopicGone, &self.journal, &mut self.wakes);
                 }
             }
         }
@@ -303,6 +304,14 @@ impl Shard {
             self.change(Change::Gone { topic }, Some(closed));
         }
     }
+}
+
+/// Refuses a batch that had no place yet, and gives up what it was promised.
+fn turn_away(mut batch: Batch, error: AppendError, journal: &Lane, wakes: &mut WakeList) {
+    if batch.in_journal {
+        journal.give_up(entry_bytes(batch.bytes.len()));
+    }
+    batch.waiters.refuse(error, wakes);
 }
 
 /// Asks the space thread for room, once at a time. Where it has no place, the bell brings the
