@@ -23,7 +23,7 @@ pub(crate) enum Failure {
     Unreachable(String),
     /// It may have been done or not: the answer was lost.
     OutcomeUnknown(String),
-    /// Ctrl-C, where the command cleaned up behind itself.
+    /// Told to stop before the end, and ended in order.
     Interrupted,
     /// Whoever read the output has gone, as `head` does: the end, and no failure to speak of.
     OutputClosed,

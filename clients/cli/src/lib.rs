@@ -21,6 +21,7 @@ mod print;
 mod quantity;
 mod record;
 mod sse;
+mod stop;
 mod target;
 
 pub use commands::Command;

@@ -8,7 +8,7 @@
 //! A last line without a line end counts as one. Knows nothing of what the lines say.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -45,6 +45,14 @@ impl Source {
                 file.metadata().ok().filter(|meta| meta.is_file()).map(|meta| meta.len())
             }
             Self::Stdin => None,
+        }
+    }
+
+    /// Whether it is typed: then nothing else should be written to the terminal.
+    pub(crate) fn is_terminal(&self) -> bool {
+        match self {
+            Self::File { file, .. } => file.is_terminal(),
+            Self::Stdin => io::stdin().is_terminal(),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::failure::Failure;
 
 /// Where the broker speaks its native protocol.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Broker")]
 pub(crate) struct NativeTarget {
     /// The broker's native address
     #[arg(long, env = "WEIR_SERVER", value_name = "HOST:PORT", global = true)]
@@ -25,6 +26,7 @@ impl NativeTarget {
 
 /// Where the broker speaks HTTP.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Broker")]
 pub(crate) struct HttpTarget {
     /// The broker's HTTP address
     #[arg(long, env = "WEIR_HTTP", value_name = "HOST:PORT", global = true)]

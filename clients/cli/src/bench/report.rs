@@ -61,7 +61,7 @@ pub(crate) struct Conditions {
     pub(crate) record_bytes: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) batch_records: Option<u32>,
-    /// Batches of each connection; not limited where the rate is fixed.
+    /// Batches of each connection; not limited where the rate is fixed or nothing acknowledged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) in_flight: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,7 +79,8 @@ impl Conditions {
             ack: Some(ack_name(shape.ack, shape.durability)),
             record_bytes: Some(shape.record_bytes),
             batch_records: Some(shape.batch_records),
-            in_flight: Some(shape.in_flight),
+            // Without acknowledgements nothing is waited for.
+            in_flight: (shape.ack != Ack::None).then_some(shape.in_flight),
             rate: None,
         }
     }

@@ -9,6 +9,7 @@ use weir_protocol::native::TopicDescription;
 use super::plan::Plan;
 use crate::failure::Failure;
 use crate::print;
+use crate::stop;
 
 /// What becomes of the topic at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(crate) enum AtEnd {
 }
 
 /// Makes the topic, does `work` with it and deletes it, whether the work succeeds, fails or is
-/// stopped by Ctrl-C.
+/// stopped.
 pub(crate) async fn with_new<T>(
     client: &Client,
     name: &str,
@@ -30,7 +31,7 @@ pub(crate) async fn with_new<T>(
     let topic = created.map_err(|error| not_created(name, &error))?;
     let done = tokio::select! {
         done = work(&topic) => done,
-        _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+        () = stop::asked() => Err(Failure::Interrupted),
     };
     if at_end == AtEnd::Delete
         && let Err(error) = client.delete_topic(name).await

@@ -19,9 +19,10 @@ pub struct Bench {
     bench: Verb,
     /// The topic to make and to delete at the end
     #[arg(long, value_name = "TOPIC", default_value = "weir-bench", global = true)]
+    #[arg(display_order = SHARED_ORDER)]
     topic: String,
     /// How the report is written
-    #[arg(long, value_enum, default_value_t, global = true)]
+    #[arg(long, value_enum, default_value_t, global = true, display_order = SHARED_ORDER)]
     output: Output,
     #[command(flatten)]
     native: NativeTarget,
@@ -35,6 +36,9 @@ enum Verb {
     Consume(Consume),
     Latency(Latency),
 }
+
+/// Options of all benches stand behind those of one.
+const SHARED_ORDER: usize = 900;
 
 /// How fast records are stored.
 ///

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Without `--follow` it ends at the tail it saw at its start. A reader that stops taking stops
-//! the broker from sending: the consumer's credit is used up. A reader that leaves ends it.
+//! the broker from sending: the consumer's credit is used up. A reader that leaves ends it, as
+//! Ctrl-C does, behind a whole record.
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
@@ -19,6 +20,7 @@ use crate::failure::Failure;
 use crate::place::Place;
 use crate::print;
 use crate::record::RecordOutput;
+use crate::stop;
 use crate::target::NativeTarget;
 
 /// Writes the records of a topic to standard output.
@@ -75,7 +77,11 @@ impl Consume {
             bar,
             unreadable: 0,
         };
-        let written = writing.write_all(consumer, &topic).await;
+        let written = tokio::select! {
+            written = writing.write_all(consumer, &topic) => written,
+            // Following has no other end.
+            () = stop::asked() => if follow { Ok(()) } else { Err(Failure::Interrupted) },
+        };
         writing.bar.finish_and_clear();
         let flushed = writing.flush();
         written.and(flushed)?;

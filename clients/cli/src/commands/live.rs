@@ -27,6 +27,7 @@ use crate::place::Place;
 use crate::print;
 use crate::record::RecordOutput;
 use crate::sse::{Event, Events};
+use crate::stop;
 use crate::target::HttpTarget;
 
 /// Follows a topic live, as a browser does: over HTTP, resuming where a connection was lost.
@@ -70,7 +71,7 @@ impl Live {
         };
         let followed = tokio::select! {
             followed = following.follow() => followed,
-            _ = tokio::signal::ctrl_c() => Ok(()),
+            () = stop::asked() => Ok(()),
         };
         followed.and(following.flush())?;
         if let Some(bookmark) = &following.bookmark {

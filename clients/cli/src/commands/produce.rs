@@ -22,6 +22,7 @@ use crate::failure::Failure;
 use crate::json_pointer::JsonPointer;
 use crate::lines::{self, Source};
 use crate::print;
+use crate::stop;
 use crate::target::NativeTarget;
 
 /// Sends the lines of a file, or of standard input, as records.
@@ -81,7 +82,11 @@ impl Produce {
         let producer = producer
             .map_err(|error| Failure::request(format_args!("produce to {topic}"), &error))?;
         let begun = Instant::now();
-        let bar = print::progress_of_input(source.bytes());
+        let bar = if source.is_terminal() {
+            ProgressBar::hidden()
+        } else {
+            print::progress_of_input(source.bytes())
+        };
         let mut sending = Sending {
             producer,
             key_from,
@@ -92,17 +97,26 @@ impl Produce {
             pending: VecDeque::new(),
             acknowledged: 0,
         };
-        let sent = sending.send_all(source).await;
+        let sent = tokio::select! {
+            sent = sending.send_all(source) => sent,
+            () = stop::asked() => sending.stop().await,
+        };
         sending.bar.finish_and_clear();
-        sent.map_err(|failure| sending.with_what_is_stored(failure))?;
-        print::result(&sending.summary(ack, begun.elapsed()))
+        match sent {
+            Ok(()) => print::result(&sending.summary(ack, begun.elapsed())),
+            Err(Failure::Interrupted) => {
+                print::result(&sending.summary(ack, begun.elapsed()))?;
+                Err(Failure::Interrupted)
+            }
+            Err(failure) => Err(sending.with_what_is_stored(failure)),
+        }
     }
 }
 
 /// Lines on their way.
 ///
-/// Invariant: `acknowledged + pending.len() == lines`, but for a line that could not be sent; the
-/// pending ones are the last lines, in their order.
+/// Invariant: `acknowledged + pending.len() == lines`, and the pending ones are the last of them, in
+/// their order.
 struct Sending {
     producer: Producer,
     key_from: Option<JsonPointer>,
@@ -137,22 +151,53 @@ impl Sending {
 
     async fn send(&mut self, block: &Bytes) -> Result<(), Failure> {
         for line in lines::lines(block) {
-            self.lines += 1;
-            let key = match &self.key_from {
-                None => None,
-                Some(pointer) => pointer.key_in(line).map_err(|error| {
-                    Failure::Failed(format!("{} was not sent: {error}", self.line(self.lines)))
-                })?,
+            let number = self.lines + 1;
+            let delivery = match self.put(line, number).await {
+                Ok(delivery) => delivery,
+                Err(failure) => {
+                    // What was sent before it is still to be told.
+                    self.drain().await?;
+                    return Err(failure);
+                }
             };
-            let record = NewRecord::new(line);
-            let record = key.as_deref().map_or(record, |key| record.key(key));
-            let delivery = self.producer.send(record).await;
-            let delivery =
-                delivery.map_err(|error| Failure::send(self.line(self.lines), &error))?;
             self.pending.push_back(delivery);
+            self.lines = number;
             self.bytes += line.len() as u64;
         }
         self.bar.inc(block.len() as u64);
+        Ok(())
+    }
+
+    /// Puts one line on its way.
+    async fn put(&self, line: &[u8], number: u64) -> Result<Delivery, Failure> {
+        let key = match &self.key_from {
+            None => None,
+            Some(pointer) => pointer.key_in(line).map_err(|error| {
+                Failure::Failed(format!("{} was not sent: {error}", self.line(number)))
+            })?,
+        };
+        let record = NewRecord::new(line);
+        let record = key.as_deref().map_or(record, |key| record.key(key));
+        let delivery = self.producer.send(record).await;
+        delivery.map_err(|error| Failure::send(self.line(number), &error))
+    }
+
+    /// Sends no more, and waits for what was sent; told a second time, it does not.
+    async fn stop(&mut self) -> Result<(), Failure> {
+        tokio::select! {
+            drained = self.drain() => drained?,
+            () = stop::asked() => {}
+        }
+        self.lines = self.acknowledged;
+        Err(Failure::Interrupted)
+    }
+
+    async fn drain(&mut self) -> Result<(), Failure> {
+        while !self.pending.is_empty() {
+            let outcome = oldest(&mut self.pending).await;
+            self.pending.pop_front();
+            self.acknowledge(outcome.map(|_| ()))?;
+        }
         Ok(())
     }
 
@@ -179,9 +224,12 @@ impl Sending {
     }
 
     fn with_what_is_stored(&self, failure: Failure) -> Failure {
-        let stored = |words: String| match self.acknowledged {
-            0 => format!("{words}; no record before it was acknowledged"),
-            count => format!("{words}; the first {} acknowledged", were(count)),
+        let stored = |words: String| match (self.lines, self.acknowledged) {
+            (0, _) => words,
+            (_, 0) => format!("{words}; no line was acknowledged"),
+            (_, count) => {
+                format!("{words}; acknowledged before: {}", print::counted(count, "line"))
+            }
         };
         match failure {
             Failure::Failed(words) => Failure::Failed(stored(words)),
@@ -214,13 +262,6 @@ async fn oldest(pending: &mut VecDeque<Delivery>) -> Result<Delivered, SendError
     match pending.front_mut() {
         Some(delivery) => delivery.await,
         None => std::future::pending().await,
-    }
-}
-
-fn were(records: u64) -> String {
-    match records {
-        1 => String::from("record was"),
-        records => format!("{} records were", print::number(records)),
     }
 }
 
