@@ -153,35 +153,50 @@ impl Following {
             loop {
                 let event = events.next().map_err(|error| Failure::Failed(error.to_string()))?;
                 let Some(event) = event else { break };
-                self.write(&event)?;
-                if self.left == 0 {
-                    return Ok(Ended::Enough);
+                if let Some(ended) = self.take(&event)? {
+                    return Ok(ended);
                 }
             }
         }
     }
 
-    fn write(&mut self, event: &Event) -> Result<(), Failure> {
+    /// Does what an event asks for; what it says if it is the last one.
+    fn take(&mut self, event: &Event) -> Result<Option<Ended>, Failure> {
         match event.name.as_str() {
-            "" | "message" if !event.data.is_empty() => {
-                let line = line_of(self.output, &event.data).map_err(|error| {
-                    Failure::Failed(format!("{} sent a record that is none: {error}", self.url))
-                })?;
-                let written = self.target.write_all(&line);
-                written.map_err(|error| Failure::output(&error))?;
-                self.left -= 1;
-            }
-            // It only moves the bookmark.
-            "" | "message" => {}
-            name => {
+            "" if event.data.is_empty() => {}
+            "" => self.write(&event.data)?,
+            "gap" => {
                 self.flush()?;
-                print::note(&format!("{name}: {}", String::from_utf8_lossy(&event.data)));
+                print::note(&gap_in_words(&event.data));
             }
+            "problem" => return self.problem(&event.data).map(Some),
+            // Where the reader stands is in its id. What else there may be is of a newer broker.
+            _ => {}
         }
         if event.id.is_some() {
             self.bookmark.clone_from(&event.id);
         }
+        Ok((self.left == 0).then_some(Ended::Enough))
+    }
+
+    fn write(&mut self, json: &[u8]) -> Result<(), Failure> {
+        let line = line_of(self.output, json).map_err(|error| {
+            Failure::Failed(format!("{} sent a record that is none: {error}", self.url))
+        })?;
+        self.target.write_all(&line).map_err(|error| Failure::output(&error))?;
+        self.left -= 1;
         Ok(())
+    }
+
+    /// Why the broker ends the stream: to be tried again, or not.
+    fn problem(&self, json: &[u8]) -> Result<Ended, Failure> {
+        match serde_json::from_slice::<Problem>(json) {
+            Ok(Problem { code, retry, detail }) if retry == "never" => {
+                Err(Failure::Failed(format!("cannot follow {} on: {code}: {detail}", self.url)))
+            }
+            Ok(Problem { code, detail, .. }) => Ok(Ended::Lost(format!("{code}: {detail}"))),
+            Err(_) => Ok(Ended::Lost(String::from_utf8_lossy(json).into_owned())),
+        }
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
@@ -248,12 +263,32 @@ impl RecordJson<'_> {
 #[derive(Deserialize)]
 struct Problem {
     code: String,
+    retry: String,
     detail: String,
+}
+
+/// Offsets that the broker did not send.
+#[derive(Deserialize)]
+struct Gap {
+    partition: u32,
+    from: u64,
+    to: u64,
+    reason: String,
+}
+
+fn gap_in_words(json: &[u8]) -> String {
+    match serde_json::from_slice::<Gap>(json) {
+        Ok(Gap { partition, from, to, reason }) => {
+            let last = to.saturating_sub(1);
+            format!("offsets {from} to {last} of partition {partition} are not shown: {reason}")
+        }
+        Err(_) => format!("a gap: {}", String::from_utf8_lossy(json)),
+    }
 }
 
 fn refused(url: &str, status: StatusCode, body: &[u8]) -> Failure {
     let words = match serde_json::from_slice::<Problem>(body) {
-        Ok(Problem { code, detail }) => format!("cannot follow {url}: {code}: {detail}"),
+        Ok(Problem { code, detail, .. }) => format!("cannot follow {url}: {code}: {detail}"),
         Err(_) => {
             format!("cannot follow {url}: it answers {status}; is it a weir broker's HTTP address?")
         }
@@ -326,6 +361,13 @@ mod tests {
         {
             assert!(line_of(RecordOutput::Value, json.as_bytes()).is_err(), "{json}");
         }
+    }
+
+    #[test]
+    fn a_gap_is_told_in_words() {
+        let gap = br#"{"partition":2,"from":7,"to":9,"reason":"lost"}"#;
+        assert_eq!(gap_in_words(gap), "offsets 7 to 8 of partition 2 are not shown: lost");
+        assert_eq!(gap_in_words(b"{}"), "a gap: {}");
     }
 
     #[test]
