@@ -115,8 +115,8 @@ impl Produce {
 
 /// Lines on their way.
 ///
-/// Invariant: `acknowledged + pending.len() == lines`, and the pending ones are the last of them, in
-/// their order.
+/// Invariant: `acknowledged + pending.len() == lines`, and the pending ones are the last of them,
+/// in their order.
 struct Sending {
     producer: Producer,
     key_from: Option<JsonPointer>,
