@@ -9,7 +9,8 @@ use super::produce::partition_of;
 use super::{Offset, Refusal, Session, Signal};
 use crate::auth::Action;
 use crate::core::commit::append::{AckAt, Waiter};
-use crate::core::partition::gather::{self, Pushed};
+use crate::core::partition::Handle;
+use crate::core::partition::gather;
 
 /// A record to publish.
 #[derive(Clone, Debug, Default)]
@@ -56,10 +57,8 @@ impl Session {
             let permit = self.door.quota.batch(record.bytes()).await;
             let ack = AckAt::Applied;
             let waiter = Waiter { signals: self.signals.clone(), token: token as u64, ack };
-            match record.push_to(handle.gather(), now_ms, waiter, permit) {
-                Ok(Pushed::Announce) => handle.announce().await,
-                Ok(Pushed::Joined) => {}
-                Err(refusal) => placed[token] = Some(Err(refusal)),
+            if let Err(refusal) = record.push_to(handle, now_ms, waiter, permit).await {
+                placed[token] = Some(Err(refusal));
             }
         }
         self.count(records);
@@ -111,13 +110,13 @@ impl Record {
         Ok(())
     }
 
-    fn push_to(
+    async fn push_to(
         &self,
-        gather: &gather::Gather,
+        partition: &Handle,
         timestamp: i64,
         waiter: Waiter,
         permit: crate::core::commit::permit::Permit,
-    ) -> Result<Pushed, Refusal> {
+    ) -> Result<(), Refusal> {
         let headers: Vec<_> =
             self.headers.iter().map(|(key, value)| (key.as_slice(), value.as_deref())).collect();
         let record = gather::Record {
@@ -126,7 +125,7 @@ impl Record {
             value: self.value.as_deref(),
             headers: &headers,
         };
-        Ok(gather.push(&record, waiter, permit)?)
+        Ok(partition.gather(&record, waiter, permit).await?)
     }
 }
 

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
+use weir_protocol::batch::PushError;
 use weir_protocol::id::TopicId;
 use weir_storage::log::{Reader, Upkeep};
 
-use super::gather::Gather;
+use super::gather::{Gather, Pushed, Record};
 use super::request::{Batch, Request};
+use crate::core::commit::append::Waiter;
+use crate::core::commit::permit::Permit;
 use crate::core::wake::{AppendError, Tail, WakeList};
 
 /// A partition's handle.
@@ -70,10 +73,6 @@ impl Handle {
         &self.shared.tail
     }
 
-    pub(crate) fn gather(&self) -> &Gather {
-        &self.shared.gather
-    }
-
     pub(crate) fn is_gone(&self) -> bool {
         self.shared.gone.load(Ordering::Acquire)
     }
@@ -98,15 +97,87 @@ impl Handle {
         }
     }
 
-    /// Tells the shard that records wait in the gatherer.
-    pub(crate) async fn announce(&self) {
-        let request = Request::Gathered(Arc::clone(&self.shared.gather));
-        if self.shared.inbox.send(request).await.is_err() {
-            let mut wakes = WakeList::default();
-            for mut batch in self.shared.gather.take() {
-                batch.waiters.refuse(AppendError::ShuttingDown, &mut wakes);
+    /// Gathers a record into the partition's next batch; waits where the shard's inbox is full.
+    /// Its waiter hears of all that happens to it.
+    ///
+    /// The place in the inbox comes first: whoever gives up waiting for it has gathered nothing,
+    /// so no record waits for an announcement that nobody makes.
+    ///
+    /// # Errors
+    /// Where the record alone is larger than a batch of the topic may be.
+    pub(crate) async fn gather(
+        &self,
+        record: &Record<'_>,
+        waiter: Waiter,
+        permit: Permit,
+    ) -> Result<(), PushError> {
+        let gather = &self.shared.gather;
+        let place = self.shared.inbox.reserve().await;
+        match (gather.push(record, waiter, permit)?, place) {
+            (Pushed::Joined, Ok(_)) => {}
+            (Pushed::Announce, Ok(place)) => place.send(Request::Gathered(Arc::clone(gather))),
+            (_, Err(_)) => {
+                let mut wakes = WakeList::default();
+                for mut batch in gather.take() {
+                    batch.waiters.refuse(AppendError::ShuttingDown, &mut wakes);
+                }
+                wakes.ring();
             }
-            wakes.ring();
         }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::path::Path;
+    use std::task::{Context, Waker};
+
+    use tokio::sync::oneshot;
+    use weir_storage::disk::CrashDisk;
+    use weir_storage::log::{Log, Options};
+
+    use super::*;
+    use crate::core::commit::append::AckAt;
+    use crate::core::commit::permit::Budget;
+    use crate::core::partition::request::Seat;
+    use crate::core::wake::Signals;
+
+    fn handle(inbox: mpsc::Sender<Request>) -> Handle {
+        let disk = Arc::new(CrashDisk::new());
+        let opened = Log::create(disk, Path::new("/topic/0"), Options::default()).unwrap();
+        Handle::new(Parts {
+            topic: TopicId::from_bytes([1; 16]),
+            number: 0,
+            inbox,
+            gather: Arc::new(Gather::new(Seat(0), 1024)),
+            reader: opened.reader,
+            upkeep: opened.upkeep,
+            tail: Arc::default(),
+        })
+    }
+
+    async fn gather(handle: &Handle, budget: &Budget, token: u64) {
+        let record = Record { timestamp: 0, key: None, value: Some(b"a"), headers: &[] };
+        let waiter = Waiter { signals: Signals::default(), token, ack: AckAt::Applied };
+        handle.gather(&record, waiter, budget.take(1).await).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_announcing_leaves_no_record_that_others_join_in_vain() {
+        let (inbox, mut requests) = mpsc::channel(1);
+        let (handle, budget) = (handle(inbox.clone()), Budget::new(100));
+        inbox.try_send(Request::Stop(oneshot::channel().0)).unwrap();
+        let mut given_up = Box::pin(gather(&handle, &budget, 1));
+        let mut nobody = Context::from_waker(Waker::noop());
+        assert!(given_up.as_mut().poll(&mut nobody).is_pending());
+        drop(given_up);
+        assert!(matches!(requests.try_recv(), Ok(Request::Stop(_))));
+        gather(&handle, &budget, 2).await;
+        let Ok(Request::Gathered(gathered)) = requests.try_recv() else {
+            panic!("the shard is told that a record waits");
+        };
+        assert_eq!(gathered.take().len(), 1);
     }
 }
