@@ -4,10 +4,12 @@
 //! allocates ahead of the writers and makes the journal's segments; the *keeper* seals, flushes,
 //! deletes and checkpoints. Both end when their inbox is closed.
 
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender, TryRecvError};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use tokio::sync::{Notify, oneshot};
 use weir_protocol::id::TopicId;
 use weir_storage::journal::{MakeError, Maker, MakerStep};
@@ -21,6 +23,9 @@ pub(crate) const CHORES_MAX: usize = 1024;
 
 /// Orders for room that may wait: one for each partition that can be open, and then some.
 pub(crate) const SPACE_MAX: usize = 16_384;
+
+/// How soon a checkpoint that could not be made is tried again.
+const CHECKPOINT_RETRY: Duration = Duration::from_secs(5);
 
 /// What the space thread is asked for.
 #[derive(Debug)]
@@ -87,9 +92,34 @@ fn make(maker: &mut Maker, room_bell: &RoomBell) -> MakerStep {
     }
 }
 
-/// Runs the keeper until its inbox closes.
+/// Runs the keeper until its inbox closes. It takes all that waits at a time, so that one
+/// checkpoint does for all who asked for one; where none can be made it tries again, for those
+/// who wait for the journal's room without an answer.
 pub(crate) fn run_keeper(inbox: &Receiver<Chore>, mut checkpointer: Checkpointer) {
-    for chore in inbox {
+    let mut is_owed = false;
+    loop {
+        let first = if is_owed {
+            inbox.recv_timeout(CHECKPOINT_RETRY)
+        } else {
+            inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        };
+        let wanted = match first {
+            Ok(first) => keep(iter::once(first).chain(inbox.try_iter().take(CHORES_MAX))),
+            Err(RecvTimeoutError::Timeout) => Wanted { checkpoint: true, ..Wanted::default() },
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        if wanted.checkpoint {
+            let made = checkpointer.run();
+            is_owed = !made;
+            wanted.answer(made, &checkpointer);
+        }
+    }
+}
+
+/// Does the short chores, and says what is wanted of a checkpoint behind them.
+fn keep(chores: impl Iterator<Item = Chore>) -> Wanted {
+    let mut wanted = Wanted::default();
+    for chore in chores {
         match chore {
             Chore::Seal(upkeep) => seal(&upkeep),
             Chore::Flush(upkeep) => {
@@ -98,14 +128,33 @@ pub(crate) fn run_keeper(inbox: &Receiver<Chore>, mut checkpointer: Checkpointer
                 }
             }
             Chore::Checkpoint(asker) => {
-                let made = checkpointer.run();
-                if let Some(asker) = asker {
-                    let _ = asker.send(made);
-                }
+                wanted.checkpoint = true;
+                wanted.askers.extend(asker);
             }
             Chore::Remove { topic, removed } => {
-                let _ = removed.send(checkpointer.run() && checkpointer.remove(topic));
+                wanted.checkpoint = true;
+                wanted.removals.push((topic, removed));
             }
+        }
+    }
+    wanted
+}
+
+/// What the next checkpoint is wanted for.
+#[derive(Debug, Default)]
+struct Wanted {
+    checkpoint: bool,
+    askers: Vec<oneshot::Sender<bool>>,
+    removals: Vec<(TopicId, oneshot::Sender<bool>)>,
+}
+
+impl Wanted {
+    fn answer(self, made: bool, checkpointer: &Checkpointer) {
+        for asker in self.askers {
+            let _ = asker.send(made);
+        }
+        for (topic, removed) in self.removals {
+            let _ = removed.send(made && checkpointer.remove(topic));
         }
     }
 }
@@ -119,4 +168,26 @@ fn seal(upkeep: &Upkeep) {
 /// Asks for a chore where a place is free; whoever asks can do without an answer.
 pub(crate) fn ask_if_free<T>(inbox: &Sender<T>, work: T) {
     let _ = inbox.try_send(work);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_checkpoint_does_for_all_that_wait_for_one() {
+        let (asker, _wait) = oneshot::channel();
+        let (removed, _gone) = oneshot::channel();
+        let topic = TopicId::from_bytes([1; 16]);
+        let chores = [
+            Chore::Checkpoint(None),
+            Chore::Checkpoint(Some(asker)),
+            Chore::Remove { topic, removed },
+            Chore::Checkpoint(None),
+        ];
+        let wanted = keep(chores.into_iter());
+        assert!(wanted.checkpoint);
+        assert_eq!((wanted.askers.len(), wanted.removals.len()), (1, 1));
+        assert!(!keep(iter::empty()).checkpoint);
+    }
 }
