@@ -107,6 +107,7 @@ impl Threads {
             group: Vec::new(),
             wakes: Default::default(),
             unflushed: Default::default(),
+            stopped: false,
         };
         Ok(Self {
             commit: spawn("weir-commit", move || commit.run())?,

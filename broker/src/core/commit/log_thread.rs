@@ -16,7 +16,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use weir_storage::log::Upkeep;
 
 use super::append::{AckAt, Slot};
-use super::chore::{Chore, ask_if_free};
+use super::chore::Chore;
 use super::group_commit::{Turn, apply_all};
 use super::logs::Logs;
 use super::seam::{Proposal, Work};
@@ -38,6 +38,7 @@ pub(crate) struct LogThread {
     pub(crate) group: Vec<Proposal>,
     pub(crate) wakes: WakeList,
     pub(crate) unflushed: Unflushed,
+    pub(crate) stopped: bool,
 }
 
 /// Logs with batches that may not be on the disk, and since when.
@@ -65,7 +66,7 @@ impl LogThread {
             }
             Ok(order) => self.obey(order),
             Err(RecvTimeoutError::Timeout) => {
-                self.unflushed.flush(&self.keeper);
+                self.unflushed.flush(&self.keeper, self.clock.now());
                 Turn::Again
             }
             Err(RecvTimeoutError::Disconnected) => Turn::End,
@@ -89,12 +90,14 @@ impl LogThread {
     }
 
     fn apply(&mut self) {
+        if self.stopped {
+            return self.refuse(AppendError::WritesStopped);
+        }
         if let Err(error) = apply_all(&mut self.logs, &self.group) {
             tracing::error!(%error, "a log failed: writes are stopped until the next start");
-            for mut proposal in self.group.drain(..) {
-                proposal.refuse(AppendError::OutcomeUnknown, &mut self.wakes);
-            }
-            return self.wakes.ring();
+            // What is under way may follow what was not written.
+            self.stopped = true;
+            return self.refuse(AppendError::OutcomeUnknown);
         }
         self.unflushed.note(&self.logs, self.clock.now());
         self.logs.announce(&mut self.wakes);
@@ -104,8 +107,15 @@ impl LogThread {
         }
         self.wakes.ring();
         if self.unflushed.is_due(self.clock.now(), self.flush_after) {
-            self.unflushed.flush(&self.keeper);
+            self.unflushed.flush(&self.keeper, self.clock.now());
         }
+    }
+
+    fn refuse(&mut self, error: AppendError) {
+        for mut proposal in self.group.drain(..) {
+            proposal.refuse(error, &mut self.wakes);
+        }
+        self.wakes.ring();
     }
 
     fn obey(&mut self, order: Work) -> Turn {
@@ -138,10 +148,8 @@ impl Unflushed {
     }
 
     /// Asks for all flushes; a log for which the keeper has no place waits for the next round.
-    fn flush(&mut self, keeper: &Sender<Chore>) {
-        self.since = None;
-        while let Some((_, upkeep)) = self.logs.pop_first() {
-            ask_if_free(keeper, Chore::Flush(upkeep));
-        }
+    fn flush(&mut self, keeper: &Sender<Chore>, now: Instant) {
+        self.logs.retain(|_, upkeep| keeper.try_send(Chore::Flush(upkeep.clone())).is_err());
+        self.since = (!self.logs.is_empty()).then_some(now);
     }
 }

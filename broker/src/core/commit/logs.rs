@@ -26,7 +26,7 @@ pub(crate) struct Adopted {
 #[derive(Debug)]
 pub(crate) struct Logs {
     slots: Vec<Option<Adopted>>,
-    /// Slots written since the tails were last announced; each at most once.
+    /// Slots written since the tails were last announced, some of them more than once.
     touched: Vec<Slot>,
     chores: Sender<Chore>,
 }
