@@ -321,9 +321,10 @@ fn ask_growth(partition: &Partition, bytes: u64, space: &Sender<Space>, bell: &A
     if asked.swap(true, Ordering::AcqRel) {
         return;
     }
-    let (upkeep, bell) = (partition.upkeep.clone(), Arc::clone(bell));
-    let work = Space::Grow { upkeep, bytes, asked: Arc::clone(asked), bell };
+    let upkeep = partition.upkeep.clone();
+    let work = Space::Grow { upkeep, bytes, asked: Arc::clone(asked), bell: Arc::clone(bell) };
     if space.try_send(work).is_err() {
         asked.store(false, Ordering::Release);
+        bell.notify_one();
     }
 }
