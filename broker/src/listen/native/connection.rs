@@ -29,6 +29,8 @@ pub(super) struct Connection {
     pub(super) state: Mutex<State>,
     /// Rung by the reader when there is something to write.
     pub(super) bell: Notify,
+    /// Rung by the writer when the socket took something.
+    pub(super) written: Notify,
 }
 
 /// What both halves change.
@@ -66,7 +68,8 @@ impl Connection {
             in_flight: 0,
             producer: ReceiverCredit::new(window, Amount::ZERO),
         };
-        Self { stream, session, limits, state: Mutex::new(state), bell: Notify::new() }
+        let (state, bell, written) = (Mutex::new(state), Notify::new(), Notify::new());
+        Self { stream, session, limits, state, bell, written }
     }
 
     /// Serves until either side ends it.

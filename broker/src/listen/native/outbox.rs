@@ -20,9 +20,17 @@ const PIECES_PER_WRITE_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     gathering: BytesMut,
-    pieces: VecDeque<Bytes>,
+    pieces: VecDeque<Piece>,
     /// Bytes of `pieces`.
     waiting_bytes: usize,
+    /// Those of them that are no payload.
+    frames_bytes: usize,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Frames(Bytes),
+    Payload(Bytes),
 }
 
 impl Outbox {
@@ -34,12 +42,17 @@ impl Outbox {
         deliver_head(subscription, tail, batches.len(), &mut self.gathering);
         self.close_gathered();
         self.waiting_bytes += batches.len();
-        self.pieces.push_back(batches);
+        self.pieces.push_back(Piece::Payload(batches));
     }
 
     /// How many bytes wait for the socket.
     pub(super) fn len(&self) -> usize {
         self.waiting_bytes + self.gathering.len()
+    }
+
+    /// The same without the payloads of deliveries, which credit bounds: what was answered.
+    pub(super) fn answered_len(&self) -> usize {
+        self.frames_bytes + self.gathering.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -53,7 +66,7 @@ impl Outbox {
             let mut slices = [IoSlice::new(&[]); PIECES_PER_WRITE_MAX];
             let count = self.pieces.len().min(PIECES_PER_WRITE_MAX);
             for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
-                *slice = IoSlice::new(piece);
+                *slice = IoSlice::new(piece.bytes());
             }
             match stream.try_write_vectored(&slices[..count]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -69,19 +82,35 @@ impl Outbox {
         if !self.gathering.is_empty() {
             let frames = self.gathering.split().freeze();
             self.waiting_bytes += frames.len();
-            self.pieces.push_back(frames);
+            self.frames_bytes += frames.len();
+            self.pieces.push_back(Piece::Frames(frames));
         }
     }
 
     fn sent(&mut self, mut bytes: usize) {
         self.waiting_bytes -= bytes;
         while let Some(piece) = self.pieces.front_mut() {
-            if bytes < piece.len() {
-                piece.advance(bytes);
+            let taken = bytes.min(piece.bytes().len());
+            match piece {
+                Piece::Payload(payload) => payload.advance(taken),
+                Piece::Frames(frames) => {
+                    frames.advance(taken);
+                    self.frames_bytes -= taken;
+                }
+            }
+            if !piece.bytes().is_empty() {
                 return;
             }
-            bytes -= piece.len();
+            bytes -= taken;
             self.pieces.pop_front();
+        }
+    }
+}
+
+impl Piece {
+    fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Frames(bytes) | Self::Payload(bytes) => bytes,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The reading half: bytes into frames, frames into calls of the session.
 //!
 //! It reads no further while a batch waits for memory or for its shard: that is how an overloaded
-//! broker reaches a client that ignores its credit. Answers and deliveries go on meanwhile.
+//! broker reaches a client that ignores its credit. Answers and deliveries go on meanwhile. Nor
+//! does it while the client leaves a window of answers unread: they would be the broker's memory.
 
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
@@ -98,6 +99,7 @@ impl Connection {
     /// The next frame that can be followed; one that cannot is answered, and left behind.
     async fn next<F>(&self, decoder: &mut Decoder<F>, intake: &mut Intake) -> Result<F, Ended> {
         loop {
+            self.answers_have_room().await;
             match intake.take(decoder) {
                 Ok(Some(frame)) => return Ok(frame),
                 Ok(None) => {
@@ -113,6 +115,13 @@ impl Connection {
                     return Err(Ended::Told(correlation, error.reply()));
                 }
             }
+        }
+    }
+
+    /// Waits while the client leaves unread what it was answered.
+    async fn answers_have_room(&self) {
+        while self.limits.window_bytes <= self.state.lock().outbox.answered_len() {
+            self.written.notified().await;
         }
     }
 

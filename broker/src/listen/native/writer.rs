@@ -25,21 +25,28 @@ impl Connection {
         loop {
             self.take_signals(&mut signals);
             match self.send() {
-                // Signals end with the answers under way, so the time is renewed a few times only.
-                Ok(Socket::Full) => select! {
-                    writable = timeout(STALL_MAX, self.stream.writable()) => {
-                        if !matches!(writable, Ok(Ok(()))) {
-                            return Ended::Gone;
-                        }
+                Ok(Socket::Full) => {
+                    let writable = timeout(STALL_MAX, self.writable(&mut signals)).await;
+                    if !matches!(writable, Ok(Ok(()))) {
+                        return Ended::Gone;
                     }
-                    () = self.session.signals().wait() => {}
-                    () = self.bell.notified() => {}
-                },
+                }
                 Ok(Socket::Idle) => select! {
                     () = self.session.signals().wait() => {}
                     () = self.bell.notified() => {}
                 },
                 Err(_) => return Ended::Gone,
+            }
+        }
+    }
+
+    /// Waits until the socket takes more. What is to be sent meanwhile waits with the rest, and
+    /// does not renew the time the socket has.
+    async fn writable(&self, signals: &mut Vec<Signal>) -> io::Result<()> {
+        loop {
+            select! {
+                writable = self.stream.writable() => return writable,
+                () = self.session.signals().wait() => self.take_signals(signals),
             }
         }
     }
@@ -86,6 +93,7 @@ impl Connection {
                 return Ok(Socket::Idle);
             }
             outbox.write_to(&self.stream)?;
+            self.written.notify_one();
             if !outbox.is_empty() {
                 return Ok(Socket::Full);
             }
