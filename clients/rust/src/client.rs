@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use weir_protocol::batch::HEADER_BYTES;
 use weir_protocol::id::TopicId;
+use weir_protocol::limits::BATCH_BYTES_MAX;
 use weir_protocol::native::{Ack, HelloReply, Request, RequestKind, Response};
 
 use crate::connection::{Asked, OpenOptions, ProduceRequest, ReplyTo};
@@ -14,6 +15,7 @@ use crate::consumer::ConsumerBuilder;
 use crate::errors::{ConnectError, RequestError};
 use crate::link::Link;
 use crate::producer::ProducerBuilder;
+use crate::retry::WAIT_MAX;
 
 /// How long connecting may take, Hello included.
 pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
@@ -173,7 +175,7 @@ impl ClientBuilder {
     /// after three times as long. Default: [`PING_INTERVAL_DEFAULT`]; at least a millisecond.
     #[must_use]
     pub fn ping_interval(mut self, interval: Duration) -> Self {
-        self.ping_interval = interval.max(Duration::from_millis(1));
+        self.ping_interval = interval.clamp(Duration::from_millis(1), WAIT_MAX);
         self
     }
 
@@ -217,7 +219,7 @@ impl BatchDelivery {
 /// The largest batch that fits in what a broker takes.
 pub(crate) fn batch_bytes_max(batch_bytes_max: u32, frame_bytes_max: u32) -> usize {
     let in_frame = (frame_bytes_max as usize).saturating_sub(PRODUCE_HEAD_BYTES);
-    in_frame.min(batch_bytes_max as usize).max(HEADER_BYTES)
+    in_frame.min(batch_bytes_max as usize).clamp(HEADER_BYTES, BATCH_BYTES_MAX)
 }
 
 /// A `Produce` frame without its batch: frame head, topic, partition, ack.

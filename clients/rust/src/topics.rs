@@ -47,6 +47,12 @@ impl Client {
                 Response::Topics(page) => page,
                 other => return Err(Asked::unexpected(request.kind(), &other)),
             };
+            if let (Some(last), Some(first)) = (topics.last(), page.topics.first())
+                && first.name <= last.name
+            {
+                let what = format!("a page that begins with {} behind {}", first.name, last.name);
+                return Err(RequestError::Answer { request: request.kind(), what });
+            }
             let more = page.more && !page.topics.is_empty();
             topics.extend(page.topics);
             if !more {

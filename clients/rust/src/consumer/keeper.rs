@@ -21,7 +21,10 @@ use crate::link::Link;
 use crate::retry::{Backoff, Pauses, random};
 
 /// Pauses between attempts to connect or to subscribe.
-const PAUSES: Pauses = Pauses { first: Duration::from_millis(20), max: Duration::from_secs(1) };
+const PAUSES: Pauses = Pauses::of_ms(20, 1_000);
+
+/// After so long without trouble the next trouble is a first one.
+const QUIET: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -30,6 +33,7 @@ pub(super) struct Keeper {
     topic: TopicId,
     unavailable_timeout: Duration,
     backoff: Backoff,
+    last_pause: Instant,
 }
 
 impl Keeper {
@@ -39,7 +43,8 @@ impl Keeper {
         topic: TopicId,
         unavailable_timeout: Duration,
     ) -> Self {
-        Self { inbox, link, topic, unavailable_timeout, backoff: Backoff::new(PAUSES) }
+        let (backoff, last_pause) = (Backoff::eager(PAUSES), Instant::now());
+        Self { inbox, link, topic, unavailable_timeout, backoff, last_pause }
     }
 
     /// Subscribes every partition, once.
@@ -66,9 +71,8 @@ impl Keeper {
                 () = self.inbox.ended() => self.pause().await,
             }
             match self.subscribe_on(&connection).await {
-                Ok(()) => self.backoff.reset(),
-                // The next round finds it lost.
-                Err(RequestError::Disconnected { .. }) => {}
+                // Disconnected, the next round finds it lost.
+                Ok(()) | Err(RequestError::Disconnected { .. }) => {}
                 Err(_) => self.inbox.try_again(),
             }
         }
@@ -78,6 +82,7 @@ impl Keeper {
     async fn connect(&mut self) -> Result<Arc<Connection>, ConsumeError> {
         let since = Instant::now();
         loop {
+            self.pause().await;
             let error = match self.link.connection().await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => error,
@@ -87,7 +92,6 @@ impl Keeper {
                 let unavailable_ms = unavailable.as_millis();
                 return Err(ConsumeError::Unavailable { unavailable_ms, source: error });
             }
-            self.pause().await;
         }
     }
 
@@ -114,8 +118,13 @@ impl Keeper {
         outcome
     }
 
+    /// Waits before something is tried again; the first time, not at all.
     async fn pause(&mut self) {
+        if QUIET <= self.last_pause.elapsed() {
+            self.backoff.reset();
+        }
         sleep(self.backoff.pause(random())).await;
+        self.last_pause = Instant::now();
     }
 }
 

@@ -14,6 +14,9 @@ mod intake;
 mod keeper;
 mod record;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;

@@ -59,7 +59,7 @@ impl ProducerBuilder {
             linger: Duration::ZERO,
             in_flight_max: IN_FLIGHT_MAX_DEFAULT,
             delivery_timeout: DELIVERY_TIMEOUT_DEFAULT,
-            retry_pauses: Pauses { first: RETRY_PAUSE_DEFAULT, max: RETRY_PAUSE_MAX_DEFAULT },
+            retry_pauses: Pauses::new(RETRY_PAUSE_DEFAULT, RETRY_PAUSE_MAX_DEFAULT),
         };
         Self { client, topic, options }
     }
@@ -112,7 +112,7 @@ impl ProducerBuilder {
     /// The pause before a first retry and the longest there may be; each doubles the one before,
     /// less a random part. Defaults: [`RETRY_PAUSE_DEFAULT`], [`RETRY_PAUSE_MAX_DEFAULT`].
     pub fn retry_pauses(mut self, first: Duration, max: Duration) -> Self {
-        self.options.retry_pauses = Pauses { first, max };
+        self.options.retry_pauses = Pauses::new(first, max);
         self
     }
 
@@ -127,6 +127,10 @@ impl ProducerBuilder {
             Response::Producer(identity) => identity,
             other => return Err(Asked::unexpected(RequestKind::InitProducer, &other)),
         };
+        if topic.partitions.is_empty() {
+            let what = String::from("a topic without partitions");
+            return Err(RequestError::Answer { request: RequestKind::DescribeTopic, what });
+        }
         let limits = Limits::new(&self.options, &self.client.server(), &topic);
         Ok(Producer::start(&self.client, &topic, self.options.ack, identity, limits))
     }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use weir_protocol::limits::IN_FLIGHT_MAX;
 use weir_protocol::native::{HelloReply, TopicDescription};
 
 use super::builder::ProducerOptions;
 use crate::client::batch_bytes_max;
-use crate::retry::Pauses;
+use crate::retry::{Pauses, WAIT_MAX};
 
 /// Invariant: `batch_bytes <= batch_bytes_most`, and at least one batch may be in flight.
 #[derive(Clone, Copy, Debug)]
@@ -35,9 +36,9 @@ impl Limits {
             batch_bytes: options.batch_bytes.min(batch_bytes_most),
             batch_bytes_most,
             buffer_bytes_max: options.buffer_bytes_max,
-            linger: options.linger,
-            in_flight_max: options.in_flight_max.max(1),
-            delivery_timeout: options.delivery_timeout,
+            linger: options.linger.min(WAIT_MAX),
+            in_flight_max: options.in_flight_max.clamp(1, IN_FLIGHT_MAX),
+            delivery_timeout: options.delivery_timeout.min(WAIT_MAX),
             retry_pauses: options.retry_pauses,
         }
     }

@@ -18,6 +18,9 @@ mod new_record;
 mod partition;
 mod sender;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 

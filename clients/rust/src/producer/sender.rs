@@ -6,7 +6,10 @@
 //!   Ready ─send all that may go─► Submitting (waits for credit) ─sent─► Ready
 //!     │ no connection                     │ lost                          ▲
 //!     ▼                                   ▼                               │
-//!   Connecting ───failed───► Pausing ───► Connecting ─────connected───────┘
+//!   Pausing ◄─────────────────────────────┘                               │
+//!     │    ▲                                                              │
+//!     ▼    └─failed─┐                                                     │
+//!   Connecting ─────┴─────────────────connected───────────────────────────┘
 //! ```
 //!
 //! A lost connection answers every batch that was sent on it before the next connection is made,
@@ -82,7 +85,7 @@ impl Sender {
             target,
             connection: Some(client.link().latest()),
             step: Step::Ready,
-            backoff: Backoff::new(limits.retry_pauses),
+            backoff: Backoff::eager(limits.retry_pauses),
             reply_queue,
             replies,
         }
@@ -108,7 +111,7 @@ impl Sender {
                         return;
                     }
                 }
-                Some(_) | None => self.connect(),
+                Some(_) | None => self.pause(),
             }
         }
     }
@@ -155,18 +158,22 @@ impl Sender {
         self.step = Step::Ready;
         match over {
             Over::Connecting(Ok(connection)) => {
-                self.backoff.reset();
                 self.connection = Some(connection);
                 self.shared.accumulator.lock().set_unreachable(None);
             }
             Over::Connecting(Err(error)) => {
                 self.shared.accumulator.lock().set_unreachable(Some(error.to_string()));
-                self.step = Step::Pausing(Instant::now() + self.backoff.pause(random()));
+                self.pause();
             }
-            Over::Pausing => {}
+            Over::Pausing => self.connect(),
             Over::Submitting { token, outcome: Ok(()) } => self.sent(token),
             Over::Submitting { token, outcome: Err(lost) } => self.not_sent(token, &lost),
         }
+    }
+
+    /// Waits before the next connection is made; after a good one, not at all.
+    fn pause(&mut self) {
+        self.step = Step::Pausing(Instant::now() + self.backoff.pause(random()));
     }
 
     /// Makes the next connection, once the last one has answered everything.
@@ -188,12 +195,15 @@ impl Sender {
 
     fn not_sent(&mut self, token: u64, lost: &Disconnected) {
         self.answer(token, Answer::NotSent(lost.to_string()));
-        self.connect();
+        self.pause();
     }
 
     fn answered(&mut self, token: u64, reply: Reply) {
         let answer = match reply {
-            Ok(Response::Produced { base_offset }) => Answer::Stored(base_offset),
+            Ok(Response::Produced { base_offset }) => {
+                self.backoff.reset();
+                Answer::Stored(base_offset)
+            }
             Ok(other) => Answer::Lost(format!("the broker answered with {:?}", other.kind())),
             Err(NoAnswer::Refused(refusal)) => Answer::Refused(refusal),
             Err(NoAnswer::Disconnected(lost)) => Answer::Lost(lost.to_string()),
