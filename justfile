@@ -18,6 +18,11 @@ tools:
 test:
     cargo test --workspace --locked
 
+# The walk of README.md, with a binary built for it.
+walk:
+    cargo build --workspace --locked
+    .ci/walk target/debug/weir
+
 # The floors, the limits and the names: tests/tidy.rs.
 tidy:
     cargo test --package weir-tests --test tidy --locked
