@@ -187,7 +187,9 @@ impl Actor {
         self.check_partitions(partitions - now)?;
         let topic = self.topics.by_id(id).ok_or_else(unknown)?;
         self.commit(Command::Alter { id, partitions, settings }).await?;
-        self.open(id, now, topic.partitions.clone()).await
+        // Fewer than the table has, where an earlier change was committed and could not be opened.
+        let first = u32::try_from(topic.partitions.len()).expect("partitions are limited");
+        self.open(id, first, topic.partitions.clone()).await
     }
 
     async fn delete(&mut self, name: &TopicName) -> Result<(), CatalogError> {
@@ -236,6 +238,9 @@ impl Actor {
 
     /// Proposes a command and applies it once it is committed.
     async fn commit(&mut self, command: Command) -> Result<(), CatalogError> {
+        if self.lane.progress().is_stopped() {
+            return Err(CatalogError::WritesStopped);
+        }
         let body = command.encode();
         if !self.lane.promise_from_reserve(body.len()) {
             return Err(CatalogError::JournalFull);
