@@ -153,7 +153,7 @@ impl Connection {
             SubscribeFrom::Offset(offset) => From::Offset(Offset::new(offset)),
             SubscribeFrom::Time(ms) => From::Time(ms),
         };
-        let start = Start { partition, from, token: u64::from(number) };
+        let start = Start { partition, from, token: state.subscriptions.next_token(number) };
         let subscription = self.session.subscribe(topic, start)?;
         let subscribed = Subscribed {
             start: subscription.start().get(),

@@ -27,6 +27,8 @@ const TURN_BYTES: u64 = 256 << 10;
 pub(super) struct Subscriptions {
     all: BTreeMap<u32, Delivery>,
     ready: VecDeque<u32>,
+    /// How many there were, so that no two have the same token.
+    begun: u32,
     /// Bytes of batches for which the client's largest frame has room.
     frame_bytes_max: u64,
 }
@@ -35,6 +37,9 @@ pub(super) struct Subscriptions {
 #[derive(Debug)]
 struct Delivery {
     subscription: Subscription,
+    /// What it is signalled by. A number may be used again while a signal for its last use is on
+    /// the way.
+    token: u64,
     credit: SenderCredit,
     drains: bool,
     is_ready: bool,
@@ -62,9 +67,15 @@ impl Subscriptions {
         self.frame_bytes_max = frame_bytes_max;
     }
 
+    /// The token of the subscription that is inserted next.
+    pub(super) fn next_token(&self, number: u32) -> u64 {
+        u64::from(self.begun) << 32 | u64::from(number)
+    }
+
     pub(super) fn insert(&mut self, number: u32, subscription: Subscription, credit: Amount) {
-        let credit = SenderCredit::new(credit);
-        let delivery = Delivery { subscription, credit, drains: false, is_ready: false };
+        let (token, credit) = (self.next_token(number), SenderCredit::new(credit));
+        self.begun = self.begun.wrapping_add(1);
+        let delivery = Delivery { subscription, token, credit, drains: false, is_ready: false };
         self.all.insert(number, delivery);
         self.wake(number);
     }
@@ -75,10 +86,12 @@ impl Subscriptions {
         self.all.remove(&number).is_some()
     }
 
-    /// The tail of a subscription's partition moved; the token is its number.
+    /// The tail of a subscription's partition moved.
     pub(super) fn signalled(&mut self, token: u64) {
-        let Ok(number) = u32::try_from(token) else { return };
-        if let Some(delivery) = self.all.get_mut(&number) {
+        let number = u32::try_from(token & u64::from(u32::MAX)).expect("32 bits were kept");
+        if let Some(delivery) = self.all.get_mut(&number)
+            && delivery.token == token
+        {
             delivery.subscription.signalled();
             self.wake(number);
         }
