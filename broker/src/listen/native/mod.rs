@@ -10,6 +10,7 @@
 
 mod answers;
 mod connection;
+mod intake;
 mod outbox;
 mod reader;
 mod requests;

@@ -5,10 +5,7 @@
 //! does it while the client leaves a window of answers unread: they would be the broker's memory.
 
 use std::convert::Infallible;
-use std::io::{self, ErrorKind};
 
-use bytes::BytesMut;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use weir_protocol::code::Code;
 use weir_protocol::native::{
@@ -17,64 +14,8 @@ use weir_protocol::native::{
 
 use super::answers::ProduceToken;
 use super::connection::{Connection, Ended};
+use super::intake::Intake;
 use crate::session::{self, Ack};
-
-/// Room for reading, at least.
-const READ_BYTES_MIN: usize = 4 << 10;
-
-/// Room asked for at once, whatever the client announced.
-const READ_BYTES: usize = 64 << 10;
-
-/// Room asked for at once of a client that has sent so large a frame before.
-const READ_BYTES_PROVEN_MAX: usize = 2 << 20;
-
-/// What a connection reads into.
-///
-/// A frame that is announced gets room as it arrives, twice as much each time: who announces much
-/// and sends little pins little. Who has sent large frames before gets room for the next at once.
-#[derive(Debug, Default)]
-struct Intake {
-    buffer: BytesMut,
-    /// The largest frame that came whole.
-    proven_bytes: usize,
-}
-
-impl Intake {
-    /// Makes room for the frame that is being read, of which `missing` bytes are still to come.
-    fn make_room(&mut self, missing: usize) {
-        let there = self.buffer.len();
-        if self.buffer.capacity() - there < missing.min(READ_BYTES_MIN) {
-            let trusted = READ_BYTES.max(there).max(self.proven_bytes);
-            self.buffer.reserve(missing.clamp(READ_BYTES, trusted));
-        }
-    }
-
-    /// Takes the next frame that came whole.
-    fn take<F>(&mut self, decoder: &mut Decoder<F>) -> Result<Option<F>, DecodeError> {
-        let before = self.buffer.len();
-        let taken = decoder.next(&mut self.buffer)?;
-        let frame_bytes = before - self.buffer.len();
-        self.proven_bytes = self.proven_bytes.max(frame_bytes).min(READ_BYTES_PROVEN_MAX);
-        Ok(taken)
-    }
-
-    /// Reads what has come; an idle connection holds no memory for it.
-    async fn fill(&mut self, stream: &TcpStream, missing: usize) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            self.buffer = BytesMut::new();
-        }
-        loop {
-            stream.readable().await?;
-            self.make_room(missing);
-            match stream.try_read_buf(&mut self.buffer) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
 
 impl Connection {
     /// Reads until the client ends the connection or breaks the protocol.
@@ -102,10 +43,7 @@ impl Connection {
             self.answers_have_room().await;
             match intake.take(decoder) {
                 Ok(Some(frame)) => return Ok(frame),
-                Ok(None) => {
-                    let missing = decoder.wanted(&intake.buffer);
-                    intake.fill(&self.stream, missing).await?;
-                }
+                Ok(None) => intake.fill(&self.stream, decoder).await?,
                 Err(error @ DecodeError::Refused { correlation, .. }) => {
                     if correlation != 0 {
                         self.refuse(correlation, error.reply());
