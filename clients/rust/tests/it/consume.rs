@@ -73,12 +73,12 @@ async fn partitions_can_be_chosen_and_begin_at_offsets_of_their_own() {
     let builder = client.consumer(TOPIC).partitions([2, 1]).from_offset(2, 9);
     let (consumer, ()) = tokio::join!(builder.build(), async {
         peer.describe(3).await;
-        let mut froms = Vec::new();
+        let mut asked = Vec::new();
         for _ in 0..2 {
             let subscribe = peer.begin(subscribed(0, 9)).await;
-            froms.push((subscribe.partition, subscribe.from));
+            asked.push((subscribe.partition, subscribe.from));
         }
-        assert_eq!(froms, [(1, SubscribeFrom::Latest), (2, SubscribeFrom::Offset(9))]);
+        assert_eq!(asked, [(1, SubscribeFrom::Latest), (2, SubscribeFrom::Offset(9))]);
     });
     drop(consumer.unwrap());
 }
