@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use weir_protocol::batch::HEADER_BYTES;
 use weir_protocol::id::TopicId;
 use weir_protocol::limits::BATCH_BYTES_MAX;
-use weir_protocol::native::{Ack, HelloReply, Request, RequestKind, Response};
+use weir_protocol::native::{Ack, HEAD_BYTES, HelloReply, Request, RequestKind, Response};
 
 use crate::connection::{Asked, OpenOptions, ProduceRequest, ReplyTo};
 use crate::consumer::ConsumerBuilder;
@@ -223,6 +223,6 @@ pub(crate) fn batch_bytes_max(batch_bytes_max: u32, frame_bytes_max: u32) -> usi
 }
 
 /// A `Produce` frame without its batch: frame head, topic, partition, ack.
-const PRODUCE_HEAD_BYTES: usize = weir_protocol::native::HEAD_BYTES + 16 + 4 + 1;
+const PRODUCE_HEAD_BYTES: usize = HEAD_BYTES + 16 + 4 + 1;
 
 const PRODUCE: RequestKind = RequestKind::Produce;

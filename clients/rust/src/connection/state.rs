@@ -56,10 +56,13 @@ pub(super) enum Action {
 impl State {
     pub(super) fn new(hello: &HelloReply, requests_max: usize) -> Self {
         let in_flight_max = hello.limits.in_flight_max as usize;
+        // A ping, and an Unsubscribe for each subscription, take no place and find room.
+        let kept = requests_max + 1 + hello.limits.subscriptions_max as usize;
+        let produces_max = in_flight_max.saturating_sub(kept).max(in_flight_max / 2).max(1);
         Self {
             outbound: Outbound::default(),
             in_flight: InFlight::default(),
-            produces_max: in_flight_max.saturating_sub(requests_max).max(1),
+            produces_max,
             credit: SenderCredit::new(Amount::room_for_bytes(hello.producer_credit_bytes)),
             subscribers: HashMap::new(),
             next_subscription: 0,

@@ -15,6 +15,7 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use weir_protocol::code::Retry;
+use weir_protocol::id::TopicId;
 use weir_protocol::name::TopicName;
 use weir_protocol::native::{Flow, Subscribe};
 
@@ -144,7 +145,9 @@ impl Inbox {
         if matches!(state.failure, Failure::None) {
             state.failure = Failure::Untold(error);
         }
-        state.wake();
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
     }
 
     /// A partition is to be subscribed to again, after a pause.
@@ -171,14 +174,6 @@ impl Inbox {
     }
 }
 
-impl State {
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-}
-
 impl Seat {
     pub(super) fn partition(&self) -> u32 {
         self.inbox.state.lock().partitions[self.index].intake.partition()
@@ -189,7 +184,7 @@ impl Seat {
         &self,
         connection: &Arc<Connection>,
         number: SubscriptionId,
-        topic: weir_protocol::id::TopicId,
+        topic: TopicId,
     ) -> Subscribe {
         let mut state = self.inbox.state.lock();
         state.turns.retain(|index| *index != self.index);
@@ -232,7 +227,11 @@ impl Seat {
         if !had_arrived && intake.has_arrived() {
             state.turns.push_back(self.index);
         }
-        state.wake();
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
         Ok(())
     }
 

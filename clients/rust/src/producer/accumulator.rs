@@ -8,7 +8,8 @@
 //! Partitions take turns to send.
 //!
 //! Invariants: `buffered_bytes` is the sum of all partitions' batches, and more than
-//! `buffer_bytes_max` only by one record; `active` names each partition that holds a record once.
+//! `buffer_bytes_max` only by one record; `active` names each partition that holds a record once,
+//! and until [`take_resolved`](Accumulator::take_resolved) those that no longer do.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -121,11 +122,10 @@ impl Accumulator {
             return Ok(Push::Full);
         }
         let partition = &mut self.partitions[number as usize];
-        let was_empty = partition.is_empty();
         let pushed = partition
             .push(record, timestamp_ms, self.producer, &self.limits, now)
             .map_err(|source| SendError::Record { topic: self.topic.clone(), source })?;
-        if was_empty {
+        if !std::mem::replace(&mut partition.is_active, true) {
             self.active.push_back(number);
         }
         self.buffered_bytes += pushed.bytes;
@@ -228,6 +228,13 @@ impl Accumulator {
     /// What has been resolved since the last call, to be told without the lock.
     pub(super) fn take_resolved(&mut self) -> Vec<(Arc<Outcome>, Stored)> {
         let resolved = std::mem::take(&mut self.resolved);
+        if !resolved.is_empty() {
+            self.active.retain(|number| {
+                let partition = &mut self.partitions[*number as usize];
+                partition.is_active = !partition.is_empty();
+                partition.is_active
+            });
+        }
         resolved.into_iter().map(|resolved| self.tell(resolved)).collect()
     }
 
@@ -271,7 +278,6 @@ impl Accumulator {
             self.buffered_bytes -= resolved.bytes;
             self.resolved.push(resolved);
         }
-        self.active.retain(|number| !self.partitions[*number as usize].is_empty());
     }
 
     fn tell(&mut self, resolved: Resolved) -> (Arc<Outcome>, Stored) {

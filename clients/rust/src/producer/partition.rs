@@ -33,6 +33,8 @@ use crate::retry::Backoff;
 #[derive(Debug)]
 pub(super) struct Partition {
     number: u32,
+    /// Whether the accumulator has it on its list; not used here.
+    pub(super) is_active: bool,
     builder: Builder,
     open: Option<Open>,
     closed: VecDeque<Batch>,
@@ -121,6 +123,7 @@ impl Partition {
     pub(super) fn new(number: u32, limits: &Limits) -> Self {
         Self {
             number,
+            is_active: false,
             builder: Builder::with_bytes_max(limits.batch_bytes_most),
             open: None,
             closed: VecDeque::new(),

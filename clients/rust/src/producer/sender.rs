@@ -61,7 +61,7 @@ enum Step {
     Submitting { token: u64, submission: Boxed<Result<(), Disconnected>> },
 }
 
-/// The step that was stood for is over.
+/// How a step ended.
 enum Over {
     Connecting(Result<Arc<Connection>, ConnectError>),
     Pausing,
@@ -165,6 +165,8 @@ impl Sender {
                 self.shared.accumulator.lock().set_unreachable(Some(error.to_string()));
                 self.pause();
             }
+            // What there was to send may have been given up meanwhile.
+            Over::Pausing if self.shared.accumulator.lock().is_empty() => {}
             Over::Pausing => self.connect(),
             Over::Submitting { token, outcome: Ok(()) } => self.sent(token),
             Over::Submitting { token, outcome: Err(lost) } => self.not_sent(token, &lost),
