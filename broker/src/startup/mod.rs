@@ -1,7 +1,7 @@
 //! A start, in order: data directory, recovery, threads and tasks, partitions, listeners.
 //!
 //! ```text
-//!   lock the directory ─► recover ─► threads, tasks ─► open the partitions ─► bind ─► serve
+//!   lock the directory ─► bind ─► recover ─► threads, tasks ─► open the partitions ─► serve
 //! ```
 //!
 //! Nothing is served before all that was committed is there again. This folder and `shutdown.rs`
@@ -76,12 +76,13 @@ impl Broker {
         let data = Arc::new(open_directory(data, &world).await?);
         let layout = Layout::of(&data, journal, &log, &topics)
             .map_err(|source| StartError::System { doing: "ask for the disk's room", source })?;
+        let seats = Seats::new(limits.connections_max);
+        let bound = Bound::bind(&listen, &seats, &metrics).await?;
         let engine = Engine::start(Arc::clone(&data), layout, &world, &metrics).await?;
         let (stop, stopped) = watch::channel(false);
-        let seats = Seats::new(limits.connections_max);
         let door = door(&engine, &data, &limits, &world, &metrics);
-        let faces = Faces { limits: &limits, door, seats: &seats, metrics: &metrics, stopped };
-        let (native, http) = faces.serve(&listen, world.randomness).await?;
+        let (native, http) = (bound.native.bound(), bound.http.bound());
+        bound.serve(&limits, door, &metrics, world.randomness, stopped);
         tell_addresses(&data, native, http).await?;
         let drain = limits.shutdown_drain;
         Ok(Self { native, http, metrics, engine, stop, seats, drain })
@@ -146,27 +147,30 @@ fn door(
     })
 }
 
-/// What the listeners share when they start.
-struct Faces<'a> {
-    limits: &'a Limits,
-    door: Arc<Door>,
-    seats: &'a Seats,
-    metrics: &'a Arc<Metrics>,
-    stopped: watch::Receiver<bool>,
+/// The addresses that were taken, before anything that a taken one would undo.
+struct Bound {
+    native: Acceptor,
+    http: Acceptor,
 }
 
-impl Faces<'_> {
-    /// Binds all addresses, then serves on them.
-    async fn serve(
-        self,
-        listen: &Listen,
-        randomness: Randomness,
-    ) -> Result<(SocketAddr, SocketAddr), StartError> {
-        let Self { limits, door, seats, metrics, stopped } = self;
+impl Bound {
+    async fn bind(listen: &Listen, seats: &Seats, metrics: &Metrics) -> Result<Self, BindError> {
         let (of_native, of_http) = (metrics.native.clone(), metrics.http_connections.clone());
         let native = Acceptor::bind(Face::Native, listen.native, seats.clone(), of_native).await?;
         let http = Acceptor::bind(Face::Http, listen.http, seats.clone(), of_http).await?;
-        let bound = (native.bound(), http.bound());
+        Ok(Self { native, http })
+    }
+
+    /// Serves on them until the broker stops.
+    fn serve(
+        self,
+        limits: &Limits,
+        door: Arc<Door>,
+        metrics: &Arc<Metrics>,
+        randomness: Randomness,
+        stopped: watch::Receiver<bool>,
+    ) {
+        let Self { native, http } = self;
         let admin = http::Guests {
             routes: admin::routes(Arc::clone(&door), Arc::clone(metrics), stopped.clone()),
             openapi: admin::openapi(),
@@ -176,7 +180,6 @@ impl Faces<'_> {
         tokio::spawn(http.run(stopped.clone(), move |stream, _| web.clone().serve(stream)));
         let face = Arc::new(native::Native::new(door, limits, stopped.clone()));
         tokio::spawn(native.run(stopped, move |stream, _| Arc::clone(&face).serve(stream)));
-        Ok(bound)
     }
 }
 

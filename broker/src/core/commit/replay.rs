@@ -262,7 +262,7 @@ impl Replaying<'_> {
         room: &journal::Room,
         now_ms: i64,
     ) -> Result<u64, RecoverError> {
-        let mut gaps = 0;
+        let mut entries: BTreeMap<u16, Vec<(Kind, Bytes)>> = BTreeMap::new();
         for facts in self.rebuild.partitions() {
             let PartitionFacts { topic, partition, shard, path, .. } = facts;
             let reserved = self.rebuild.reserved_end(topic, partition);
@@ -272,16 +272,23 @@ impl Replaying<'_> {
                 continue;
             }
             let (span, epoch) = (end.offset..reserved, end.epoch.plus(1));
-            let (kind, body) = self.rebuild.gap(topic, partition, &span, epoch);
-            if !room.reserve_from_reserve(journal::frame_bytes([body.len()].into_iter())) {
+            let gap = self.rebuild.gap(topic, partition, &span, epoch);
+            entries.entry(shard).or_default().push(gap);
+            opened.log.gap(span, epoch);
+        }
+        let gaps = entries.values().map(|of_shard| of_shard.len() as u64).sum();
+        for (shard, of_shard) in entries {
+            // One frame a shard: the reserve has room for all partitions there can be.
+            let payloads = of_shard.iter().map(|(_, body)| body.len());
+            if !room.reserve_from_reserve(journal::frame_bytes(payloads)) {
                 return Err(RecoverError::JournalFull);
             }
             let applied = self.applied.entry(shard).or_default();
             *applied = applied.plus(1);
             let head = FrameHead { shard, term: TERM, index: *applied, timestamp: now_ms };
-            journal.stage(&head, &[EntryRef { kind, head: &[], body: &body }]);
-            opened.log.gap(span, epoch);
-            gaps += 1;
+            let refs =
+                of_shard.iter().map(|(kind, body)| EntryRef { kind: *kind, head: &[], body });
+            journal.stage(&head, &refs.collect::<Vec<_>>());
         }
         journal.write()?;
         journal.sync()?;
