@@ -18,10 +18,10 @@ tools:
 test:
     cargo test --workspace --locked
 
-# The walk of README.md, with a binary built for it.
+# The walk of README.md, with the binary as it is released.
 walk:
-    cargo build --workspace --locked
-    .ci/walk target/debug/weir
+    cargo build --release --locked
+    .ci/walk
 
 # The floors, the limits and the names: tests/tidy.rs.
 tidy:
