@@ -12,6 +12,7 @@ mod checker {
     pub(crate) mod documents;
     pub(crate) mod imports;
     pub(crate) mod lexer;
+    pub(crate) mod manifests;
     pub(crate) mod paths;
     pub(crate) mod shape;
     pub(crate) mod tree;
@@ -24,7 +25,7 @@ use checker::documents::Document;
 use checker::imports::{Confined, Covers, Floor, Plain, Without};
 use checker::tree::Source;
 use checker::violation::{Exception, Rule, Violation, unexcused};
-use checker::{documents, imports, shape, tree};
+use checker::{documents, imports, manifests, shape, tree};
 
 const LINES_MAX: usize = 500;
 const COLUMNS_MAX: usize = 100;
@@ -308,7 +309,11 @@ fn every_file_keeps_the_rules() {
     for module in PLAIN.modules.iter().chain(&["tests::tidy"]) {
         assert!(modules.iter().any(|read| read == module), "{module} was not read");
     }
-    let found = sources.iter().flat_map(broken_by).collect();
+    let mut found: Vec<Violation> = sources.iter().flat_map(broken_by).collect();
+    found.extend(tree::files_ending("/Cargo.toml").iter().flat_map(|file| {
+        let folder = file.trim_end_matches("Cargo.toml");
+        manifests::unused(file, &tree::read(file), folder, &sources)
+    }));
     report(&unexcused(found, EXCEPTIONS));
 }
 

@@ -4,6 +4,7 @@
 //! shows here.
 
 use super::documents::{self, Document};
+use super::manifests;
 use super::tree::Source;
 use super::violation::{Exception, Rule, Violation, unexcused};
 use crate::broken_by;
@@ -240,6 +241,20 @@ fn a_dependency_is_explained_and_an_explanation_has_its_dependency() {
         |text| documents::dependencies(&Document { file: "ARCHITECTURE.md", text }, manifest).len();
     assert_eq!(broken("| `bytes` | shared |\n| `toml` | settings |"), 0);
     assert_eq!(broken("| `bytes` | shared |\n| `rand` | dice |"), 2);
+}
+
+#[test]
+fn a_package_depends_on_what_its_code_names() {
+    let manifest = "[package]\nname = \"x\"\n[dependencies]\nbytes.workspace = true\n\
+                    crc-fast.workspace = true\n[dev-dependencies]\nproptest.workspace = true\n";
+    let unused = |code: &str| {
+        let sources = [Source::new("storage/src/map.rs", code), Source::new("tests/tidy.rs", "")];
+        let found = manifests::unused("storage/Cargo.toml", manifest, "storage/", &sources);
+        found.iter().map(|v| v.line).collect::<Vec<_>>()
+    };
+    assert!(unused("use bytes::Bytes; use crc_fast as crc; use proptest::prelude::*;").is_empty());
+    assert_eq!(unused("// crc_fast\nuse bytes::Bytes;"), [5, 7]);
+    assert_eq!(unused("use proptest::bytes;"), [5]);
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(crate) enum Rule {
     Unfinished,
     /// A document that names what is not there, or does not name what is.
     Document,
+    /// A dependency that no code names.
+    Manifest,
     /// An exception that is no longer needed.
     Exception,
 }
