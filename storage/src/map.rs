@@ -158,6 +158,11 @@ impl ReaderMap {
         self.view.readable.load(Ordering::Acquire)
     }
 
+    /// How many bytes are mapped, readable or not.
+    pub(crate) fn mapped(&self) -> u64 {
+        self.view.map.len() as u64
+    }
+
     /// The bytes of `range`, for as long as the view is borrowed.
     ///
     /// # Panics

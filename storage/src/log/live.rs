@@ -140,6 +140,22 @@ impl Active {
         Self { live: Arc::new(live), writer: fresh.writer, indexer }
     }
 
+    /// The same segment in a larger map; nobody reads it yet.
+    pub(super) fn moved_to(self, fresh: Fresh) -> Self {
+        let Self { live, indexer, writer: _ } = self;
+        let recovered = Recovered {
+            end: live.recovered.end,
+            offset: live.recovered.offset,
+            trust: match live.recovered.trust.found() {
+                Some(Ok(())) => Trust::whole(),
+                Some(Err(flaw)) => Trust::damaged(flaw),
+                None => Trust::unread(),
+            },
+        };
+        let indexes = std::mem::take(&mut *live.indexes.lock());
+        Self::over(live.base, fresh, recovered, indexes, indexer)
+    }
+
     /// Puts a batch behind the last one and lets readers of this segment see it.
     pub(super) fn append(
         &mut self,

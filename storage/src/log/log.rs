@@ -21,6 +21,7 @@ use weir_protocol::batch::{Header, PREFIX_BYTES, Prefix};
 use super::errors::{ApplyError, ReplayError};
 use super::file_name;
 use super::live::{Active, Fresh};
+use super::options::Options;
 use super::published::End;
 use super::room::Place;
 use super::shared::Shared;
@@ -146,12 +147,33 @@ impl Log {
     }
 
     /// Extends the active segment to `end` at least.
-    fn make_room(&self, end: u64) -> Result<(), DiskError> {
+    fn make_room(&mut self, end: u64) -> Result<(), DiskError> {
+        self.map_up_to(end)?;
         let active = self.active.as_ref().expect("a batch has a segment");
         let (ground, options) = (&active.live.ground, &self.shared.options);
         if ground.allocated() < end {
             ground.extend_unpopulated(options.ample(end), options.least(end))?;
         }
+        Ok(())
+    }
+
+    /// Maps the active segment up to `end` at least: it may have been begun under larger measures,
+    /// and a replay goes by what was decided then.
+    fn map_up_to(&mut self, end: u64) -> Result<(), DiskError> {
+        let active = self.active.as_ref().expect("a batch has a segment");
+        if end <= active.live.map.mapped() {
+            return Ok(());
+        }
+        let (base, left) = (active.live.base, &active.live.ground);
+        let segment_bytes = end.saturating_mul(2).min(i32::MAX as u64).max(end);
+        let options = Options { segment_bytes, ..self.shared.options.clone() };
+        let (file, path) = (Arc::clone(&left.file), left.path());
+        let fresh = Fresh::over(file, path, &options, self.end.position)?;
+        left.forget_populator();
+        self.shared.ahead.set_current(base, Arc::clone(&fresh.ground), self.end.position);
+        let moved = self.active.take().expect("it was there above").moved_to(fresh);
+        self.shared.segments.replace_last(Arc::clone(&moved.live));
+        self.active = Some(moved);
         Ok(())
     }
 

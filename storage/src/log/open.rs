@@ -72,6 +72,10 @@ impl Log {
         options: Options,
         at: End,
     ) -> Result<Opened, OpenError> {
+        if at.position == 0 {
+            // Nothing was ever in it, and so its name may not have been made durable.
+            make_directories(&*disk, directory)?;
+        }
         let mut opening = Opening::new(disk, directory, options, at)?;
         if 0 < at.position {
             opening.active = Some(opening.open_live(at.segment, at.position, at.offset)?);

@@ -63,6 +63,14 @@ impl Segments {
         list.push(Segment::Live(live));
     }
 
+    /// Puts another view of the last segment in its place.
+    pub(super) fn replace_last(&self, live: Arc<Live>) {
+        let mut list = self.list.write();
+        let last = list.last_mut().expect("a segment that is written is in the list");
+        assert_eq!(last.base(), live.base, "only the last segment is written");
+        *last = Segment::Live(live);
+    }
+
     /// The segment at `base`.
     pub(super) fn at(&self, base: Offset) -> Option<Segment> {
         let list = self.list.read();

@@ -104,6 +104,47 @@ fn replaying_writes_again_what_lay_above_the_flush() {
 }
 
 #[test]
+fn a_replay_goes_by_the_measures_under_which_its_batches_were_placed() {
+    for (flushed_at, writer) in
+        [(0, WriterKind::Mapped), (90, WriterKind::Mapped), (90, WriterKind::Pwrite)]
+    {
+        let large = Options { segment_bytes: 256 << 10, writer, ..options() };
+        let mut bench = Bench::new(large);
+        let batches: Vec<_> = (0..300).map(|n| Batch::new(2, 2000 + n, n as i64)).collect();
+        let (mut places, mut at) = (Vec::new(), End::default());
+        for (n, batch) in batches.iter().enumerate() {
+            places.push((bench.log.end().offset, bench.append(batch)));
+            if n == flushed_at {
+                at = bench.upkeep.flush().unwrap();
+            }
+        }
+        let (before, end) = (bench.read_all(0), bench.log.end());
+        let small = Options { segment_bytes: 64 << 10, writer, ..options() };
+        let mut bench = Bench::opened(bench.disk.cut(3), small, at);
+        for (batch, (offset, place)) in batches.iter().zip(&places) {
+            let prefix = batch.prefix(*offset, Epoch::ZERO);
+            bench.log.apply_replayed(*place, &prefix, &batch.rest, &batch.header).unwrap();
+        }
+        assert_eq!(bench.log.end(), end);
+        assert_eq!(bench.read_all(0), before);
+        let next = bench.append(&Batch::new(1, 1000, 0));
+        assert_eq!(next, Place { segment: end.offset, position: 0 }, "the segment is full");
+        bench.upkeep.flush().unwrap();
+        assert_eq!(bench.read_all(0)[..before.len()], before);
+    }
+}
+
+#[test]
+fn a_log_without_a_batch_opens_though_its_directory_was_never_synced() {
+    for seed in 0..8 {
+        let bench = Bench::new(options());
+        let at = bench.upkeep.flush().unwrap();
+        let mut bench = Bench::opened(bench.disk.cut(seed), options(), at);
+        assert_eq!(bench.append(&Batch::new(1, 100, 0)).position, 0, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_replayed_batch_that_does_not_follow_is_refused() {
     let mut bench = Bench::new(options());
     let batch = Batch::new(2, 200, 0);
