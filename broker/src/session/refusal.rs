@@ -1,6 +1,6 @@
 //! Why a session did not do what it was asked: one stable code, and a sentence for a person.
 
-use weir_protocol::batch::{CheckError, PushError};
+use weir_protocol::batch::{CheckError, HEADER_BYTES, HeaderError, PushError};
 use weir_protocol::code::Code;
 
 use crate::auth::Denied;
@@ -65,6 +65,12 @@ impl From<CheckError> for Refusal {
     fn from(error: CheckError) -> Self {
         let code = match error {
             CheckError::TooLarge { .. } => Code::BatchTooLarge,
+            // No batch is so large; where it says it is smaller than its header, it lies.
+            CheckError::Header(HeaderError::Length { length })
+                if i64::from(length) > HEADER_BYTES as i64 =>
+            {
+                Code::BatchTooLarge
+            }
             CheckError::Crc { .. } => Code::CorruptBatch,
             _ => Code::InvalidBatch,
         };

@@ -161,7 +161,7 @@ impl Actor {
         let id = TopicId::from_bytes(self.randomness.uuid());
         let created_ms = self.clock.wall_ms();
         self.commit(Command::Create { id, name, partitions, settings, created_ms }).await?;
-        let opened = self.open(id, 0, Vec::new()).await;
+        let opened = self.open(id, Vec::new()).await;
         if opened.is_err() {
             self.end(id).await?;
         }
@@ -187,9 +187,7 @@ impl Actor {
         self.check_partitions(partitions - now)?;
         let topic = self.topics.by_id(id).ok_or_else(unknown)?;
         self.commit(Command::Alter { id, partitions, settings }).await?;
-        // Fewer than the table has, where an earlier change was committed and could not be opened.
-        let first = u32::try_from(topic.partitions.len()).expect("partitions are limited");
-        self.open(id, first, topic.partitions.clone()).await
+        self.open(id, topic.partitions.clone()).await
     }
 
     async fn delete(&mut self, name: &TopicName) -> Result<(), CatalogError> {
@@ -216,16 +214,17 @@ impl Actor {
         Ok(self.producer_id - 1)
     }
 
-    /// Opens a topic's partitions from `first` on, behind those that are `open`, and publishes it.
+    /// Opens a topic's partitions behind those that are `open`, and publishes it. Those that an
+    /// earlier change could not open are among them.
     async fn open(
         &self,
         id: TopicId,
-        first: u32,
         mut open: Vec<crate::core::partition::Handle>,
     ) -> Result<Arc<Topic>, CatalogError> {
         let entry: Entry = self.table.topic(id).expect("the topic was committed").clone();
         let opener = Arc::clone(&self.opener);
         let opening = move || {
+            let first = u32::try_from(open.len()).expect("partitions are limited");
             open.extend(opener.create(id, &entry, first)?);
             Ok(opener::topic(id, &entry, open))
         };

@@ -76,24 +76,28 @@ pub(crate) struct Adoption {
 }
 
 impl Opener {
-    /// Makes a topic's partitions from `first` on, with empty logs.
+    /// Makes a topic's partitions from `first` on, with empty logs; all of them or none.
     pub(crate) fn create(
         &self,
         id: TopicId,
         entry: &Entry,
         first: u32,
     ) -> Result<Vec<Handle>, OpenError> {
-        let mut adoption = Adoption::default();
         let create = |number| {
             let directory = self.data.log_dir(id, number);
             let options = self.options(&entry.settings);
             let opened = Log::create(Arc::clone(self.data.disk()), &directory, options)
                 .map_err(|source| OpenError::Log { partition: number, source })?;
+            Ok((number, opened))
+        };
+        let logs: Vec<_> = (first..entry.partitions).map(create).collect::<Result<_, _>>()?;
+        let mut adoption = Adoption::default();
+        let mut adopt = |(number, opened): (u32, log::Opened)| {
             let epoch = opened.log.end().epoch;
             let start = Start { opened, next: Offset::ZERO, epoch, reserved: Offset::ZERO };
             self.adopt(id, number, &entry.settings, start, &mut adoption)
         };
-        let handles = (first..entry.partitions).map(create).collect::<Result<_, _>>()?;
+        let handles = logs.into_iter().map(&mut adopt).collect::<Result<_, _>>()?;
         self.hand_over(adoption)?;
         Ok(handles)
     }

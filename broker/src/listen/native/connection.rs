@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use tokio::{select, time};
 use weir_protocol::code::Code;
+use weir_protocol::limits::BATCH_BYTES_MAX;
 use weir_protocol::native::{Amount, ErrorReply, ReceiverCredit, Response};
 
 use super::ConnectionLimits;
@@ -62,11 +63,12 @@ impl From<io::Error> for Ended {
 impl Connection {
     pub(super) fn new(stream: TcpStream, session: Session, limits: ConnectionLimits) -> Self {
         let window = Amount::room_for_bytes(limits.producer_credit_bytes);
+        let largest = Amount::of_bytes(BATCH_BYTES_MAX as u64);
         let state = State {
             outbox: Outbox::default(),
             subscriptions: Subscriptions::default(),
             in_flight: 0,
-            producer: ReceiverCredit::new(window, Amount::ZERO),
+            producer: ReceiverCredit::new(window, largest),
         };
         let (state, bell, written) = (Mutex::new(state), Notify::new(), Notify::new());
         Self { stream, session, limits, state, bell, written }

@@ -90,12 +90,10 @@ impl Connection {
             weir_protocol::native::Ack::Topic => Ack::Topic,
         };
         let produce = session::Produce { topic, partition, ack, batch, token };
+        let mut way = Way { connection: self, amount, correlation, leads_to_signal: false };
         let taken = self.session.produce(produce).await;
-        if taken.is_ok() && ack != Ack::Nothing {
-            return Ok(());
-        }
-        // Nothing more will be heard of it.
-        self.done_with(amount, correlation);
+        way.leads_to_signal = taken.is_ok() && ack != Ack::Nothing;
+        drop(way);
         if let (Err(refusal), true) = (taken, correlation != 0) {
             self.refuse(correlation, ErrorReply::new(refusal.code, refusal.message));
         }
@@ -122,6 +120,23 @@ impl Connection {
         }
         state.in_flight += usize::from(correlation != 0);
         Ok(())
+    }
+}
+
+/// A batch on its way to its shard. Where the way ends before that, as when the connection is told
+/// to end while the batch waits for memory, nothing more will be heard of it.
+struct Way<'a> {
+    connection: &'a Connection,
+    amount: Amount,
+    correlation: u32,
+    leads_to_signal: bool,
+}
+
+impl Drop for Way<'_> {
+    fn drop(&mut self) {
+        if !self.leads_to_signal {
+            self.connection.done_with(self.amount, self.correlation);
+        }
     }
 }
 
