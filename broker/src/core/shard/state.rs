@@ -140,7 +140,7 @@ impl Shard {
         self.journal.propose(now_ms);
         self.log.propose(now_ms);
         self.wakes.ring();
-        if !self.changes.is_empty() || !self.is_open() {
+        if !self.changes.is_empty() || !self.waiting.is_empty() || !self.is_open() {
             self.want();
         }
     }
@@ -152,6 +152,13 @@ impl Shard {
         self.changes.front().is_some_and(|(index, ..)| *index <= applied)
             || self.journal.is_behind()
             || self.log.is_behind()
+            || (self.is_stopped() && self.has_hopeless())
+    }
+
+    /// Whether somebody still waits for what a thread that stopped will never do.
+    fn has_hopeless(&self) -> bool {
+        let will_apply = |index| self.journal.will_apply(index);
+        !self.waiting.is_empty() || self.changes.iter().any(|(index, ..)| !will_apply(*index))
     }
 
     /// Asks to be woken by the next step of either thread.
