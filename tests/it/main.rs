@@ -2,8 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod disk;
 mod faults;
 mod http;
+mod limits;
 mod produce;
 mod recovery;
+mod segments;
+mod shutdown;
+mod subscribe;
+mod topics;
 mod unread;

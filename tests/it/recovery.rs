@@ -3,11 +3,7 @@
 use std::collections::BTreeMap;
 
 use weir_broker::shutdown::Stopped;
-use weir_protocol::batch::batches;
-use weir_protocol::native::{
-    Amount, Durability, ListTopics, Request, Response, Settings, Subscribe, SubscribeFrom,
-    TopicDescription,
-};
+use weir_protocol::native::{Durability, Settings, TopicDescription};
 use weir_tests::wire::{Wire, batch};
 use weir_tests::{Place, TestBroker};
 
@@ -18,10 +14,10 @@ async fn a_clean_stop_keeps_everything_and_the_next_start_goes_on() {
     for run in 0..3_u64 {
         let broker = place.start().await;
         let (mut wire, _) = Wire::greeted(broker.native()).await;
-        let topics = all_topics(&mut wire).await;
+        let topics = wire.topics().await;
         let topics = if run == 0 { make_topics(&mut wire).await } else { topics };
         for topic in &topics {
-            assert_eq!(stored(&mut wire, topic).await, expected, "{} run {run}", topic.name);
+            assert_eq!(wire.stored(topic, 0).await, expected, "{} run {run}", topic.name);
         }
         let value = run.to_le_bytes();
         for topic in &topics {
@@ -41,12 +37,12 @@ async fn what_was_acknowledged_as_synced_survives_any_power_cut() {
         for run in 0..3_u64 {
             let broker = place.start().await;
             let (mut wire, _) = Wire::greeted(broker.native()).await;
-            let topics = all_topics(&mut wire).await;
+            let topics = wire.topics().await;
             let topic = match topics.into_iter().next() {
                 Some(topic) => topic,
                 None => wire.create("synced", 1).await,
             };
-            assert_eq!(stored(&mut wire, &topic).await, expected, "seed {seed}, run {run}");
+            assert_eq!(wire.stored(&topic, 0).await, expected, "seed {seed}, run {run}");
             for number in 0..=(seed + run) % 7 {
                 let value = vec![u8::try_from(number).unwrap(); 1000];
                 let offset = wire.produce(&topic, 0, batch(&[&value])).await.unwrap();
@@ -65,11 +61,11 @@ async fn no_offset_of_a_written_topic_is_given_twice_across_power_cuts() {
         for run in 0..3_u8 {
             let broker = place.start().await;
             let (mut wire, _) = Wire::greeted(broker.native()).await;
-            let topic = match all_topics(&mut wire).await.into_iter().next() {
+            let topic = match wire.topics().await.into_iter().next() {
                 Some(topic) => topic,
                 None => make_topic(&mut wire, Durability::Written).await,
             };
-            for (offset, value) in stored(&mut wire, &topic).await {
+            for (offset, value) in wire.stored(&topic, 0).await {
                 assert_eq!(given.get(&offset), Some(&value), "seed {seed}, run {run}");
             }
             for _ in 0..3 {
@@ -89,51 +85,6 @@ async fn make_topic(wire: &mut Wire, durability: Durability) -> TopicDescription
 
 async fn make_topics(wire: &mut Wire) -> Vec<TopicDescription> {
     vec![make_topic(wire, Durability::Synced).await, make_topic(wire, Durability::Written).await]
-}
-
-async fn all_topics(wire: &mut Wire) -> Vec<TopicDescription> {
-    let list = Request::ListTopics(ListTopics { after: None, limit: 100 });
-    match wire.ask(list).await.unwrap() {
-        Response::Topics(page) => page.topics,
-        other => panic!("a listing is answered by topics, not {other:?}"),
-    }
-}
-
-/// All records of partition 0, by offset, as a subscriber gets them.
-async fn stored(wire: &mut Wire, topic: &TopicDescription) -> Vec<(u64, Vec<u8>)> {
-    let (subscription, credit) = (1, Amount { messages: 1 << 40, bytes: 1 << 40 });
-    let subscribe = Subscribe {
-        subscription,
-        topic: topic.id,
-        partition: 0,
-        from: SubscribeFrom::Earliest,
-        credit,
-    };
-    let Response::Subscribed(subscribed) = wire.ask(Request::Subscribe(subscribe)).await.unwrap()
-    else {
-        panic!("a subscription is answered by itself");
-    };
-    let (mut records, mut next) = (Vec::new(), subscribed.from);
-    while next < subscribed.tail {
-        match wire.next().await.unwrap().response {
-            Response::Deliver(deliver) => {
-                for found in batches(&deliver.batches) {
-                    let (header, bytes) = found.unwrap();
-                    weir_protocol::batch::verify_crc(bytes).unwrap();
-                    next = header.next_offset();
-                    let view = weir_protocol::batch::View::parse(bytes).unwrap();
-                    for record in view.records() {
-                        let record = record.unwrap();
-                        records.push((record.offset, record.value.unwrap().to_vec()));
-                    }
-                }
-            }
-            Response::Gap(gap) => next = gap.span.end,
-            other => panic!("a subscription brings records and gaps, not {other:?}"),
-        }
-    }
-    wire.ask(Request::Unsubscribe { subscription }).await.unwrap();
-    records
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

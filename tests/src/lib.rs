@@ -3,19 +3,31 @@
 //! A [`TestBroker`] is stopped by [`TestBroker::stop`] as an operator would, or by
 //! [`TestBroker::cut_power`]: then a new one starts on what its disk kept.
 
+pub mod gate;
+pub mod reading;
 pub mod wire;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::NamedTempFile;
+use tokio::task::yield_now;
+use tokio::time::timeout;
 use weir_broker::clock::{Clock, Randomness};
 use weir_broker::config::{Config, Overrides};
 use weir_broker::shutdown::Stopped;
 use weir_broker::startup::{Broker, StartError, World};
+use weir_protocol::native::TopicDescription;
 use weir_storage::disk::{CrashDisk, Disk, RealDisk};
+
+use self::gate::{Gate, GatedDisk};
+use self::wire::PATIENCE;
+
+/// A journal that is quick to make, as settings.
+pub const SMALL_JOURNAL: &str =
+    "[journal]\nsegment_bytes = 16777216\nbytes_max = 67108864\ncheckpoint_bytes = 8388608\n";
 
 /// A broker under test.
 #[derive(Debug)]
@@ -28,6 +40,7 @@ pub struct TestBroker {
 #[derive(Clone, Debug)]
 pub struct Place {
     disk: PlaceDisk,
+    gate: Gate,
     directory: PathBuf,
     config: Option<Arc<NamedTempFile>>,
 }
@@ -43,14 +56,16 @@ impl Place {
     pub fn real() -> Self {
         let kept = Arc::new(tempfile::tempdir().expect("a directory can be made"));
         let directory = kept.path().join("data");
-        Self { disk: PlaceDisk::Real { _directory: kept }, directory, config: None }
+        let disk = PlaceDisk::Real { _directory: kept };
+        Self { disk, gate: Gate::default(), directory, config: None }
     }
 
     /// A disk whose power can be cut, with a journal that is quick to make.
     pub fn crashing() -> Self {
         let disk = PlaceDisk::Crash(CrashDisk::new());
-        let place = Self { disk, directory: PathBuf::from("/weir"), config: None };
-        place.configured("[journal]\nsegment_bytes = 16777216\nbytes_max = 67108864\n")
+        let directory = PathBuf::from("/weir");
+        let place = Self { disk, gate: Gate::default(), directory, config: None };
+        place.configured(SMALL_JOURNAL)
     }
 
     /// The same with these settings, in TOML.
@@ -76,6 +91,49 @@ impl Place {
         }
     }
 
+    /// Fills the disk but for so many bytes.
+    ///
+    /// # Panics
+    /// On a real disk.
+    pub fn leave_room(&self, bytes: u64) {
+        let disk = self.crash_disk();
+        disk.set_capacity(Some(u64::MAX / 2));
+        let volume = disk.volume(Path::new("/")).expect("a disk in memory answers");
+        disk.set_capacity(Some(volume.total_bytes - volume.free_bytes + bytes));
+    }
+
+    /// Waits until a deleted topic has no files here; false where the power goes before.
+    ///
+    /// # Panics
+    /// On a real disk, and if that takes too long.
+    pub async fn until_removed(&self, topic: &TopicDescription) -> bool {
+        let directory = self.directory.join("topics").join(topic.id.to_string());
+        let waiting = async {
+            loop {
+                match self.crash_disk().list(&directory) {
+                    Ok(_) => yield_now().await,
+                    Err(error) => return error.kind() == ErrorKind::NotFound,
+                }
+            }
+        };
+        timeout(PATIENCE, waiting).await.expect("a deleted topic's files go")
+    }
+
+    /// The place as it is found when the power was cut and is back.
+    ///
+    /// # Panics
+    /// On a real disk.
+    #[must_use]
+    pub fn cut_power(&self, seed: u64) -> Self {
+        let disk = PlaceDisk::Crash(self.crash_disk().cut(seed));
+        Self { disk, gate: Gate::default(), ..self.clone() }
+    }
+
+    /// Holds the commits of the broker that runs here.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     /// Starts a broker here.
     pub async fn try_start(&self) -> Result<TestBroker, StartError> {
         let overrides = Overrides {
@@ -89,6 +147,7 @@ impl Place {
             PlaceDisk::Real { .. } => Arc::new(RealDisk),
             PlaceDisk::Crash(disk) => Arc::new(disk.clone()),
         };
+        let disk = Arc::new(GatedDisk { disk, gate: self.gate.clone() });
         let config = Config::load(overrides).expect("the test's configuration is valid");
         let world = World { disk, clock: Clock::system(), randomness: Randomness::system() };
         let broker = Broker::start(config, world).await?;
@@ -120,6 +179,31 @@ impl TestBroker {
         self.broker.metrics()
     }
 
+    /// A number of `/metrics`, by its name and labels as they stand there.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn metric(&self, name: &str) -> f64 {
+        let metrics = self.metrics();
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = line.unwrap_or_else(|| panic!("there is no metric {name}"));
+        value.parse().expect("a metric is a number")
+    }
+
+    /// Waits until a number of `/metrics` is what it should be.
+    ///
+    /// # Panics
+    /// If that takes too long.
+    pub async fn metric_is(&self, name: &str, wanted: f64) {
+        let waiting = async {
+            while self.metric(name) != wanted {
+                yield_now().await;
+            }
+        };
+        let came = timeout(PATIENCE, waiting).await;
+        came.unwrap_or_else(|_| panic!("{name} is {}, not {wanted}", self.metric(name)));
+    }
+
     pub fn place(&self) -> &Place {
         &self.place
     }
@@ -136,9 +220,6 @@ impl TestBroker {
     /// # Panics
     /// On a real disk.
     pub fn cut_power(self, seed: u64) -> Place {
-        let PlaceDisk::Crash(disk) = &self.place.disk else {
-            panic!("only a crashing disk loses its power");
-        };
-        Place { disk: PlaceDisk::Crash(disk.cut(seed)), ..self.place.clone() }
+        self.place.cut_power(seed)
     }
 }

@@ -1,5 +1,6 @@
 //! A peer that speaks frames, and says what it likes: for tests of the native protocol itself.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use weir_protocol::batch::Builder;
-use weir_protocol::limits::FRAME_BYTES_MAX;
+use weir_protocol::limits::{BATCH_BYTES_MAX, FRAME_BYTES_MAX};
 use weir_protocol::name::TopicName;
 use weir_protocol::native::{
     Ack, CreateTopic, Decoder, ErrorReply, Hello, HelloReply, Produce, Request, Response,
@@ -16,7 +17,7 @@ use weir_protocol::native::{
 };
 
 /// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A connection to a broker.
 #[derive(Debug)]
@@ -37,8 +38,13 @@ impl Wire {
 
     /// Connects and says hello.
     pub async fn greeted(address: SocketAddr) -> (Self, HelloReply) {
+        Self::greeted_with(address, hello()).await
+    }
+
+    /// The same with a hello of its own.
+    pub async fn greeted_with(address: SocketAddr, hello: Hello) -> (Self, HelloReply) {
         let mut wire = Self::connect(address).await;
-        let hello = Request::Hello(hello());
+        let hello = Request::Hello(hello);
         let Response::Hello(reply) = wire.ask(hello).await.expect("hello is answered") else {
             panic!("hello is answered by hello");
         };
@@ -58,7 +64,18 @@ impl Wire {
     }
 
     pub async fn send_raw(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.expect("the broker reads");
+        self.try_send_raw(bytes).await.expect("the broker reads");
+    }
+
+    /// The same where the broker may have closed.
+    pub async fn try_send_raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
+    /// Sends nothing any more.
+    pub async fn finish_sending(&mut self) {
+        // Where the broker has closed there is nothing left to finish.
+        let _ = self.stream.shutdown().await;
     }
 
     /// The next frame; `None` where the broker has closed.
@@ -93,6 +110,23 @@ impl Wire {
         }
     }
 
+    /// The error that the broker sends before it closes; answers and events before it are dropped.
+    pub async fn farewell(&mut self) -> ErrorReply {
+        let mut last = None;
+        while let Some(frame) = self.next().await {
+            last = Some(frame.response);
+        }
+        match last {
+            Some(Response::Error(error)) => error,
+            other => panic!("a broker that closes says why at last, not {other:?}"),
+        }
+    }
+
+    /// Asserts that the connection still serves.
+    pub async fn ping(&mut self) {
+        assert_eq!(self.ask(Request::Ping).await, Ok(Response::Pong));
+    }
+
     pub async fn create(&mut self, name: &str, partitions: u32) -> TopicDescription {
         self.create_with(name, partitions, Settings::default()).await
     }
@@ -118,8 +152,43 @@ impl Wire {
         partition: u32,
         batch: Bytes,
     ) -> Result<u64, ErrorReply> {
+        let correlation = self.begin_produce(topic, partition, batch).await;
+        self.produced(correlation).await
+    }
+
+    /// Sends a batch, and says under which number it will be answered.
+    pub async fn begin_produce(
+        &mut self,
+        topic: &TopicDescription,
+        partition: u32,
+        batch: Bytes,
+    ) -> u32 {
         let produce = Produce { topic: topic.id, partition, ack: Ack::Topic, batch };
-        match self.ask(Request::Produce(produce)).await? {
+        self.send(&Request::Produce(produce)).await
+    }
+
+    /// Waits for the offsets of batches, in whatever order they are answered.
+    ///
+    /// # Panics
+    /// If one of them is refused.
+    pub async fn produced_all(&mut self, correlations: &[u32]) -> Vec<u64> {
+        let mut offsets = BTreeMap::new();
+        while offsets.len() < correlations.len() {
+            let frame = self.next().await.expect("the broker stays until it has answered");
+            match frame.response {
+                Response::Produced { base_offset } => {
+                    offsets.insert(frame.correlation, base_offset);
+                }
+                Response::Error(error) => panic!("a batch was refused: {error:?}"),
+                _ => {}
+            }
+        }
+        correlations.iter().map(|correlation| offsets[correlation]).collect()
+    }
+
+    /// Waits for the offset of a batch.
+    pub async fn produced(&mut self, correlation: u32) -> Result<u64, ErrorReply> {
+        match self.answer(correlation).await? {
             Response::Produced { base_offset } => Ok(base_offset),
             other => panic!("a batch is answered by its offset, not {other:?}"),
         }
@@ -139,9 +208,25 @@ pub fn hello() -> Hello {
 
 /// A batch of these values, without keys.
 pub fn batch(values: &[&[u8]]) -> Bytes {
-    let mut builder = Builder::new();
+    batch_at(1_700_000_000_000, values)
+}
+
+/// The same at a time of its own, Unix milliseconds.
+pub fn batch_at(timestamp: i64, values: &[&[u8]]) -> Bytes {
+    let mut builder = Builder::with_bytes_max(BATCH_BYTES_MAX);
     for value in values {
-        builder.push(1_700_000_000_000, None, Some(value), []).expect("the values fit");
+        builder.push(timestamp, None, Some(value), []).expect("the values fit");
     }
     builder.finish(None)
+}
+
+/// A frame of any kind and body.
+pub fn frame(kind: u16, correlation: u32, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(8 + body.len()).expect("a frame fits 4 GiB");
+    let mut frame = length.to_le_bytes().to_vec();
+    frame.extend(kind.to_le_bytes());
+    frame.extend([0; 2]);
+    frame.extend(correlation.to_le_bytes());
+    frame.extend(body);
+    frame
 }
