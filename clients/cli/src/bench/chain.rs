@@ -182,7 +182,7 @@ impl Reader {
 pub(crate) enum Broken {
     #[error("a record of {bytes} bytes is not one of this bench")]
     Short { bytes: usize },
-    #[error("record {sequence} of lane {lane} is of another run")]
+    #[error("record {sequence} of lane {lane} is of another run, or of no bench")]
     Foreign { lane: u32, sequence: u64 },
     #[error(
         "record {found} of lane {lane} came where {expected} should: \

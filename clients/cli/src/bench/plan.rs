@@ -72,7 +72,7 @@ impl Plan {
         }
         if records < u64::from(plan.lanes()) {
             return Err(Failure::Usage(format!(
-                "{} are too few for {} that are written to at once; raise --records",
+                "{} are too few for {}; raise --records",
                 print::counted(records, "record"),
                 print::counted(u64::from(plan.lanes()), "lane"),
             )));
