@@ -1,4 +1,5 @@
-//! A stop, in order: listeners, connections, shards, a last checkpoint, threads, the clean mark.
+//! A stop, in order: listeners, connections, catalogue, shards, a last checkpoint, threads, the
+//! clean mark.
 //!
 //! Nothing that was taken in is dropped: what a shard has decided is committed and answered
 //! before the last checkpoint. Where any step fails the clean mark is not written, and the next
@@ -12,7 +13,8 @@ use tokio::time::timeout;
 use weir_storage::directory::DataDir;
 use weir_storage::journal::Journal;
 
-use crate::core::commit::chore::Chore;
+use crate::core::catalog::actor::Request as CatalogRequest;
+use crate::core::commit::chore::{Chore, Space};
 use crate::core::commit::seam::Work;
 use crate::core::partition::request::Request;
 use crate::startup::Broker;
@@ -44,8 +46,14 @@ impl Broker {
     }
 }
 
-/// Has all shards finish what they were asked, then makes a checkpoint of it.
+/// Has the catalogue, which asks the shards, and then all shards finish what they were asked, and
+/// makes a checkpoint of it.
 async fn settle(engine: &Engine) -> bool {
+    let (stopped, wait) = oneshot::channel();
+    let stop = CatalogRequest::Stop(stopped);
+    if engine.catalog.send(stop).await.is_err() || wait.await.is_err() {
+        return false;
+    }
     for shard in &engine.shards {
         let (stopped, wait) = oneshot::channel();
         if shard.send(Request::Stop(stopped)).await.is_err() || wait.await.is_err() {
@@ -58,7 +66,7 @@ async fn settle(engine: &Engine) -> bool {
     asked.is_ok_and(|asked| asked) && wait.await.is_ok_and(|made| made)
 }
 
-/// Ends the threads: first those that others wait for, then those whose inbox is closed by that.
+/// Ends the threads: first those that ask the others.
 async fn end_threads(engine: Engine) -> Option<Journal> {
     let Engine { inboxes, threads, catalog, shards, topics, data } = engine;
     let ending = move || {
@@ -66,6 +74,8 @@ async fn end_threads(engine: Engine) -> Option<Journal> {
         let _ = inboxes.commit.send(Work::Stop);
         let ended = threads.log.join().is_ok();
         let journal = threads.commit.join().ok();
+        let _ = inboxes.space.send(Space::Stop);
+        let _ = inboxes.keeper.send(Chore::Stop);
         drop((inboxes, catalog, shards, topics));
         let ended = threads.space.join().is_ok() && ended;
         let ended = threads.keeper.join().is_ok() && ended;

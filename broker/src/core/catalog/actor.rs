@@ -59,6 +59,8 @@ pub(crate) enum Request {
     Removed(TopicId),
     /// The table, with the index it reflects.
     Snapshot(oneshot::Sender<(Index, Bytes)>),
+    /// Answers when all that was asked before is done, and changes nothing any more.
+    Stop(oneshot::Sender<()>),
 }
 
 /// Where an answer goes.
@@ -140,6 +142,22 @@ impl Actor {
                 Request::Snapshot(asker) => {
                     let _ = asker.send((self.lane.progress().applied(), self.table.encode()));
                 }
+                Request::Stop(asker) => {
+                    let _ = asker.send(());
+                    return self.tell().await;
+                }
+            }
+        }
+    }
+
+    /// Only tells what it knows, behind a stop; who asks for a change hears of the stop by the
+    /// answer that does not come. What the changes needed is let go: somebody may hold on to this
+    /// task's inbox for longer than the broker runs.
+    async fn tell(self) {
+        let Self { table, lane, mut inbox, .. } = self;
+        while let Some(request) = inbox.recv().await {
+            if let Request::Snapshot(asker) = request {
+                let _ = asker.send((lane.progress().applied(), table.encode()));
             }
         }
     }

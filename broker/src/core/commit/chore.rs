@@ -2,7 +2,7 @@
 //!
 //! Two threads, since one kind is short and waited for, the other long: the *space* thread
 //! allocates ahead of the writers and makes the journal's segments; the *keeper* seals, flushes,
-//! deletes and checkpoints. Both end when their inbox is closed.
+//! deletes and checkpoints. Both end when they are told to, or when nobody is left to ask.
 
 use std::iter;
 use std::sync::Arc;
@@ -32,9 +32,15 @@ const CHECKPOINT_RETRY: Duration = Duration::from_secs(5);
 pub(crate) enum Space {
     /// Room in a log for a batch of so many bytes; takes the `asked` flag down and rings when
     /// there is, or cannot be.
-    Grow { upkeep: Upkeep, bytes: u64, asked: Arc<AtomicBool>, bell: Arc<Notify> },
+    Grow {
+        upkeep: Upkeep,
+        bytes: u64,
+        asked: Arc<AtomicBool>,
+        bell: Arc<Notify>,
+    },
     /// The journal took a segment: make the next.
     Make,
+    Stop,
 }
 
 /// What the keeper is asked for.
@@ -48,9 +54,11 @@ pub(crate) enum Chore {
     Checkpoint(Option<oneshot::Sender<bool>>),
     /// The files of a topic that was deleted, behind the next checkpoint.
     Remove { topic: TopicId, removed: oneshot::Sender<bool> },
+    /// Leave the rest to the next start.
+    Stop,
 }
 
-/// Runs the space thread until its inbox closes.
+/// Runs the space thread until it is told to stop or nobody is left to ask.
 pub(crate) fn run_space(inbox: &Receiver<Space>, mut maker: Maker, room_bell: &RoomBell) {
     let mut work = MakerStep::Worked;
     loop {
@@ -67,7 +75,7 @@ pub(crate) fn run_space(inbox: &Receiver<Space>, mut maker: Maker, room_bell: &R
                 bell.notify_one();
             }
             Ok(Space::Make) => work = MakerStep::Worked,
-            Err(TryRecvError::Disconnected) => return,
+            Ok(Space::Stop) | Err(TryRecvError::Disconnected) => return,
             Err(TryRecvError::Empty) => {
                 work = make(&mut maker, room_bell);
             }
@@ -92,9 +100,9 @@ fn make(maker: &mut Maker, room_bell: &RoomBell) -> MakerStep {
     }
 }
 
-/// Runs the keeper until its inbox closes. It takes all that waits at a time, so that one
-/// checkpoint does for all who asked for one; where none can be made it tries again, for those
-/// who wait for the journal's room without an answer.
+/// Runs the keeper until it is told to stop or nobody is left to ask. It takes all that waits at a
+/// time, so that one checkpoint does for all who asked for one; where none can be made it tries
+/// again, for those who wait for the journal's room without an answer.
 pub(crate) fn run_keeper(inbox: &Receiver<Chore>, mut checkpointer: Checkpointer) {
     let mut is_owed = false;
     loop {
@@ -108,6 +116,9 @@ pub(crate) fn run_keeper(inbox: &Receiver<Chore>, mut checkpointer: Checkpointer
             Err(RecvTimeoutError::Timeout) => Wanted { checkpoint: true, ..Wanted::default() },
             Err(RecvTimeoutError::Disconnected) => return,
         };
+        if wanted.stop {
+            return;
+        }
         if wanted.checkpoint {
             let made = checkpointer.run();
             is_owed = !made;
@@ -116,7 +127,7 @@ pub(crate) fn run_keeper(inbox: &Receiver<Chore>, mut checkpointer: Checkpointer
     }
 }
 
-/// Does the short chores, and says what is wanted of a checkpoint behind them.
+/// Does the short chores, and says what is wanted behind them.
 fn keep(chores: impl Iterator<Item = Chore>) -> Wanted {
     let mut wanted = Wanted::default();
     for chore in chores {
@@ -135,14 +146,16 @@ fn keep(chores: impl Iterator<Item = Chore>) -> Wanted {
                 wanted.checkpoint = true;
                 wanted.removals.push((topic, removed));
             }
+            Chore::Stop => wanted.stop = true,
         }
     }
     wanted
 }
 
-/// What the next checkpoint is wanted for.
+/// What is to be done behind the short chores, and for whom.
 #[derive(Debug, Default)]
 struct Wanted {
+    stop: bool,
     checkpoint: bool,
     askers: Vec<oneshot::Sender<bool>>,
     removals: Vec<(TopicId, oneshot::Sender<bool>)>,
