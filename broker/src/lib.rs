@@ -1,7 +1,5 @@
 //! The broker: what the binary `weir` runs, as a library for those who test it.
 
-#![allow(dead_code, reason = "retention, which the domain has the seams for, is not called yet")]
-
 pub mod clock;
 pub mod config;
 pub mod metrics;

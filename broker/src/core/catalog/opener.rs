@@ -142,9 +142,9 @@ impl Opener {
         let inbox = self.shards[usize::from(shard - 1)].clone();
         let open = Request::Open(seat, Box::new(partition));
         inbox.blocking_send(open).map_err(|_| OpenError::ShuttingDown)?;
-        self.open_logs.insert(topic, number, slot, upkeep.clone());
+        self.open_logs.insert(topic, number, slot, upkeep);
         let gather = Arc::new(Gather::new(seat, settings.batch_bytes_max as usize));
-        let parts = handle::Parts { topic, number, inbox, gather, reader, upkeep, tail };
+        let parts = handle::Parts { inbox, gather, reader, tail };
         Ok(Handle::new(parts))
     }
 

@@ -44,7 +44,8 @@ pub(crate) struct Append {
     pub(crate) head: [u8; APPEND_HEAD_BYTES],
     pub(crate) rest: Bytes,
     pub(crate) waiters: Waiters,
-    pub(crate) permit: Option<Permit>,
+    /// Held for the batch's bytes until it is answered.
+    pub(crate) _permit: Option<Permit>,
 }
 
 /// Who is answered for a batch.

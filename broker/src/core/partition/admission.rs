@@ -145,7 +145,7 @@ impl Partition {
             head: append::head(&target, &prefix),
             rest: bytes.slice(PREFIX_BYTES..),
             waiters,
-            permit,
+            _permit: permit,
         }
     }
 }

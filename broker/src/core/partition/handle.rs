@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 use weir_protocol::batch::PushError;
-use weir_protocol::id::TopicId;
-use weir_storage::log::{Reader, Upkeep};
+use weir_storage::log::Reader;
 
 use super::gather::{Gather, Pushed, Record};
 use super::request::{Batch, Request};
@@ -23,12 +22,9 @@ pub(crate) struct Handle {
 
 #[derive(Debug)]
 struct Shared {
-    topic: TopicId,
-    number: u32,
     inbox: mpsc::Sender<Request>,
     gather: Arc<Gather>,
     reader: Reader,
-    upkeep: Upkeep,
     tail: Arc<Tail>,
     gone: AtomicBool,
 }
@@ -36,37 +32,22 @@ struct Shared {
 /// What a handle is made of.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    pub(crate) topic: TopicId,
-    pub(crate) number: u32,
     pub(crate) inbox: mpsc::Sender<Request>,
     pub(crate) gather: Arc<Gather>,
     pub(crate) reader: Reader,
-    pub(crate) upkeep: Upkeep,
     pub(crate) tail: Arc<Tail>,
 }
 
 impl Handle {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { topic, number, inbox, gather, reader, upkeep, tail } = parts;
+        let Parts { inbox, gather, reader, tail } = parts;
         let gone = AtomicBool::new(false);
-        let shared = Shared { topic, number, inbox, gather, reader, upkeep, tail, gone };
+        let shared = Shared { inbox, gather, reader, tail, gone };
         Self { shared: Arc::new(shared) }
-    }
-
-    pub(crate) fn topic(&self) -> TopicId {
-        self.shared.topic
-    }
-
-    pub(crate) fn number(&self) -> u32 {
-        self.shared.number
     }
 
     pub(crate) fn reader(&self) -> &Reader {
         &self.shared.reader
-    }
-
-    pub(crate) fn upkeep(&self) -> &Upkeep {
-        &self.shared.upkeep
     }
 
     pub(crate) fn tail(&self) -> &Tail {
@@ -148,12 +129,9 @@ mod tests {
         let disk = Arc::new(CrashDisk::new());
         let opened = Log::create(disk, Path::new("/topic/0"), Options::default()).unwrap();
         Handle::new(Parts {
-            topic: TopicId::from_bytes([1; 16]),
-            number: 0,
             inbox,
             gather: Arc::new(Gather::new(Seat(0), 1024)),
             reader: opened.reader,
-            upkeep: opened.upkeep,
             tail: Arc::default(),
         })
     }

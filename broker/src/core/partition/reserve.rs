@@ -66,10 +66,6 @@ impl Reservation {
         assert!(end <= self.proposed_end, "only what was proposed is committed");
         self.end = self.end.max(end);
     }
-
-    pub(crate) fn end(&self) -> Offset {
-        self.end
-    }
 }
 
 #[cfg(test)]

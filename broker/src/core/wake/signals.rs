@@ -73,14 +73,6 @@ impl Signals {
         }
     }
 
-    /// Queues a signal and wakes the reader at once.
-    pub(crate) fn raise(&self, signal: Signal) {
-        self.shared.queue.lock().push(signal);
-        if !self.shared.raised.swap(true, Ordering::AcqRel) {
-            self.shared.bell.notify_one();
-        }
-    }
-
     /// Waits until there may be something to take.
     pub(crate) async fn wait(&self) {
         self.shared.bell.notified().await;
@@ -135,11 +127,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_signal_behind_a_take_wakes_again() {
-        let signals = Signals::default();
-        signals.raise(Signal::Ready(1));
+        let (signals, mut wakes) = (Signals::default(), WakeList::default());
+        signals.push(Signal::Ready(1), &mut wakes);
+        wakes.ring();
         signals.wait().await;
         signals.take(&mut Vec::new());
-        signals.raise(Signal::Ready(2));
+        signals.push(Signal::Ready(2), &mut wakes);
+        wakes.ring();
         signals.wait().await;
         let mut taken = Vec::new();
         signals.take(&mut taken);
