@@ -1,5 +1,6 @@
 //! The `weir` binary: the broker, and the commands that talk to it.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -70,6 +71,7 @@ impl Server {
         tracing_subscriber::fmt()
             .with_max_level(config.log_output.level)
             .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr)
             .init();
         allow_descriptors(config.descriptors_max());
