@@ -158,3 +158,24 @@ fn a_topics_partitions_are_spread_over_all_shards_but_the_catalogue() {
         1 + (crc32c(&[5; 16]).wrapping_sub(1) % 16) as u16
     );
 }
+
+#[test]
+fn a_disk_that_refuses_to_be_written_is_told_from_one_that_fails() {
+    let told = |kind: std::io::ErrorKind| {
+        not_writable(DiskError { doing: "create", path: "/var/weir".into(), source: kind.into() })
+    };
+    for refused in [std::io::ErrorKind::PermissionDenied, std::io::ErrorKind::ReadOnlyFilesystem] {
+        let error = told(refused);
+        assert!(matches!(error, OpenError::NotWritable(_)), "{error:?}");
+        assert!(error.to_string().contains("cannot be written: cannot create /var/weir"));
+    }
+    assert!(matches!(told(std::io::ErrorKind::NotFound), OpenError::Disk(_)));
+}
+
+#[test]
+fn a_directory_cannot_lie_below_a_file() {
+    let disk = CrashDisk::new();
+    put(&disk, "/file", b"a file, where a directory was meant");
+    let refused = DataDir::open(Arc::new(disk), Path::new("/file/weir"), FRESH).unwrap_err();
+    assert!(refused.to_string().contains("/file/weir"), "{refused}");
+}
