@@ -161,15 +161,15 @@ fn a_topics_partitions_are_spread_over_all_shards_but_the_catalogue() {
 
 #[test]
 fn a_disk_that_refuses_to_be_written_is_told_from_one_that_fails() {
-    let told = |kind: std::io::ErrorKind| {
+    let told = |kind: io::ErrorKind| {
         not_writable(DiskError { doing: "create", path: "/var/weir".into(), source: kind.into() })
     };
-    for refused in [std::io::ErrorKind::PermissionDenied, std::io::ErrorKind::ReadOnlyFilesystem] {
+    for refused in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
         let error = told(refused);
         assert!(matches!(error, OpenError::NotWritable(_)), "{error:?}");
         assert!(error.to_string().contains("cannot be written: cannot create /var/weir"));
     }
-    assert!(matches!(told(std::io::ErrorKind::NotFound), OpenError::Disk(_)));
+    assert!(matches!(told(io::ErrorKind::NotFound), OpenError::Disk(_)));
 }
 
 #[test]
