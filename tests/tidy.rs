@@ -111,6 +111,7 @@ const FLOORS: &[Floor] = &[
     floor("broker::console", &[BATCHES, SETTINGS, SESSION, &["protocol::web"]]),
     // Floor 6: the only files that wire parts together.
     door("broker"),
+    floor("broker::check", EVERYTHING),
     floor("broker::startup", EVERYTHING),
     floor("broker::shutdown", EVERYTHING),
     floor("broker::main", EVERYTHING),
@@ -168,7 +169,7 @@ const CONFINED: &[Confined] = &[
     Confined { what: "serde_json", to: WIRE_SHAPES },
     Confined { what: "toml", to: &["broker::config"] },
     Confined { what: "prometheus", to: &["broker::metrics"] },
-    Confined { what: "clap", to: &["broker::main", "cli"] },
+    Confined { what: "clap", to: &["broker::main", "broker::check", "cli"] },
 ];
 
 const HTTP: &[&str] =
@@ -176,6 +177,7 @@ const HTTP: &[&str] =
 
 /// Domain types never derive serde; what goes over a wire or into a file of settings does.
 const WIRE_SHAPES: &[&str] = &[
+    "broker::check",
     "broker::config",
     "broker::listen::http",
     "broker::admin",

@@ -1,5 +1,6 @@
 //! The broker: what the binary `weir` runs, as a library for those who test it.
 
+pub mod check;
 pub mod clock;
 pub mod config;
 pub mod metrics;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
+use weir_broker::check::Check;
 use weir_broker::clock::{Clock, Randomness};
 use weir_broker::config::{Config, Overrides};
 use weir_broker::startup::{Broker, World};
@@ -23,6 +24,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Server(Server),
+    Check(Check),
     #[command(flatten)]
     Client(weir_cli::Command),
 }
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     match command {
         Command::Server(server) => server.run(),
+        Command::Check(check) => check.run(),
         Command::Client(command) => command.run(),
     }
 }

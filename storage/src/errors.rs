@@ -8,14 +8,23 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::disk;
+
 /// A failed call to the disk.
 #[derive(Debug, Error)]
-#[error("cannot {doing} {}: {source}", path.display())]
+#[error("cannot {doing} {}: {}", path.display(), why(source))]
 pub struct DiskError {
     /// What was tried, as it reads behind "cannot".
     pub doing: &'static str,
     pub path: PathBuf,
     pub source: io::Error,
+}
+
+fn why(source: &io::Error) -> String {
+    match disk::met_link(source) {
+        true => "it is a symbolic link, and weir follows none".to_owned(),
+        false => source.to_string(),
+    }
 }
 
 impl DiskError {

@@ -14,6 +14,7 @@
 //! - [`directory`]: one data directory, its identity and lock
 //! - [`journal`]: what makes everything durable, and its checkpoints
 //! - [`log`]: one partition's log, what readers read
+//! - [`verify`]: what a data directory holds, for whoever wants to know before a start
 //! - [`disk`]: the only door to the operating system's files; a disk whose power can be cut
 //!
 //! Every byte on the disk is in `docs/format.md`.
@@ -25,4 +26,5 @@ pub mod journal;
 pub mod log;
 mod map;
 pub mod offset;
+pub mod verify;
 mod window;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use weir_storage::disk::{CrashDisk, Disk};
-use weir_storage::journal::checkpoint::{Checkpoint, Table};
+use weir_storage::journal::checkpoint::{Before, Checkpoint, Table};
 use weir_storage::journal::{
     EntryRef, FrameHead, Journal, Kind, Maker, MakerStep, OnTornTail, Opened, Options, ReadPath,
     Replayed, Room, frame_bytes, open,
@@ -273,12 +273,13 @@ impl Model {
         let tables = last_indexes(&self.frames[..self.synced]).into_iter().map(table).collect();
         let journal = &mut self.running.as_mut().unwrap().journal;
         let (journal_from, run) = (journal.durable_to(), journal.run());
-        let checkpoint = Checkpoint { number, journal_from, run, logs: Vec::new(), tables };
+        let (before, directory, logs) = (Before::Kept, OWNER, Vec::new());
+        let checkpoint = Checkpoint { number, journal_from, run, before, directory, logs, tables };
         let directory = Path::new(CHECKPOINT);
         if checkpoint.write(&self.disk, directory).is_err() {
             return false;
         }
-        let Ok(loaded) = Checkpoint::load(&self.disk, directory) else { return false };
+        let Ok(loaded) = Checkpoint::load(&self.disk, directory, &OWNER) else { return false };
         assert_eq!(loaded.newest.as_ref(), Some(&checkpoint));
         journal.recycle_below(loaded.older.map_or(JournalPos::ZERO, |older| older.journal_from));
         true
@@ -302,7 +303,7 @@ fn open_journal(disk: &CrashDisk, start: u64) -> Result<(Opened, JournalPos), Bo
         drawn += 1;
         drawn.to_le_bytes()
     };
-    let vouched = Checkpoint::load(disk, Path::new(CHECKPOINT))?.vouched(None);
+    let vouched = Checkpoint::load(disk, Path::new(CHECKPOINT), &OWNER)?.vouched(OWNER, None);
     let replay_from = vouched.replay_from;
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     let opened = open(&disk, Path::new(JOURNAL), options, &vouched, fresh_uuid)?;
@@ -317,5 +318,7 @@ fn last_indexes(frames: &[Replayed]) -> BTreeMap<u16, Index> {
     frames.iter().map(|frame| (frame.head.shard, frame.head.index)).collect()
 }
 
+/// The data directory it all belongs to.
+const OWNER: [u8; 16] = [0xAB; 16];
 const JOURNAL: &str = "/journal";
 const CHECKPOINT: &str = "/checkpoint";

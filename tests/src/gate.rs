@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::thread;
 
 use parking_lot::{Condvar, Mutex};
-use weir_storage::disk::{Disk, File, Lock, Open, Volume};
+use weir_storage::disk::{Disk, Facts, File, Lock, Open, Volume};
 
 /// The gate; open at first, clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -129,6 +129,14 @@ impl Disk for GatedDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Lock> {
         self.disk.lock(path)
+    }
+
+    fn lock_shared(&self, path: &Path) -> io::Result<Lock> {
+        self.disk.lock_shared(path)
+    }
+
+    fn facts(&self, path: &Path) -> io::Result<Facts> {
+        self.disk.facts(path)
     }
 
     fn volume(&self, path: &Path) -> io::Result<Volume> {

@@ -9,7 +9,7 @@
 //! Knows of the broker what the wire says and nothing else. An error is one line: what happened, to
 //! what, what to do next; and an exit code that scripts can rely on (`docs/cli.md`).
 //!
-//! Called by the binary, which adds `weir server`.
+//! Called by the binary, which adds `weir server` and the commands on a data directory.
 
 mod bench;
 mod commands;
@@ -17,7 +17,7 @@ mod failure;
 mod json_pointer;
 mod lines;
 mod place;
-mod print;
+pub mod print;
 mod quantity;
 mod record;
 mod sse;

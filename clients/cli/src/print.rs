@@ -14,7 +14,7 @@ use crate::failure::Failure;
 
 /// How a listing is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
+pub enum Output {
     /// Columns, for people.
     #[default]
     Table,
@@ -24,13 +24,13 @@ pub(crate) enum Output {
 
 /// How a column lies.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Column {
+pub enum Column {
     Words(&'static str),
     Number(&'static str),
 }
 
 /// Lays out rows under their headings. Never wraps: lines stay lines for `grep` and `cut`.
-pub(crate) fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(columns.iter().map(|column| match column {
@@ -49,7 +49,7 @@ pub(crate) fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<Strin
 }
 
 /// The JSON of a listing, indented for whoever looks at it all the same.
-pub(crate) fn json(value: &impl Serialize) -> String {
+pub fn json(value: &impl Serialize) -> String {
     serde_json::to_string_pretty(value).expect("listings have text for keys")
 }
 
@@ -61,23 +61,23 @@ pub(crate) fn result(text: &str) -> Result<(), Failure> {
 }
 
 /// Tells the person something beside the result. Nothing is done if nobody can be told.
-pub(crate) fn note(words: &str) {
+pub fn note(words: &str) {
     drop(writeln!(io::stderr().lock(), "weir: {words}"));
 }
 
 /// `1 record`, `20,000 records`.
-pub(crate) fn counted(count: u64, noun: &str) -> String {
+pub fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", HumanCount(count))
 }
 
 /// `20,000`.
-pub(crate) fn number(count: u64) -> String {
+pub fn number(count: u64) -> String {
     HumanCount(count).to_string()
 }
 
 /// `1.74 MiB`.
-pub(crate) fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     HumanBytes(bytes).to_string()
 }
 
@@ -101,6 +101,11 @@ pub(crate) fn progress_of(count: u64, doing: &'static str, nouns: &'static str) 
     bar.set_prefix(format!("{doing:<12}"));
     bar.set_message(nouns);
     bar
+}
+
+/// A bar over bytes that are read to be checked.
+pub fn progress_of_check() -> ProgressBar {
+    progress(Some(0), "checking {bar:30} {percent:>3}%  {bytes_per_sec}  {eta} left")
 }
 
 fn progress(length: Option<u64>, template: &str) -> ProgressBar {

@@ -15,6 +15,7 @@
 //! time.
 
 mod identity;
+pub(crate) mod parts;
 mod shards;
 #[cfg(test)]
 mod tests;
@@ -30,7 +31,7 @@ use weir_protocol::id::TopicId;
 
 pub use self::identity::{FORMAT_VERSION, Identity, IdentityError, NewIdentity};
 pub use self::shards::{SHARD_HASH, SHARDS, group_shard, partition_shard};
-use crate::disk::{Disk, Lock, Open, read_exact_at};
+use crate::disk::{Disk, Lock, NodeKind, Open, read_exact_at};
 use crate::errors::{DiskError, Naming};
 use crate::offset::JournalPos;
 
@@ -50,8 +51,12 @@ impl DataDir {
     /// # Errors
     /// See [`OpenError`]; a directory that is not weir's is left as it is.
     pub fn open(disk: Arc<dyn Disk>, path: &Path, fresh: NewIdentity) -> Result<Self, OpenError> {
+        parts::check_root(&*disk, path)?;
         make_directories(&*disk, path).map_err(not_writable)?;
         let known = refuse_foreign(&*disk, path)?;
+        if let Known::Identity = known {
+            parts::check(&*disk, path)?;
+        }
         let lock = match disk.lock(&path.join(LOCK)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 return Err(OpenError::Locked { path: path.to_owned() });
@@ -87,11 +92,11 @@ impl DataDir {
     }
 
     pub fn journal_dir(&self) -> PathBuf {
-        self.path.join("journal")
+        self.path.join(JOURNAL)
     }
 
     pub fn checkpoint_dir(&self) -> PathBuf {
-        self.path.join("checkpoint")
+        self.path.join(CHECKPOINTS)
     }
 
     /// Where a partition's log lies; [`crate::log`] makes the directory.
@@ -128,31 +133,31 @@ impl DataDir {
     /// act of a clean stop.
     pub fn mark_clean(&self, journal_end: JournalPos) -> Result<(), DiskError> {
         let path = self.path.join(CLEAN);
-        let text = CleanMark { journal_end }.to_text();
+        let text = CleanMark { journal_end }.to_text(&self.identity.directory);
         let file = self.disk.open(&path, Open::Create).naming("create", &path)?;
         file.write_at(&[IoSlice::new(text.as_bytes())], 0).naming("write", &path)?;
         file.sync_data().naming("sync", &path)?;
         self.sync()
     }
 
-    /// Takes the mark of a clean stop away: the first act of a start, durable before anything is
-    /// written. A mark that is not as it was written is none.
-    pub fn take_clean(&self) -> Result<Option<CleanMark>, DiskError> {
+    /// The mark that a clean stop left.
+    pub fn clean_mark(&self) -> Result<FoundClean, DiskError> {
+        read_clean(&*self.disk, &self.path, &self.identity.directory)
+    }
+
+    /// Takes the mark of a clean stop away, whatever it says: durable before anything else of a
+    /// start is written.
+    pub fn take_clean(&self) -> Result<(), DiskError> {
         let path = self.path.join(CLEAN);
-        let file = match self.disk.open(&path, Open::Read) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.naming("open", &path)?,
-        };
-        let len = file.len().naming("read", &path)?.min(CLEAN_BYTES_MAX);
-        let mut text = vec![0; len as usize];
-        read_exact_at(&*file, &mut text, 0).naming("read", &path)?;
-        self.disk.remove_file(&path).naming("remove", &path)?;
-        self.sync()?;
-        Ok(CleanMark::from_text(&text))
+        match self.disk.remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            removed => removed.naming("remove", &path)?,
+        }
+        self.sync()
     }
 
     fn topics_dir(&self) -> PathBuf {
-        self.path.join("topics")
+        self.path.join(TOPICS)
     }
 
     fn topic_dir(&self, topic: TopicId) -> PathBuf {
@@ -171,18 +176,55 @@ pub struct CleanMark {
     pub journal_end: JournalPos,
 }
 
+/// What lies where a clean stop leaves its mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoundClean {
+    None,
+    Mark(CleanMark),
+    /// Not as it was written, or of another directory: the stop counts as unclean.
+    Damaged,
+}
+
+impl FoundClean {
+    /// The journal's end, if it is vouched for.
+    pub fn journal_end(self) -> Option<JournalPos> {
+        match self {
+            Self::Mark(mark) => Some(mark.journal_end),
+            Self::None | Self::Damaged => None,
+        }
+    }
+}
+
 impl CleanMark {
-    fn to_text(self) -> String {
-        let text = format!("journal_end = {}\n", self.journal_end);
+    fn to_text(self, directory: &[u8; 16]) -> String {
+        let directory = TopicId::from_bytes(*directory);
+        let text = format!("journal_end = {}\ndirectory = {directory}\n", self.journal_end);
         format!("{text}crc32c = {:08x}\n", crc32c(text.as_bytes()))
     }
 
-    fn from_text(text: &[u8]) -> Option<Self> {
+    fn from_text(text: &[u8], directory: &[u8; 16]) -> Option<Self> {
         let end = str::from_utf8(text).ok()?.strip_prefix("journal_end = ")?;
         let (digits, _) = end.split_once('\n')?;
         let mark = Self { journal_end: JournalPos::new(digits.parse().ok()?) };
-        (mark.to_text().as_bytes() == text).then_some(mark)
+        (mark.to_text(directory).as_bytes() == text).then_some(mark)
     }
+}
+
+/// The mark of a clean stop in the directory at `path`, whose identity names `directory`.
+pub(crate) fn read_clean(
+    disk: &dyn Disk,
+    path: &Path,
+    directory: &[u8; 16],
+) -> Result<FoundClean, DiskError> {
+    let path = path.join(CLEAN);
+    let file = match disk.open(&path, Open::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(FoundClean::None),
+        opened => opened.naming("open", &path)?,
+    };
+    let len = file.len().naming("read", &path)?.min(CLEAN_BYTES_MAX);
+    let mut text = vec![0; len as usize];
+    read_exact_at(&*file, &mut text, 0).naming("read", &path)?;
+    Ok(CleanMark::from_text(&text, directory).map_or(FoundClean::Damaged, FoundClean::Mark))
 }
 
 /// Why a data directory was not opened.
@@ -197,6 +239,20 @@ pub enum OpenError {
         path.display()
     )]
     NotOurs { path: PathBuf, name: std::ffi::OsString },
+    #[error(
+        "{} is a part of a data directory: '{missing}' is missing, or empty; copy the whole of it",
+        path.display()
+    )]
+    Incomplete { path: PathBuf, missing: &'static str },
+    #[error(
+        "{} is {found}, where {wanted} of weir's should be; put back what was there", path.display()
+    )]
+    Misplaced { path: PathBuf, found: NodeKind, wanted: NodeKind },
+    #[error(
+        "the data directory {} belongs to user {owner}, and this process is user {us}: run it as \
+         that user, or hand the directory over (chown -R)", path.display()
+    )]
+    OtherOwner { path: PathBuf, owner: u32, us: u32 },
     #[error("{}: {error}", path.display())]
     Identity { path: PathBuf, error: IdentityError },
     #[error(transparent)]
@@ -223,6 +279,9 @@ fn refuse_foreign(disk: &dyn Disk, path: &Path) -> Result<Known, OpenError> {
     if names.iter().any(|name| name == IDENTITY) {
         return Ok(Known::Identity);
     }
+    if names.iter().any(|name| [JOURNAL, CHECKPOINTS, TOPICS].iter().any(|part| name == *part)) {
+        return Err(OpenError::Incomplete { path: path.to_owned(), missing: IDENTITY });
+    }
     let ours = |name: &OsStr| [LOCK, IDENTITY_NEW, "lost+found"].iter().any(|own| name == *own);
     match names.into_iter().find(|name| !ours(name)) {
         Some(name) => Err(OpenError::NotOurs { path: path.to_owned(), name }),
@@ -230,7 +289,7 @@ fn refuse_foreign(disk: &dyn Disk, path: &Path) -> Result<Known, OpenError> {
     }
 }
 
-fn read_identity(disk: &dyn Disk, directory: &Path) -> Result<Identity, OpenError> {
+pub(crate) fn read_identity(disk: &dyn Disk, directory: &Path) -> Result<Identity, OpenError> {
     let path = directory.join(IDENTITY);
     let file = disk.open(&path, Open::Read).naming("open", &path)?;
     let len = file.len().naming("read", &path)?.min(IDENTITY_BYTES_MAX);
@@ -286,9 +345,12 @@ fn list_if_there(disk: &dyn Disk, path: &Path) -> Result<Vec<std::ffi::OsString>
     }
 }
 
-const LOCK: &str = "lock";
-const IDENTITY: &str = "identity";
-const IDENTITY_NEW: &str = "identity.new";
-const CLEAN: &str = "clean";
+pub(crate) const LOCK: &str = "lock";
+pub(crate) const IDENTITY: &str = "identity";
+pub(crate) const IDENTITY_NEW: &str = "identity.new";
+pub(crate) const CLEAN: &str = "clean";
+pub(crate) const JOURNAL: &str = "journal";
+pub(crate) const CHECKPOINTS: &str = "checkpoint";
+pub(crate) const TOPICS: &str = "topics";
 const IDENTITY_BYTES_MAX: u64 = 4096;
 const CLEAN_BYTES_MAX: u64 = 4096;

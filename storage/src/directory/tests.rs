@@ -113,17 +113,28 @@ fn other_shards_are_refused() {
 fn a_clean_mark_is_taken_once_and_only_if_it_is_whole() {
     let disk = CrashDisk::new();
     let directory = open(&disk).unwrap();
-    assert_eq!(directory.take_clean().unwrap(), None);
+    assert_eq!(directory.clean_mark().unwrap(), FoundClean::None);
     let mark = CleanMark { journal_end: JournalPos::new(12_345) };
     directory.mark_clean(mark.journal_end).unwrap();
     let disk = disk.cut(1);
     let directory = open(&disk).unwrap();
-    assert_eq!(directory.take_clean().unwrap(), Some(mark));
-    let directory = open(&disk.cut(2)).unwrap();
-    assert_eq!(directory.take_clean().unwrap(), None, "taken durably");
-    let damaged = mark.to_text().replace("12345", "12346");
-    assert_eq!(CleanMark::from_text(damaged.as_bytes()), None);
-    assert_eq!(CleanMark::from_text(b"journal_end = "), None);
+    assert_eq!(directory.clean_mark().unwrap(), FoundClean::Mark(mark));
+    directory.take_clean().unwrap();
+    directory.take_clean().unwrap();
+    let disk = disk.cut(2);
+    let directory = open(&disk).unwrap();
+    assert_eq!(directory.clean_mark().unwrap(), FoundClean::None, "taken durably");
+    let text = mark.to_text(&FRESH.directory);
+    for (damaged, owner) in [
+        (text.replace("12345", "12346"), FRESH.directory),
+        (text.clone(), [0xAC; 16]),
+        ("journal_end = ".to_owned(), FRESH.directory),
+    ] {
+        put(&disk, "/var/weir/clean", damaged.as_bytes());
+        let found = read_clean(&disk, Path::new("/var/weir"), &owner).unwrap();
+        assert_eq!(found, FoundClean::Damaged, "{damaged}");
+        assert_eq!(found.journal_end(), None);
+    }
 }
 
 #[test]
@@ -178,4 +189,93 @@ fn a_directory_cannot_lie_below_a_file() {
     put(&disk, "/file", b"a file, where a directory was meant");
     let refused = DataDir::open(Arc::new(disk), Path::new("/file/weir"), FRESH).unwrap_err();
     assert!(refused.to_string().contains("/file/weir"), "{refused}");
+}
+
+/// A directory as a broker leaves it, as far as its parts go.
+fn with_all_parts() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open_real(&directory).unwrap());
+    for file in ["journal/1.journal", "checkpoint/1", "topics/t"] {
+        RealDisk.open(&directory.path().join(file), Open::Create).unwrap();
+    }
+    open_real(&directory).unwrap();
+    directory
+}
+
+fn open_real(directory: &tempfile::TempDir) -> Result<DataDir, OpenError> {
+    DataDir::open(Arc::new(RealDisk), directory.path(), FRESH)
+}
+
+/// All there is, with its kinds and sizes.
+fn names(path: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for name in RealDisk.list(path).unwrap() {
+        let path = path.join(name);
+        let facts = RealDisk.facts(&path).unwrap();
+        names.push(format!("{} {facts:?}", path.display()));
+        if facts.kind == NodeKind::Directory {
+            names.extend(self::names(&path));
+        }
+    }
+    names
+}
+
+#[test]
+fn a_directory_that_was_copied_in_part_is_refused_and_left_as_it_is() {
+    for (gone, missing) in [
+        (&["identity"][..], "identity"),
+        (&["journal/1.journal"], "journal"),
+        (&["journal/1.journal", "checkpoint/1"], "journal"),
+        (&["journal/1.journal", "topics/t"], "journal"),
+        (&["journal/1.journal", "journal"], "journal"),
+        (&["checkpoint/1", "checkpoint"], "checkpoint"),
+        (&["topics/t", "topics"], "topics"),
+    ] {
+        let directory = with_all_parts();
+        for name in gone {
+            let path = directory.path().join(name);
+            RealDisk.remove_file(&path).or_else(|_| RealDisk.remove_dir(&path)).unwrap();
+        }
+        let before = names(directory.path());
+        let refused = open_real(&directory).unwrap_err();
+        assert!(refused.to_string().contains(&format!("'{missing}' is missing")), "{refused}");
+        assert_eq!(names(directory.path()), before, "{gone:?}");
+    }
+}
+
+#[test]
+fn something_else_in_the_place_of_a_part_is_refused_by_its_name() {
+    for part in ["identity", "lock", "journal", "checkpoint", "topics"] {
+        let directory = with_all_parts();
+        let (path, aside) = (directory.path().join(part), directory.path().join("aside"));
+        RealDisk.rename(&path, &aside).unwrap();
+        std::os::unix::fs::symlink(&aside, &path).unwrap();
+        let refused = open_real(&directory).unwrap_err();
+        let wanted = matches!(&refused, OpenError::Misplaced { path: found, found: NodeKind::Link, .. }
+            if *found == path);
+        assert!(wanted, "{refused}");
+    }
+    let directory = with_all_parts();
+    let (journal, aside) = (directory.path().join("journal"), directory.path().join("aside"));
+    RealDisk.rename(&journal, &aside).unwrap();
+    RealDisk.open(&journal, Open::Create).unwrap();
+    let refused = open_real(&directory).unwrap_err().to_string();
+    assert!(refused.contains("journal is a file, where a directory"), "{refused}");
+    let link = directory.path().with_extension("link");
+    std::os::unix::fs::symlink(directory.path(), &link).unwrap();
+    let refused = DataDir::open(Arc::new(RealDisk), &link, FRESH).unwrap_err();
+    RealDisk.remove_file(&link).unwrap();
+    assert!(matches!(refused, OpenError::Misplaced { found: NodeKind::Link, .. }), "{refused}");
+}
+
+#[test]
+fn a_directory_of_another_user_is_refused_and_both_are_named() {
+    let directory = with_all_parts();
+    if std::os::unix::fs::chown(directory.path().join("identity"), Some(12_345), None).is_err() {
+        // Only the superuser may give files away; where tests run as another, there is no case.
+        return;
+    }
+    let refused = open_real(&directory).unwrap_err();
+    let other = matches!(refused, OpenError::OtherOwner { owner: 12_345, us: 0, .. });
+    assert!(other, "{refused}");
 }

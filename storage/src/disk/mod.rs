@@ -20,6 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use crash::{Counts, CrashDisk};
+pub(crate) use real::met_link;
 pub use real::{RealDisk, raise_descriptor_limit};
 
 /// A volume with files on it.
@@ -49,6 +50,16 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// # Errors
     /// `WouldBlock` where another process holds it.
     fn lock(&self, path: &Path) -> io::Result<Lock>;
+
+    /// Locks a file that exists against whoever would hold [`Disk::lock`], for as long as this is
+    /// held. Changes nothing.
+    ///
+    /// # Errors
+    /// `WouldBlock` where another process holds it.
+    fn lock_shared(&self, path: &Path) -> io::Result<Lock>;
+
+    /// What lies at `path`; a symbolic link is one, wherever it leads.
+    fn facts(&self, path: &Path) -> io::Result<Facts>;
 
     /// What kind of file system holds `path`, and how full it is.
     fn volume(&self, path: &Path) -> io::Result<Volume>;
@@ -129,6 +140,47 @@ impl fmt::Debug for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Lock")
     }
+}
+
+/// What lies under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    pub kind: NodeKind,
+    pub bytes: u64,
+    pub owner: Owner,
+    /// Who may do what: the nine bits of the permissions.
+    pub mode: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeKind {
+    File,
+    Directory,
+    Link,
+    /// A socket, a pipe, a device.
+    Other,
+}
+
+impl fmt::Display for NodeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "a file",
+            Self::Directory => "a directory",
+            Self::Link => "a symbolic link",
+            Self::Other => "neither file nor directory",
+        })
+    }
+}
+
+/// Whose something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The user that this process runs as.
+    Us,
+    Other {
+        owner: u32,
+        us: u32,
+    },
 }
 
 /// A file system and its room.

@@ -11,11 +11,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{self, Dir, FallocateFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{self, Dir, FallocateFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 
-use super::{Disk, File, FileSystem, Lock, Open, Volume};
+use super::{Disk, Facts, File, FileSystem, Lock, NodeKind, Open, Owner, Volume};
 use crate::map;
 
 /// Asks the operating system for `wanted` open files and sockets, as far as it allows this process
@@ -89,6 +89,28 @@ impl Disk for RealDisk {
         Ok(Lock::new(fd))
     }
 
+    fn lock_shared(&self, path: &Path) -> io::Result<Lock> {
+        let fd = open(path, OFlags::RDONLY)?;
+        retry_on_intr(|| fs::flock(&fd, FlockOperation::NonBlockingLockShared))?;
+        Ok(Lock::new(fd))
+    }
+
+    fn facts(&self, path: &Path) -> io::Result<Facts> {
+        let found = fs::lstat(path)?;
+        let (owner, us) = (found.st_uid, geteuid().as_raw());
+        Ok(Facts {
+            kind: match FileType::from_raw_mode(found.st_mode) {
+                FileType::RegularFile => NodeKind::File,
+                FileType::Directory => NodeKind::Directory,
+                FileType::Symlink => NodeKind::Link,
+                _ => NodeKind::Other,
+            },
+            bytes: found.st_size.cast_unsigned(),
+            owner: if owner == us { Owner::Us } else { Owner::Other { owner, us } },
+            mode: found.st_mode & 0o777,
+        })
+    }
+
     fn volume(&self, path: &Path) -> io::Result<Volume> {
         let volume = fs::statfs(path)?;
         let block_bytes = volume.f_bsize.cast_unsigned();
@@ -109,6 +131,11 @@ impl Disk for RealDisk {
 fn open(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     let always = OFlags::CLOEXEC | OFlags::NOFOLLOW;
     retry_on_intr(|| fs::open(path, flags | always, Mode::RUSR | Mode::WUSR))
+}
+
+/// Whether a call failed because a symbolic link stood in the place of a file.
+pub(crate) fn met_link(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::LOOP)
 }
 
 #[derive(Debug)]
@@ -224,7 +251,7 @@ mod tests {
         open_new(path);
         symlink(path.join("file"), path.join("a")).unwrap();
         assert_eq!(RealDisk.list(path).unwrap(), ["a", "b", "file"]);
-        assert!(RealDisk.open(&path.join("a"), Open::Read).is_err());
+        assert!(met_link(&RealDisk.open(&path.join("a"), Open::Read).unwrap_err()));
         assert!(RealDisk.open(&path.join("file"), Open::Create).is_err());
         RealDisk.sync_dir(path).unwrap();
     }
@@ -247,6 +274,33 @@ mod tests {
         assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(lock);
         RealDisk.lock(&path).unwrap();
+    }
+
+    #[test]
+    fn a_shared_lock_and_the_lock_keep_each_other_out_and_nothing_is_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        assert_eq!(RealDisk.lock_shared(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+        drop(RealDisk.lock(&path).unwrap());
+        let (first, second) = (RealDisk.lock_shared(&path).unwrap(), RealDisk.lock_shared(&path));
+        second.unwrap();
+        assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(first);
+        let _lock = RealDisk.lock(&path).unwrap();
+        assert_eq!(RealDisk.lock_shared(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn facts_tell_links_files_and_directories_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        open_new(path).write_at(&[IoSlice::new(b"seven b")], 0).unwrap();
+        symlink(path.join("file"), path.join("link")).unwrap();
+        let file = RealDisk.facts(&path.join("file")).unwrap();
+        let (kind, owner) = (NodeKind::File, Owner::Us);
+        assert_eq!(file, Facts { kind, bytes: 7, owner, mode: 0o600 });
+        assert_eq!(RealDisk.facts(&path.join("link")).unwrap().kind, NodeKind::Link);
+        assert_eq!(RealDisk.facts(path).unwrap().kind, NodeKind::Directory);
     }
 
     #[test]

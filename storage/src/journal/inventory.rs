@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::maker::Spare;
-use super::recovery::OpenError;
+use super::recovery::{OpenError, Vouched};
 use super::segment::{FRAMES_AT, FoundHeader, Segment, Zeroed, file_number, read_header};
 use super::verify::Damage;
 use super::zeroing::Zeroing;
-use crate::disk::{Disk, Open, read_exact_at};
+use crate::disk::{Disk, File, Open, read_exact_at};
 use crate::errors::Naming;
 use crate::offset::JournalPos;
 
@@ -28,19 +28,31 @@ pub(super) struct Found {
 }
 
 impl Inventory {
-    pub(super) fn take(disk: &dyn Disk, directory: &Path) -> Result<Self, OpenError> {
+    /// Opens every file of the journal as `how` says.
+    pub(super) fn take(
+        disk: &dyn Disk,
+        directory: &Path,
+        vouched: &Vouched,
+        how: Open,
+    ) -> Result<Self, OpenError> {
         let mut inventory = Self { segments: Vec::new(), blank: Vec::new(), next_number: 1 };
         for name in disk.list(directory).naming("list", directory)? {
             let Some(number) = name.to_str().and_then(file_number) else { continue };
             inventory.next_number = inventory.next_number.max(number + 1);
-            inventory.add(disk, &directory.join(name))?;
+            let path = directory.join(name);
+            let file = disk.open(&path, how).naming("open", &path)?;
+            inventory.add(file, &path, vouched)?;
         }
         inventory.segments.sort_by_key(|found| found.segment.header.base);
         Ok(inventory)
     }
 
-    fn add(&mut self, disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
-        let file = disk.open(path, Open::Write).naming("open", path)?;
+    fn add(
+        &mut self,
+        file: Arc<dyn File>,
+        path: &Path,
+        vouched: &Vouched,
+    ) -> Result<(), OpenError> {
         match read_header(&*file, path)? {
             FoundHeader::NewerFormat(version) => {
                 Err(OpenError::NewerFormat { file: path.to_owned(), version: version.into() })
@@ -52,8 +64,11 @@ impl Inventory {
             }
             FoundHeader::Valid(header, zeroed) => {
                 if file.len().naming("measure", path)? != header.len {
-                    let (file, position) = (path.to_owned(), 0);
-                    return Err(OpenError::Damaged { file, position, what: Damage::SegmentLength });
+                    return Err(vouched.damaged(path, 0, Damage::SegmentLength));
+                }
+                if header.directory != vouched.directory {
+                    let (file, directory) = (path.to_owned(), header.directory);
+                    return Err(OpenError::OtherDirectory { file, directory });
                 }
                 let zeroed_to = if zeroed == Zeroed::Wholly { header.len } else { FRAMES_AT };
                 let zeroing = Zeroing::new(zeroed_to, header.len);

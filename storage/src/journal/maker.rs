@@ -43,6 +43,8 @@ pub struct Maker {
     /// Where the next segment begins, and the uuid of the one before it.
     next_base: JournalPos,
     before: [u8; 16],
+    /// The uuid of the data directory, for every header.
+    data_directory: [u8; 16],
     next_number: u64,
     files: u64,
     failed: bool,
@@ -67,6 +69,7 @@ impl Maker {
             unzeroed: VecDeque::new(),
             next_base: start.next_base,
             before: start.before,
+            data_directory: start.data_directory,
             next_number: start.next_number,
             files: start.files,
             failed: false,
@@ -130,6 +133,7 @@ impl Maker {
             before: self.before,
             base: self.next_base,
             len: self.options.segment_bytes,
+            directory: self.data_directory,
         };
         let spare = match self.take_spare() {
             Some(spare) => spare,
@@ -251,6 +255,7 @@ pub(super) struct Start {
     pub(super) spares: Vec<Spare>,
     pub(super) next_base: JournalPos,
     pub(super) before: [u8; 16],
+    pub(super) data_directory: [u8; 16],
     pub(super) next_number: u64,
     pub(super) files: u64,
 }

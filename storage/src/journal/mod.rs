@@ -17,7 +17,9 @@
 //! returned for survives a power cut, and what does not is never taken for damage, nor damage for
 //! it; room that was promised is there.
 
+pub(crate) mod audit;
 pub mod checkpoint;
+mod code;
 mod frame;
 mod inventory;
 mod maker;
@@ -26,18 +28,21 @@ mod reader;
 mod recovery;
 mod replay;
 mod room;
+mod scan;
 mod segment;
 mod staged;
 mod verify;
 mod writer;
 mod zeroing;
 
+pub use code::{DamageCode, NoCode};
 pub use frame::{EntryRef, FRAME_BYTES_MAX, FrameHead, Kind, frame_bytes};
 pub use maker::{MakeError, Maker, MakerStep};
 pub use options::{OnTornTail, Options, ReadPath};
-pub use recovery::{OpenError, Opened, Recovery, Torn, Vouched, open};
+pub use recovery::{OpenError, Opened, Recovery, Torn, Verified, Vouched, open};
 pub use replay::{ReadError, Replay, Replayed};
 pub use room::Room;
+pub use scan::{Scan, Scanned};
 pub use verify::Damage;
 pub use writer::{Journal, SyncError, WriteError};
 

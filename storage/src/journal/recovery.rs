@@ -12,17 +12,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
+use weir_protocol::id::TopicId;
 
+use super::code::DamageCode;
 use super::frame::RunBefore;
 use super::inventory::Inventory;
 use super::maker::{MakeError, Maker, Shared, Start};
-use super::options::{OnTornTail, Options};
+use super::options::{OnTornTail, Options, ReadPath};
 use super::replay::Replay;
 use super::room::Room;
 use super::segment::{FRAMES_AT, Segment};
 use super::verify::{Damage, Walk};
 use super::writer::Journal;
-use crate::disk::Disk;
+use crate::disk::{Disk, Open};
 use crate::errors::{DiskError, Naming};
 use crate::offset::{Index, JournalPos};
 
@@ -40,36 +42,101 @@ pub fn open(
     vouched: &Vouched,
     fresh_uuid: impl FnMut() -> [u8; 16] + Send + 'static,
 ) -> Result<Opened, OpenError> {
-    options.check().map_err(OpenError::Options)?;
-    let inventory = Inventory::take(&**disk, directory)?;
-    let found = match first_segment(&inventory, directory, vouched)? {
-        Some(first) => verify(&**disk, inventory, first, &options, vouched)?,
-        None => Found::nothing(inventory, vouched),
-    };
-    found.settle()?;
-    let shared = Arc::new(Shared::new(&options));
-    let Found { chain, others, mut recovery } = found;
-    let start = hand_over(&**disk, directory, &options, &chain, others)?;
-    let fresh_uuid = Box::new(fresh_uuid);
-    let mut maker = Maker::new(Arc::clone(disk), directory, options, fresh_uuid, &shared, start);
-    let span = vouched.replay_from..recovery.end;
-    let replay = Replay::new(Arc::clone(disk), chain.clone(), span, options.read);
+    Verified::of(disk, directory, options, vouched)?.begin(fresh_uuid)
+}
 
-    let mut sealed = VecDeque::from(chain);
-    let active = match sealed.pop_back() {
-        Some(active) => active,
-        None => maker.make_first()?,
-    };
-    recovery.end = recovery.end.max(active.start());
-    // Room for the run's first frame, and for what a start has to write itself, even where the
-    // journal is full: nobody could checkpoint it otherwise.
-    if active.room(recovery.end) < options.start_bytes() {
-        maker.make()?;
+/// A journal that was verified, and of which nothing was changed.
+#[derive(Debug)]
+pub struct Verified {
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    options: Options,
+    vouched: Vouched,
+    found: Found,
+}
+
+impl Verified {
+    /// Verifies the journal in `directory`, which exists.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn of(
+        disk: &Arc<dyn Disk>,
+        directory: &Path,
+        options: Options,
+        vouched: &Vouched,
+    ) -> Result<Self, OpenError> {
+        options.check().map_err(OpenError::Options)?;
+        let found = find(&**disk, directory, &options, vouched, Open::Write)?;
+        let (disk, directory) = (Arc::clone(disk), directory.to_owned());
+        Ok(Self { disk, directory, options, vouched: vouched.clone(), found })
     }
-    maker.zero_rest(&active)?;
-    let mut journal = Journal::new(Arc::clone(&shared), sealed, active, &recovery);
-    journal.start_run(RunBefore { run: recovery.run - 1, end: recovery.end })?;
-    Ok(Opened { journal, maker, room: Room::new(&shared.counts), replay, recovery })
+
+    /// Makes what was verified durable, cuts a torn tail, and begins a new run; as [`open`] says.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn begin(
+        self,
+        fresh_uuid: impl FnMut() -> [u8; 16] + Send + 'static,
+    ) -> Result<Opened, OpenError> {
+        let Self { disk, directory, options, vouched, found } = self;
+        found.settle()?;
+        let shared = Arc::new(Shared::new(&options));
+        let Found { chain, others, mut recovery } = found;
+        let start = hand_over(&*disk, &directory, &options, &vouched, &chain, others)?;
+        let fresh_uuid = Box::new(fresh_uuid);
+        let mut maker =
+            Maker::new(Arc::clone(&disk), &directory, options, fresh_uuid, &shared, start);
+        let span = vouched.replay_from..recovery.end;
+        let replay = Replay::new(disk, chain.clone(), span, options.read);
+
+        let mut sealed = VecDeque::from(chain);
+        let active = match sealed.pop_back() {
+            Some(active) => active,
+            None => maker.make_first()?,
+        };
+        recovery.end = recovery.end.max(active.start());
+        // Room for the run's first frame, and for what a start has to write itself, even where the
+        // journal is full: nobody could checkpoint it otherwise.
+        if active.room(recovery.end) < options.start_bytes() {
+            maker.make()?;
+        }
+        maker.zero_rest(&active)?;
+        let mut journal = Journal::new(Arc::clone(&shared), sealed, active, &recovery);
+        journal.start_run(RunBefore { run: recovery.run - 1, end: recovery.end })?;
+        Ok(Opened { journal, maker, room: Room::new(&shared.counts), replay, recovery })
+    }
+}
+
+/// What a start of the journal in `directory` would find; changes nothing, and opens files only
+/// to read them.
+pub(super) fn look(
+    disk: &dyn Disk,
+    directory: &Path,
+    vouched: &Vouched,
+) -> Result<Recovery, OpenError> {
+    let options = Options {
+        segment_bytes: 0,
+        bytes_max: 0,
+        on_torn_tail: OnTornTail::Truncate,
+        read: ReadPath::Direct,
+    };
+    Ok(find(disk, directory, &options, vouched, Open::Read)?.recovery)
+}
+
+fn find(
+    disk: &dyn Disk,
+    directory: &Path,
+    options: &Options,
+    vouched: &Vouched,
+    how: Open,
+) -> Result<Found, OpenError> {
+    let inventory = Inventory::take(disk, directory, vouched, how)?;
+    match first_segment(&inventory, directory, vouched)? {
+        Some(first) => verify(disk, inventory, first, options, vouched),
+        None => Ok(Found::nothing(inventory, vouched)),
+    }
 }
 
 /// A journal that is ready, and what was found.
@@ -125,6 +192,8 @@ pub struct Vouched {
     pub indexes: BTreeMap<u16, Index>,
     /// Where a clean stop left the journal, if the last stop was one.
     pub clean_end: Option<JournalPos>,
+    /// The data directory's uuid, as its identity names it.
+    pub directory: [u8; 16],
 }
 
 impl Vouched {
@@ -134,6 +203,12 @@ impl Vouched {
 
     pub(super) fn durable_to(&self) -> JournalPos {
         self.replay_from.max(self.clean_end.unwrap_or(JournalPos::ZERO))
+    }
+
+    /// Damage, with the code that names it here.
+    pub(super) fn damaged(&self, file: &Path, position: u64, what: Damage) -> OpenError {
+        let code = DamageCode::of(&self.directory, file, position, &what);
+        OpenError::Damaged { file: file.to_owned(), position, what, code }
     }
 }
 
@@ -145,10 +220,17 @@ pub enum OpenError {
     Options(&'static str),
     /// Something that was durable is gone. Going on would lose it silently.
     #[error(
-        "the journal is damaged: {} at byte {position}: {what}; nothing was changed. Restore the \
-         file, or go on knowingly without what is lost", file.display()
+        "the journal is damaged: {} at byte {position}: {what}. Nothing was changed. Restore the \
+         file from a copy; or see with `weir recover DIR` what would be lost, and go on without it \
+         with --accept-loss {code}", file.display()
     )]
-    Damaged { file: PathBuf, position: u64, what: Damage },
+    Damaged { file: PathBuf, position: u64, what: Damage, code: DamageCode },
+    /// Files of two data directories were mixed.
+    #[error(
+        "{} belongs to data directory {}, not to this one: put back the files that were here",
+        file.display(), TopicId::from_bytes(*directory)
+    )]
+    OtherDirectory { file: PathBuf, directory: [u8; 16] },
     /// A torn tail, and the settings say that it may not be cut.
     #[error(
         "the journal ends in {} bytes that were being written when the power went; set \
@@ -178,8 +260,7 @@ fn first_segment(
     directory: &Path,
     vouched: &Vouched,
 ) -> Result<Option<usize>, OpenError> {
-    let damaged =
-        |file: &Path, what| OpenError::Damaged { file: file.to_owned(), position: 0, what };
+    let damaged = |file: &Path, what| vouched.damaged(file, 0, what);
     if let Some(path) = inventory.second_of_two() {
         return Err(damaged(path, Damage::SegmentTwice));
     }
@@ -198,6 +279,7 @@ fn first_segment(
 }
 
 /// A journal's verified state on the disk, and what does not belong to it.
+#[derive(Debug)]
 struct Found {
     /// The journal's segments from the oldest that is kept to the one it ends in.
     chain: Vec<Arc<Segment>>,
@@ -271,6 +353,7 @@ fn hand_over(
     disk: &dyn Disk,
     directory: &Path,
     options: &Options,
+    vouched: &Vouched,
     chain: &[Arc<Segment>],
     others: Inventory,
 ) -> Result<Start, DiskError> {
@@ -279,6 +362,7 @@ fn hand_over(
         spares: Vec::new(),
         next_base: last.map_or(JournalPos::ZERO, |last| last.end()),
         before: last.map_or([0; 16], |last| last.header.uuid),
+        data_directory: vouched.directory,
         next_number: others.next_number,
         files: chain.len() as u64,
     };

@@ -120,7 +120,7 @@ pub enum ReadError {
 }
 
 /// The entries of a frame in one copy of it.
-fn copy_entries(frame: &[u8], count: u32) -> Option<Vec<(Kind, Bytes)>> {
+pub(super) fn copy_entries(frame: &[u8], count: u32) -> Option<Vec<(Kind, Bytes)>> {
     let copy = Bytes::copy_from_slice(frame);
     entries(frame, count).map(|entry| entry.ok().map(|(kind, at)| (kind, copy.slice(at)))).collect()
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!      0 magic "weirjour"  8 crc u32  12 version u16  14 zeros  16 uuid  32 uuid of the one before
-//!     48 base u64         56 len u64
+//!     48 base u64         56 len u64  64 uuid of the data directory
 //!    512 magic "weirzero" 520 uuid   536 crc u32     once the whole segment has real blocks
 //!   4096 frames
 //! ```
@@ -76,6 +76,8 @@ pub(super) struct Header {
     pub(super) before: [u8; 16],
     pub(super) base: JournalPos,
     pub(super) len: u64,
+    /// The data directory that it was written in.
+    pub(super) directory: [u8; 16],
 }
 
 impl Header {
@@ -88,6 +90,7 @@ impl Header {
         page[32..48].copy_from_slice(&self.before);
         page[48..56].copy_from_slice(&self.base.get().to_le_bytes());
         page[56..64].copy_from_slice(&self.len.to_le_bytes());
+        page[64..80].copy_from_slice(&self.directory);
         let crc = header_crc(&page);
         page[8..12].copy_from_slice(&crc.to_le_bytes());
         if zeroed == Zeroed::Wholly {
@@ -115,6 +118,7 @@ impl Header {
             before: page[32..48].try_into().expect("sixteen bytes are sixteen"),
             base: JournalPos::new(number(48)),
             len: number(56),
+            directory: page[64..80].try_into().expect("sixteen bytes are sixteen"),
         };
         let note = zeroed_note(&uuid);
         let noted = page[NOTE_AT as usize..][..note.len()] == note;

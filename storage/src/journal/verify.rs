@@ -191,11 +191,8 @@ impl<'a> Walk<'a> {
     }
 
     fn damaged(&self, reader: &Reader, what: Damage) -> OpenError {
-        OpenError::Damaged {
-            file: reader.segment().path.clone(),
-            position: reader.segment().position_of(self.end),
-            what,
-        }
+        let segment = reader.segment();
+        self.vouched.damaged(&segment.path, segment.position_of(self.end), what)
     }
 
     fn bad(&self, reader: &Reader, bad: BadFrame) -> OpenError {

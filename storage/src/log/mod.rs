@@ -30,6 +30,8 @@ mod room;
 mod upkeep;
 mod written;
 
+pub(crate) mod audit;
+
 mod errors;
 mod options;
 mod page_budget;

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use weir_protocol::id::TopicId;
 use weir_storage::directory::{DataDir, partition_shard};
-use weir_storage::journal::checkpoint::{Checkpoint, LogMark, Table};
+use weir_storage::journal::checkpoint::{Before, Checkpoint, LogMark, Table};
 use weir_storage::log::{End, Upkeep};
 use weir_storage::offset::{Index, JournalPos};
 
@@ -120,8 +120,15 @@ impl Checkpointer {
             logs.push(flush(topic, partition, index, &upkeep)?);
         }
         self.number += 1;
-        let checkpoint =
-            Checkpoint { number: self.number, journal_from: from, run: self.run, logs, tables };
+        let checkpoint = Checkpoint {
+            number: self.number,
+            journal_from: from,
+            run: self.run,
+            before: Before::Kept,
+            directory: self.data.identity().directory,
+            logs,
+            tables,
+        };
         checkpoint.write(&**self.data.disk(), &self.data.checkpoint_dir())?;
         let _ = self.commit.send(Work::Recycle(self.newest_from));
         self.newest_from = from;

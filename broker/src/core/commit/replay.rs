@@ -14,10 +14,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use weir_protocol::batch::PREFIX_BYTES;
 use weir_protocol::id::TopicId;
-use weir_storage::directory::DataDir;
+use weir_storage::directory::{DataDir, FoundClean};
 use weir_storage::errors::DiskError;
-use weir_storage::journal::checkpoint::{Checkpoint, LogMark, Table};
-use weir_storage::journal::{self, EntryRef, FrameHead, Journal, Kind, Replay, Replayed};
+use weir_storage::journal::checkpoint::{Checkpoint, Loaded, LogMark, Table};
+use weir_storage::journal::{self, EntryRef, FrameHead, Journal, Kind, Replay, Replayed, Verified};
 use weir_storage::log::{self, End, Log, Opened};
 use weir_storage::offset::{Epoch, Index, JournalPos, Offset, OffsetSpan};
 
@@ -131,15 +131,27 @@ pub(crate) fn recover(
     fresh_uuid: impl FnMut() -> [u8; 16] + Send + 'static,
     now_ms: i64,
 ) -> Result<Recovered, RecoverError> {
-    let loaded = Checkpoint::load(&**data.disk(), &data.checkpoint_dir())?;
-    let clean_end = data.take_clean()?.map(|mark| mark.journal_end);
-    let vouched = loaded.vouched(clean_end);
+    let owner = data.identity().directory;
+    let loaded = Checkpoint::load(&**data.disk(), &data.checkpoint_dir(), &owner)?;
+    warn_of_damaged(&loaded);
+    let clean = data.clean_mark()?;
+    if clean == FoundClean::Damaged {
+        tracing::warn!(
+            "the mark of the last clean stop is not as it was written: this start recovers as \
+             behind a crash"
+        );
+    }
+    let clean_end = clean.journal_end();
+    let vouched = loaded.vouched(owner, clean_end);
+    // Where the journal is damaged the mark of a clean stop stays: it is a witness of it.
+    let verified = Verified::of(data.disk(), &data.journal_dir(), options, &vouched)?;
+    data.take_clean()?;
     let checkpoint = loaded.newest;
     for table in checkpoint.iter().flat_map(|checkpoint| &checkpoint.tables) {
         let (shard, index) = (table.shard, table.index);
         rebuild.restore(table).map_err(|source| RecoverError::Table { shard, index, source })?;
     }
-    let opened = journal::open(data.disk(), &data.journal_dir(), options, &vouched, fresh_uuid)?;
+    let opened = verified.begin(fresh_uuid)?;
     let mut replaying =
         Replaying { data, rebuild, applied: vouched.indexes, logs: BTreeMap::new() };
     replaying.catalog(opened.replay.another())?;
@@ -159,6 +171,15 @@ pub(crate) fn recover(
     };
     let Replaying { logs, applied, .. } = replaying;
     Ok(Recovered { journal, maker, room, logs, applied, report })
+}
+
+fn warn_of_damaged(loaded: &Loaded) {
+    for file in &loaded.damaged {
+        tracing::warn!(
+            file = %file.display(),
+            "a checkpoint is not as it was written: this start goes on from the other one"
+        );
+    }
 }
 
 /// A recovery under way.

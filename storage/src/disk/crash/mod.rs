@@ -38,7 +38,7 @@ use self::chance::Chance;
 use self::file::CrashFile;
 use self::inode::Inode;
 use self::names::{Change, Names};
-use super::{Disk, File, FileSystem, Lock, Open, Volume};
+use super::{Disk, Facts, File, FileSystem, Lock, NodeKind, Open, Owner, Volume};
 
 /// A disk in memory. Clones are the same disk.
 #[derive(Clone)]
@@ -218,6 +218,23 @@ impl Disk for CrashDisk {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         Ok(Lock::new(Locked { disk: self.clone(), id }))
+    }
+
+    /// One at a time, as it is enough in memory.
+    fn lock_shared(&self, path: &Path) -> io::Result<Lock> {
+        self.state.lock().find(path)?;
+        self.lock(path)
+    }
+
+    fn facts(&self, path: &Path) -> io::Result<Facts> {
+        let mut state = self.state.lock();
+        state.check_power()?;
+        let id = state.find(path)?;
+        let (kind, bytes, mode) = match state.inode(id) {
+            Ok(inode) => (NodeKind::File, inode.len()?, 0o600),
+            Err(_) => (NodeKind::Directory, 0, 0o700),
+        };
+        Ok(Facts { kind, bytes, owner: Owner::Us, mode })
     }
 
     fn volume(&self, path: &Path) -> io::Result<Volume> {

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!    0 magic "weirchkp"   8 crc u32   12 version u16  14 zeros  16 number u64  24 journal_from u64
-//!   32 run u32           36 logs u32  40 tables u32   44 zeros
-//!   48 logs, 64 bytes each: topic 16, partition u32, epoch u32, segment u64, position u64,
+//!   32 run u32           36 logs u32  40 tables u32   44 before u32   48 directory's uuid
+//!   64 logs, 64 bytes each: topic 16, partition u32, epoch u32, segment u64, position u64,
 //!      offset u64, start u64, index u64
 //!      tables, each: shard u16, zeros u16, length u32, index u64, term u64, bytes, zeros to 8
 //! ```
@@ -14,7 +14,7 @@ use bytes::{Buf, BufMut, Bytes};
 use weir_protocol::checksum::Crc32c;
 use weir_protocol::id::TopicId;
 
-use super::{Checkpoint, LogMark, Table};
+use super::{Before, Checkpoint, LogMark, Table};
 use crate::offset::{Epoch, Index, JournalPos, Offset, Term};
 
 /// Why bytes are no checkpoint.
@@ -61,7 +61,11 @@ impl Checkpoint {
         bytes.put_u32_le(self.run);
         bytes.put_u32_le(count(self.logs.len()));
         bytes.put_u32_le(count(self.tables.len()));
-        bytes.put_u32_le(0);
+        bytes.put_u32_le(match self.before {
+            Before::Kept => 0,
+            Before::GivenUp => 1,
+        });
+        bytes.put_slice(&self.directory);
         for log in &self.logs {
             bytes.put_slice(log.topic.as_bytes());
             bytes.put_u32_le(log.partition);
@@ -93,6 +97,13 @@ impl Checkpoint {
         let journal_from = JournalPos::new(header.get_u64_le());
         let run = header.get_u32_le();
         let (log_count, table_count) = (header.get_u32_le(), header.get_u32_le());
+        let before = match header.get_u32_le() {
+            0 => Before::Kept,
+            1 => Before::GivenUp,
+            _ => return Err(Unreadable::Damaged),
+        };
+        let mut directory = [0; 16];
+        header.copy_to_slice(&mut directory);
         let mut rest = file.slice(HEADER_BYTES..);
         let mut logs = Vec::new();
         for _ in 0..log_count {
@@ -105,7 +116,7 @@ impl Checkpoint {
         if !rest.is_empty() {
             return Err(Unreadable::Damaged);
         }
-        Ok(Self { number, journal_from, run, logs, tables })
+        Ok(Self { number, journal_from, run, before, directory, logs, tables })
     }
 }
 
@@ -151,7 +162,7 @@ fn padding(length: usize) -> usize {
 const MAGIC: [u8; 8] = *b"weirchkp";
 const VERSION: u16 = 1;
 const CRC_END: usize = 12;
-const HEADER_BYTES: usize = 48;
+const HEADER_BYTES: usize = 64;
 const LOG_BYTES: usize = 64;
 const TABLE_HEAD_BYTES: usize = 24;
 const ALIGNMENT: usize = 8;

@@ -28,6 +28,7 @@ use self::codec::Unreadable;
 use super::recovery::Vouched;
 use crate::disk::{Disk, Open, read_exact_at};
 use crate::errors::{DiskError, Naming};
+use crate::log::End;
 use crate::offset::{Epoch, Index, JournalPos, Offset, Term};
 
 /// What was certain at one moment.
@@ -39,8 +40,20 @@ pub struct Checkpoint {
     pub journal_from: JournalPos,
     /// The run it was taken in.
     pub run: u32,
+    pub before: Before,
+    /// The uuid of the data directory it belongs to.
+    pub directory: [u8; 16],
     pub logs: Vec<LogMark>,
     pub tables: Vec<Table>,
+}
+
+/// What a checkpoint says of those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// They and the journal from their places on are as good as ever.
+    Kept,
+    /// They and the journal below this one's place were given up, knowingly.
+    GivenUp,
 }
 
 /// Up to where one partition's log was flushed.
@@ -58,6 +71,14 @@ pub struct LogMark {
     pub start: Offset,
     /// The last index of its shard that it reflects.
     pub index: Index,
+}
+
+impl LogMark {
+    /// The log's end that it names.
+    pub(crate) fn end(&self) -> End {
+        let Self { segment, position, offset, epoch, start, .. } = *self;
+        End { segment, position, offset, epoch, start }
+    }
 }
 
 /// One shard's state, snapshotted.
@@ -95,14 +116,19 @@ impl Checkpoint {
     /// Reads the newest checkpoint and the one before it.
     ///
     /// # Errors
-    /// If there are checkpoints and none is as it was written, or one is of a newer format.
-    pub fn load(disk: &dyn Disk, directory: &Path) -> Result<Loaded, LoadError> {
+    /// If there are checkpoints and none is as it was written, or one is of a newer format or of
+    /// another data directory than the one that is `owner`.
+    pub fn load(disk: &dyn Disk, directory: &Path, owner: &[u8; 16]) -> Result<Loaded, LoadError> {
         let mut loaded = Loaded { newest: None, older: None, damaged: Vec::new() };
         for number in numbers(disk, directory)?.into_iter().rev().take(KEPT) {
             let path = directory.join(file_name(number));
             let bytes = read_whole(disk, &path)?;
             match Self::decode(&bytes) {
                 Ok(found) if found.number != number => loaded.damaged.push(path),
+                Ok(found) if found.directory != *owner => {
+                    let directory = found.directory;
+                    return Err(LoadError::OtherDirectory { file: path, directory });
+                }
                 Ok(found) if loaded.newest.is_none() => loaded.newest = Some(found),
                 Ok(found) => loaded.older = Some(found),
                 Err(Unreadable::Damaged) => loaded.damaged.push(path),
@@ -131,17 +157,19 @@ pub struct Loaded {
 
 impl Loaded {
     /// What the journal is verified against; `clean_end` is where a clean stop left it.
-    pub fn vouched(&self, clean_end: Option<JournalPos>) -> Vouched {
+    pub fn vouched(&self, directory: [u8; 16], clean_end: Option<JournalPos>) -> Vouched {
         let Some(newest) = &self.newest else {
-            return Vouched { clean_end, ..Vouched::default() };
+            return Vouched { directory, clean_end, ..Vouched::default() };
         };
-        let kept = self.older.as_ref().unwrap_or(newest);
+        let older = self.older.as_ref().filter(|_| newest.before == Before::Kept);
+        let kept = older.unwrap_or(newest);
         Vouched {
             kept_from: kept.journal_from,
             run: kept.run,
             replay_from: newest.journal_from,
             indexes: newest.tables.iter().map(|table| (table.shard, table.index)).collect(),
             clean_end,
+            directory,
         }
     }
 }
@@ -150,16 +178,43 @@ impl Loaded {
 #[derive(Debug, Error)]
 pub enum LoadError {
     #[error(
-        "no checkpoint is as it was written, the newest is {}; restore it, or go on knowingly \
-         without what is lost", file.display()
+        "no checkpoint is as it was written, the newest is {}: what topics there are is not known \
+         without one. Nothing was changed. Restore one of them from a copy", file.display()
     )]
     Damaged { file: PathBuf },
     #[error(
         "{} has format version {version}; a newer weir wrote it, start that one", file.display()
     )]
     NewerFormat { file: PathBuf, version: u16 },
+    #[error(
+        "{} belongs to data directory {}, not to this one: put back the files that were here",
+        file.display(), TopicId::from_bytes(*directory)
+    )]
+    OtherDirectory { file: PathBuf, directory: [u8; 16] },
     #[error(transparent)]
     Disk(#[from] DiskError),
+}
+
+impl LoadError {
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Damaged { file }
+            | Self::NewerFormat { file, .. }
+            | Self::OtherDirectory { file, .. } => Some(file),
+            Self::Disk(_) => None,
+        }
+    }
+}
+
+/// The checkpoints' files and their lengths, the oldest first.
+pub(super) fn files(disk: &dyn Disk, directory: &Path) -> Result<Vec<(PathBuf, u64)>, DiskError> {
+    let numbers = numbers(disk, directory)?.into_iter();
+    let measured = numbers.map(|number| {
+        let path = directory.join(file_name(number));
+        let bytes = disk.facts(&path).naming("look at", &path)?.bytes;
+        Ok((path, bytes))
+    });
+    measured.collect()
 }
 
 /// The numbers of the checkpoints there are, in order.

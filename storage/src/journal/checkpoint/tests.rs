@@ -31,17 +31,22 @@ fn checkpoint(number: u64) -> Checkpoint {
         number,
         journal_from: JournalPos::new(5_000 * number),
         run: 6,
+        before: Before::Kept,
+        directory: OWNER,
         logs: vec![log; 3],
         tables: vec![table(0, Bytes::from_static(b"catalogue")), table(16, Bytes::new())],
     }
 }
+
+/// The data directory they belong to.
+const OWNER: [u8; 16] = [0xAB; 16];
 
 fn write(disk: &CrashDisk, number: u64) {
     checkpoint(number).write(disk, Path::new(DIRECTORY)).unwrap();
 }
 
 fn load(disk: &CrashDisk) -> Result<Loaded, LoadError> {
-    Checkpoint::load(disk, Path::new(DIRECTORY))
+    Checkpoint::load(disk, Path::new(DIRECTORY), &OWNER)
 }
 
 fn file(disk: &CrashDisk, number: u64) -> Arc<dyn File> {
@@ -52,8 +57,9 @@ fn file(disk: &CrashDisk, number: u64) -> Arc<dyn File> {
 fn a_new_directory_has_none() {
     let loaded = load(&disk()).unwrap();
     assert_eq!(loaded, Loaded { newest: None, older: None, damaged: Vec::new() });
-    let vouched = loaded.vouched(Some(JournalPos::new(9)));
-    assert_eq!(vouched, Vouched { clean_end: Some(JournalPos::new(9)), ..Vouched::default() });
+    let vouched = loaded.vouched(OWNER, Some(JournalPos::new(9)));
+    let clean_end = Some(JournalPos::new(9));
+    assert_eq!(vouched, Vouched { clean_end, directory: OWNER, ..Vouched::default() });
 }
 
 #[test]
@@ -68,7 +74,7 @@ fn the_newest_two_are_kept_and_survive_a_power_cut() {
         let loaded = load(&disk.cut(seed)).unwrap();
         assert_eq!(loaded.newest, Some(checkpoint(4)));
         assert_eq!(loaded.older, Some(checkpoint(3)));
-        let vouched = loaded.vouched(None);
+        let vouched = loaded.vouched(OWNER, None);
         assert_eq!(vouched.kept_from, JournalPos::new(15_000));
         assert_eq!(vouched.replay_from, JournalPos::new(20_000));
         assert_eq!(vouched.index(16), Index::new(94));
@@ -106,7 +112,7 @@ fn a_damaged_newest_falls_back_to_the_older_and_is_named() {
     assert_eq!(loaded.newest, Some(checkpoint(1)));
     assert_eq!(loaded.older, None);
     assert_eq!(loaded.damaged, [Path::new(DIRECTORY).join(file_name(2))]);
-    assert_eq!(loaded.vouched(None).kept_from, JournalPos::new(5_000));
+    assert_eq!(loaded.vouched(OWNER, None).kept_from, JournalPos::new(5_000));
     file(&disk, 1).set_len(100).unwrap();
     let error = load(&disk).unwrap_err();
     assert!(matches!(error, LoadError::Damaged { .. }), "{error}");
@@ -148,7 +154,8 @@ proptest! {
         let journal_from = JournalPos::new(from);
         let tables = tables.into_iter().map(table).collect();
         let logs = checkpoint(number % 7).logs;
-        let checkpoint = Checkpoint { number, journal_from, run, logs, tables };
+        let (before, directory) = (Before::Kept, OWNER);
+        let checkpoint = Checkpoint { number, journal_from, run, before, directory, logs, tables };
         let bytes: Bytes = checkpoint.encode().concat().into();
         prop_assert_eq!(Checkpoint::decode(&bytes), Ok(checkpoint));
     }
@@ -172,3 +179,26 @@ proptest! {
 }
 
 const MAGIC_AND_SUM: &[u8; 12] = b"weirchkp\0\0\0\0";
+
+#[test]
+fn a_checkpoint_that_gave_up_what_was_before_it_stands_alone() {
+    let disk = disk();
+    write(&disk, 1);
+    let alone = Checkpoint { before: Before::GivenUp, ..checkpoint(2) };
+    alone.write(&disk, Path::new(DIRECTORY)).unwrap();
+    let loaded = load(&disk).unwrap();
+    assert_eq!(loaded.vouched(OWNER, None).kept_from, JournalPos::new(10_000));
+    write(&disk, 3);
+    let loaded = load(&disk).unwrap();
+    assert_eq!(loaded.vouched(OWNER, None).kept_from, JournalPos::new(10_000));
+}
+
+#[test]
+fn a_checkpoint_of_another_directory_is_refused() {
+    let disk = disk();
+    write(&disk, 1);
+    let foreign = Checkpoint { directory: [1; 16], ..checkpoint(2) };
+    foreign.write(&disk, Path::new(DIRECTORY)).unwrap();
+    let error = load(&disk).unwrap_err();
+    assert!(matches!(error, LoadError::OtherDirectory { .. }), "{error}");
+}

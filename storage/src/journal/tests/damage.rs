@@ -218,7 +218,7 @@ fn entries_missing_between_checkpoint_and_journal_are_damage() {
     let start = JournalPos::new(FIRST + 3 * FRAME);
     let indexes = BTreeMap::from([(3, Index::new(2))]);
     bed.vouched =
-        Vouched { kept_from: start, replay_from: start, indexes, run: 1, clean_end: None };
+        Vouched { kept_from: start, replay_from: start, indexes, run: 1, ..Vouched::default() };
     assert_eq!(damage(&bed), Damage::IndexMissing { shard: 3 });
     bed.vouched.indexes = BTreeMap::from([(3, Index::new(3))]);
     assert_eq!(bed.replayed(), [4]);
@@ -319,4 +319,14 @@ fn other_files_in_the_directory_are_left_alone() {
     bed.disk.open(Path::new("/journal/notes.txt"), Open::Create).unwrap();
     assert_eq!(bed.replayed(), [1, 2, 3, 4]);
     assert!(bed.files().contains(&PathBuf::from("/journal/notes.txt")));
+}
+
+#[test]
+fn a_segment_of_another_data_directory_is_refused() {
+    let mut bed = bed_of_four();
+    bed.vouched.directory = [9; 16];
+    match refused(&bed) {
+        OpenError::OtherDirectory { directory, .. } => assert_eq!(directory, [0; 16]),
+        other => panic!("{other}"),
+    }
 }

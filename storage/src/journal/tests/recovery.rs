@@ -121,6 +121,7 @@ fn a_recycled_segment_shows_nothing_of_its_earlier_life() {
             run: 1,
             indexes: bench.indexes.clone(),
             clean_end: None,
+            ..Vouched::default()
         };
         bench.journal.recycle_below(end);
         bench.step_until_idle();
@@ -151,6 +152,7 @@ fn making_segments_may_be_cut_at_any_step() {
             run: 1,
             indexes: bench.indexes.clone(),
             clean_end: None,
+            ..Vouched::default()
         };
         bench.journal.recycle_below(end);
         bed.disk.switch_off_after(operations);
@@ -178,8 +180,14 @@ fn each_start_is_a_run_of_its_own() {
     assert_eq!(bed.replayed(), [1, 2, 3, 4, 5]);
     let end = bed.open().journal.end();
     let indexes = BTreeMap::from([(3, Index::new(5))]);
-    bed.vouched =
-        Vouched { kept_from: end, replay_from: end, run: 40, indexes, clean_end: Some(end) };
+    bed.vouched = Vouched {
+        kept_from: end,
+        replay_from: end,
+        run: 40,
+        indexes,
+        clean_end: Some(end),
+        directory: [0; 16],
+    };
     assert_eq!(bed.open().recovery.run, 41, "a checkpoint's run counts");
 }
 
