@@ -80,7 +80,7 @@ impl Audit<'_, '_> {
                 _ => {}
             }
         }
-        self.from_mark(&files)
+        self.above_mark(&files)
     }
 
     fn files(&mut self) -> Result<Option<Vec<(FileName, PathBuf)>>, DiskError> {
@@ -185,7 +185,7 @@ impl Audit<'_, '_> {
     }
 
     /// The segment that the checkpoint names, and those behind it.
-    fn from_mark(&mut self, files: &[(FileName, PathBuf)]) -> Result<(), DiskError> {
+    fn above_mark(&mut self, files: &[(FileName, PathBuf)]) -> Result<(), DiskError> {
         let End { segment, position, offset, epoch, .. } = self.mark;
         let mut bases: Vec<Offset> = files
             .iter()

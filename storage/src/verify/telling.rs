@@ -26,14 +26,14 @@ impl<'a> Telling<'a> {
         self.watcher.progress(bytes);
     }
 
-    pub(crate) fn file(&mut self, file: CheckedFile) {
-        let path = self.below_root(&file.path).to_owned();
-        self.watcher.file(CheckedFile { path, ..file });
+    pub(crate) fn file(&mut self, mut file: CheckedFile) {
+        file.path = self.below_root(&file.path).to_owned();
+        self.watcher.file(file);
     }
 
-    pub(crate) fn finding(&mut self, path: &Path, finding: Finding) {
-        let path = self.below_root(path).to_owned();
-        self.watcher.finding(Finding { path, ..finding });
+    pub(crate) fn finding(&mut self, path: &Path, mut finding: Finding) {
+        finding.path = self.below_root(path).to_owned();
+        self.watcher.finding(finding);
     }
 
     pub(crate) fn table(&mut self, table: &Table) {
