@@ -1,8 +1,8 @@
 //! What must lie where before anything in a data directory is believed.
 //!
-//! Looks at names, kinds and owners, and opens nothing. It tells a directory that was copied in part,
-//! or in whose place of ours something else stands, from a new one: where a start would find nothing
-//! it must not make a beginning.
+//! Looks at names, kinds and owners, and opens nothing. It tells a directory that was copied in
+//! part, or in which something else stands in the place of ours, from a new one: where a start
+//! would find nothing it must not make a beginning.
 //!
 //! Called by a start, before it locks or changes anything.
 

@@ -251,9 +251,8 @@ fn something_else_in_the_place_of_a_part_is_refused_by_its_name() {
         RealDisk.rename(&path, &aside).unwrap();
         std::os::unix::fs::symlink(&aside, &path).unwrap();
         let refused = open_real(&directory).unwrap_err();
-        let wanted = matches!(&refused, OpenError::Misplaced { path: found, found: NodeKind::Link, .. }
-            if *found == path);
-        assert!(wanted, "{refused}");
+        assert!(matches!(refused, OpenError::Misplaced { found: NodeKind::Link, .. }), "{refused}");
+        assert!(refused.to_string().contains(path.to_str().unwrap()), "{refused}");
     }
     let directory = with_all_parts();
     let (journal, aside) = (directory.path().join("journal"), directory.path().join("aside"));
