@@ -155,7 +155,7 @@ const CONFINED: &[Confined] = &[
     Confined { what: "libc", to: &["storage::map"] },
     Confined { what: "memmap2", to: &["storage::map"] },
     Confined { what: "procfs", to: &["broker::metrics"] },
-    Confined { what: "rustix", to: &["storage::disk", "storage::map", "cli"] },
+    Confined { what: "rustix", to: &["storage::disk", "storage::map", "cli", "benches"] },
     Confined {
         what: "std::fs",
         to: &["storage::disk", "broker::config", "client", "cli", "tests", "benches"],
