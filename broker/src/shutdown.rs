@@ -74,11 +74,14 @@ async fn end_threads(engine: Engine) -> Option<Journal> {
         let _ = inboxes.commit.send(Work::Stop);
         let ended = threads.log.join().is_ok();
         let journal = threads.commit.join().ok();
+        threads.cold_reads.close();
         let _ = inboxes.space.send(Space::Stop);
         let _ = inboxes.keeper.send(Chore::Stop);
         drop((inboxes, catalog, shards, topics));
         let ended = threads.space.join().is_ok() && ended;
         let ended = threads.keeper.join().is_ok() && ended;
+        let ended =
+            threads.readers.into_iter().fold(ended, |ended, reader| reader.join().is_ok() && ended);
         drop(data);
         journal.filter(|_| ended)
     };

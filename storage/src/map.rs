@@ -195,6 +195,24 @@ impl ReaderMap {
         let count = (range.end - range.start) as usize;
         self.view.map.advise_range(Advice::PopulateRead, range.start as usize, count)
     }
+
+    /// Whether all pages of `range` are in memory, so that reading them waits for no disk. Of a
+    /// range too long to ask about, no.
+    pub(crate) fn is_in_memory(&self, range: Range<u64>) -> bool {
+        let first = range.start / PAGE_BYTES * PAGE_BYTES;
+        let pages = range.end.saturating_sub(first).div_ceil(PAGE_BYTES) as usize;
+        let mut states = [0; PAGES_ASKED_MAX];
+        if PAGES_ASKED_MAX < pages || self.mapped() < range.end {
+            return false;
+        }
+        // SAFETY: the range is rounded to pages and lies inside the mapping (checked above);
+        // `states` has a byte for each of them.
+        let answer = unsafe {
+            let start = self.view.map.as_ptr().add(first as usize);
+            libc::mincore(start.cast_mut().cast(), pages * PAGE_BYTES as usize, states.as_mut_ptr())
+        };
+        answer == 0 && states[..pages].iter().all(|state| state & 1 == 1)
+    }
 }
 
 impl fmt::Debug for ReaderMap {
@@ -214,3 +232,9 @@ impl AsRef<[u8]> for Held {
         self.map.bytes(self.range.clone())
     }
 }
+
+/// Pages that are asked about at once: 256 KiB, wherever they begin.
+const PAGES_ASKED_MAX: usize = 65;
+
+/// What the kernel maps at once, everywhere weir runs.
+const PAGE_BYTES: u64 = 4096;

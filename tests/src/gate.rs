@@ -1,8 +1,10 @@
-//! A disk whose commits pass a gate: what a test needs to hold batches under way, or to fail them.
+//! A disk whose commits and cold reads pass a gate: what a test needs to hold them under way, or
+//! to fail them.
 //!
 //! Shut, it holds the broker's commit thread in its next sync of a file, and nobody else: what was
 //! written stays neither acknowledged nor refused until the gate opens. Told to fail, it answers
-//! that thread's next call with an error, and the disk beneath never hears of it.
+//! that thread's next call with an error, and the disk beneath never hears of it. Shut for reads,
+//! it holds whoever opens a segment to read it, as a disk does that takes its time.
 
 use std::ffi::OsString;
 use std::io::{self, IoSlice};
@@ -13,7 +15,11 @@ use std::sync::Arc;
 use std::thread;
 
 use parking_lot::{Condvar, Mutex};
+use tokio::task::yield_now;
+use tokio::time::timeout;
 use weir_storage::disk::{Disk, Facts, File, Lock, Open, Volume};
+
+use super::wire::PATIENCE;
 
 /// The gate; open at first, clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +36,9 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Orders {
     is_shut: bool,
+    is_shut_for_reads: bool,
+    /// Those who are held in a read.
+    held_reads: usize,
     /// The call that fails behind so many others of its kind.
     fails: Option<(Call, u32)>,
 }
@@ -52,8 +61,36 @@ impl Gate {
     }
 
     pub fn open(&self) {
-        self.shared.orders.lock().is_shut = false;
+        let mut orders = self.shared.orders.lock();
+        (orders.is_shut, orders.is_shut_for_reads) = (false, false);
         self.shared.opened.notify_all();
+    }
+
+    /// Holds all who open a segment to read it.
+    pub fn shut_for_reads(&self) {
+        self.shared.orders.lock().is_shut_for_reads = true;
+    }
+
+    /// Waits until so many are held in a read.
+    ///
+    /// # Panics
+    /// If that takes too long.
+    pub async fn until_held(&self, reads: usize) {
+        let waiting = async {
+            while self.shared.orders.lock().held_reads != reads {
+                yield_now().await;
+            }
+        };
+        timeout(PATIENCE, waiting).await.expect("what is not in memory is read from the disk");
+    }
+
+    fn pass_read(&self, path: &Path) {
+        let mut orders = self.shared.orders.lock();
+        if orders.is_shut_for_reads && path.extension().is_some_and(|kind| kind == "log") {
+            orders.held_reads += 1;
+            self.shared.opened.wait_while(&mut orders, |orders| orders.is_shut_for_reads);
+            orders.held_reads -= 1;
+        }
     }
 
     /// Fails the next call of this kind.
@@ -98,6 +135,9 @@ pub(crate) struct GatedDisk {
 
 impl Disk for GatedDisk {
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn File>> {
+        if how == Open::Read {
+            self.gate.pass_read(path);
+        }
         let file = self.disk.open(path, how)?;
         Ok(Arc::new(GatedFile { file, gate: self.gate.clone() }))
     }

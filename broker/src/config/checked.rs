@@ -155,6 +155,7 @@ pub struct Log {
     pub index_interval_bytes: u32,
     pub populate_bytes_max: u64,
     pub written_flush_max: Duration,
+    pub reader_threads: u32,
 }
 
 impl Log {
@@ -176,6 +177,7 @@ impl Log {
                 file.written_flush_ms_max,
                 10..=60_000,
             )?,
+            reader_threads: within_u32("log.reader_threads", file.reader_threads, 1..=64)?,
         })
     }
 }

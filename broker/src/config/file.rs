@@ -127,6 +127,10 @@ pub(super) struct LogSection {
     /// How long a record of a `written` topic may stay in memory only: what a crash of the
     /// machine, not of the broker, may take. Lower it to lose less, raise it for fewer syncs.
     pub written_flush_ms_max: u64,
+    /// Threads that bring in what readers far from the tail read, and wait for the disk in their
+    /// place. Raise it for many replays at once on a disk that serves them side by side. Memory:
+    /// a thread's stack each, and 4 MiB of page cache for each reader.
+    pub reader_threads: u64,
 }
 
 impl Default for LogSection {
@@ -136,6 +140,7 @@ impl Default for LogSection {
             index_interval_bytes: 4 << 10,
             populate_bytes_max: 64 << 20,
             written_flush_ms_max: 1_000,
+            reader_threads: 2,
         }
     }
 }

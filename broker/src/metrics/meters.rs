@@ -59,6 +59,22 @@ impl Deliver {
     }
 }
 
+/// What reader threads read for others.
+#[derive(Clone, Debug)]
+pub struct ColdReads {
+    pub reads: IntCounter,
+    pub waiting: IntGauge,
+}
+
+impl ColdReads {
+    pub(super) fn enter(book: &Book) -> Self {
+        Self {
+            reads: book.counter(&names::COLD_READS),
+            waiting: book.gauge(&names::COLD_READS_WAITING),
+        }
+    }
+}
+
 /// What was made durable, and how long it took.
 #[derive(Clone, Debug)]
 pub struct Journal {

@@ -12,5 +12,5 @@ mod names;
 mod process;
 mod render;
 
-pub use meters::{Catalog, Connections, Deliver, Face, Http, Journal, Produce, Route};
+pub use meters::{Catalog, ColdReads, Connections, Deliver, Face, Http, Journal, Produce, Route};
 pub use render::Metrics;

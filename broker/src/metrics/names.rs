@@ -76,6 +76,15 @@ pub(super) const SSE_CONNECTIONS: Gauge = Gauge {
     help: "SSE readers that are connected; limits.sse_connections_max.",
 };
 
+pub(super) const COLD_READS: Counter = Counter {
+    name: "weir_cold_reads_total",
+    help: "Pieces of logs and places in time that reader threads brought in or looked for.",
+};
+pub(super) const COLD_READS_WAITING: Gauge = Gauge {
+    name: "weir_cold_reads_waiting",
+    help: "Cold reads that wait for a reader thread; log.reader_threads.",
+};
+
 pub(super) const JOURNAL_SYNCS: Counter =
     Counter { name: "weir_journal_syncs_total", help: "Times the journal was synced." };
 pub(super) const JOURNAL_SYNCED_BYTES: Counter = Counter {

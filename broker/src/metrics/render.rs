@@ -11,7 +11,7 @@ use prometheus::{
 };
 use tracing::debug;
 
-use super::meters::{Catalog, Connections, Deliver, Http, Journal, Produce};
+use super::meters::{Catalog, ColdReads, Connections, Deliver, Http, Journal, Produce};
 use super::names;
 use super::process::Process;
 
@@ -20,6 +20,7 @@ use super::process::Process;
 pub struct Metrics {
     pub produce: Produce,
     pub deliver: Deliver,
+    pub cold_reads: ColdReads,
     pub journal: Journal,
     pub catalog: Catalog,
     pub native: Connections,
@@ -40,6 +41,7 @@ impl Metrics {
         Self {
             produce: Produce::enter(&book),
             deliver: Deliver::enter(&book),
+            cold_reads: ColdReads::enter(&book),
             journal: Journal::enter(&book),
             catalog: Catalog::enter(&book),
             native,

@@ -1,7 +1,10 @@
 //! Reading once from a place: what is there, or what comes within a while.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use tokio::select;
+use tokio::time::sleep;
 use weir_protocol::name::TopicName;
 
 use super::{Offset, ReadLimits, Refusal, Session, Slice, Start, Step, Subscription};
@@ -21,7 +24,8 @@ pub(crate) struct Fetched {
 }
 
 impl Session {
-    /// Reads a partition from a place on, waiting up to `wait` for the first record.
+    /// Reads a partition from a place on. At its tail it waits up to `wait` for a first record;
+    /// what has to be brought in from the disk takes the time it takes.
     pub(crate) async fn fetch(
         &self,
         topic: &TopicName,
@@ -29,13 +33,9 @@ impl Session {
         limits: &ReadLimits,
         wait: Duration,
     ) -> Result<Fetched, Refusal> {
-        let mut subscription = self.subscribe_named(topic, start)?;
+        let mut subscription = self.subscribe_named(topic, start).await?;
         let from = subscription.offset();
-        let reading = self.first(&mut subscription, limits);
-        let slice = match tokio::time::timeout(wait, reading).await {
-            Ok(slice) => slice?,
-            Err(_) => None,
-        };
+        let slice = self.first(&mut subscription, limits, wait).await?;
         let (next_offset, start) = (subscription.offset(), subscription.start());
         Ok(Fetched { slice, from, next_offset, start, tail: subscription.tail() })
     }
@@ -44,18 +44,31 @@ impl Session {
         &self,
         subscription: &mut Subscription,
         limits: &ReadLimits,
+        wait: Duration,
     ) -> Result<Option<Slice>, Refusal> {
+        let mut too_late = pin!(sleep(wait));
         loop {
             match subscription.next(limits)? {
                 Step::Slice(slice) => return Ok(Some(slice)),
                 Step::Gap(_) => {}
                 Step::NoRoom => return Ok(None),
-                Step::AtTail => {
-                    self.signals.wait().await;
-                    self.signals.take(&mut Vec::new());
-                    subscription.signalled();
-                }
+                Step::UnderWay => self.heard(subscription).await,
+                Step::AtTail => select! {
+                    biased;
+                    () = self.heard(subscription) => {}
+                    () = &mut too_late => return Ok(None),
+                },
             }
+        }
+    }
+
+    /// Waits until the subscription, the only one of this session, is signalled.
+    async fn heard(&self, subscription: &mut Subscription) {
+        self.signals.wait().await;
+        let mut signals = Vec::new();
+        self.signals.take(&mut signals);
+        for _ in signals {
+            subscription.signalled();
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::auth::{Action, Gate, Identity, Resource};
 use crate::clock::Clock;
 use crate::core::catalog::actor::Request as CatalogRequest;
 use crate::core::catalog::topic::{Topic, Topics};
+use crate::core::read::ColdReads;
 use crate::metrics;
 
 pub(crate) use crate::core::catalog::settings::{Durability, Limit, Settings, Wanted};
@@ -46,6 +47,7 @@ pub(crate) struct Door {
     pub(crate) facts: BrokerFacts,
     pub(crate) produce_metrics: metrics::Produce,
     pub(crate) deliver_metrics: metrics::Deliver,
+    pub(crate) cold_reads: ColdReads,
 }
 
 /// Somebody's handle into the broker.

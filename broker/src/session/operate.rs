@@ -11,7 +11,6 @@ use super::{From, Offset, Refusal, Session, TopicFacts, Wanted};
 use crate::auth::{Action, Resource};
 use crate::core::catalog::actor::{Reply, Request};
 use crate::core::catalog::topic::Topic;
-use crate::core::read;
 
 impl Session {
     pub(crate) async fn create_topic(
@@ -70,7 +69,7 @@ impl Session {
 
     /// The offset that a place means now, and the time of its record where the place is a time
     /// that has one.
-    pub(crate) fn offset(
+    pub(crate) async fn offset(
         &self,
         topic: TopicId,
         partition: u32,
@@ -79,7 +78,7 @@ impl Session {
         let topic = self.topic(topic)?;
         self.allow(Action::DescribeTopic, &topic)?;
         let handle = partition_of(&topic, partition)?;
-        Ok(read::resolve(handle.reader(), from)?)
+        Ok(self.door.cold_reads.find(handle.reader(), from).await?)
     }
 
     pub(super) fn topic(&self, id: TopicId) -> Result<Arc<Topic>, Refusal> {

@@ -123,6 +123,7 @@ impl From<FromError> for Refusal {
     fn from(error: FromError) -> Self {
         match error {
             FromError::OutOfRange { .. } => Self::new(Code::OffsetOutOfRange, error.to_string()),
+            FromError::ShuttingDown => Self::shutting_down(),
             FromError::Read(error) => error.into(),
         }
     }

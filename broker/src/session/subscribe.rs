@@ -35,6 +35,8 @@ pub(crate) enum Step {
     Gap(OffsetSpan),
     /// Nothing until `Ready(token)` is signalled.
     AtTail,
+    /// Nothing yet: it is brought into memory. `Ready(token)` is signalled then.
+    UnderWay,
     /// The next batch is larger than the limits.
     NoRoom,
 }
@@ -47,25 +49,32 @@ impl Session {
         Ok(TopicFacts::of(&topic))
     }
 
-    /// Follows a partition of a topic by its id.
-    pub(crate) fn subscribe(&self, topic: TopicId, start: Start) -> Result<Subscription, Refusal> {
-        self.follow(&*self.topic(topic)?, start)
+    /// Follows a partition of a topic by its id. Where it is to begin at a time, a thread looks
+    /// for that.
+    pub(crate) async fn subscribe(
+        &self,
+        topic: TopicId,
+        start: Start,
+    ) -> Result<Subscription, Refusal> {
+        self.follow(&*self.topic(topic)?, start).await
     }
 
     /// Follows a partition of a topic by its name.
-    pub(crate) fn subscribe_named(
+    pub(crate) async fn subscribe_named(
         &self,
         topic: &TopicName,
         start: Start,
     ) -> Result<Subscription, Refusal> {
-        self.follow(&*self.topic_named(topic)?, start)
+        self.follow(&*self.topic_named(topic)?, start).await
     }
 
-    fn follow(&self, topic: &Topic, start: Start) -> Result<Subscription, Refusal> {
+    async fn follow(&self, topic: &Topic, start: Start) -> Result<Subscription, Refusal> {
         self.allow(Action::Consume, topic)?;
         let handle = partition_of(topic, start.partition)?;
-        let (from, _) = read::resolve(handle.reader(), start.from)?;
-        let feed = Feed::new(handle.clone(), from, self.signals.clone(), start.token);
+        let cold_reads = self.door.cold_reads.clone();
+        let (from, _) = cold_reads.find(handle.reader(), start.from).await?;
+        let (handle, signals) = (handle.clone(), self.signals.clone());
+        let feed = Feed::new(handle, from, cold_reads, signals, start.token);
         let metrics = self.door.deliver_metrics.clone();
         metrics.subscriptions.inc();
         Ok(Subscription { feed, metrics })
@@ -88,7 +97,7 @@ impl Subscription {
         self.feed.offset()
     }
 
-    /// `Ready` was signalled for it.
+    /// `Ready` was signalled for it, once.
     pub(crate) fn signalled(&mut self) {
         self.feed.signalled();
     }
@@ -104,6 +113,7 @@ impl Subscription {
             }
             read::Step::Gap(span) => Step::Gap(span),
             read::Step::AtTail => Step::AtTail,
+            read::Step::UnderWay => Step::UnderWay,
             read::Step::NoRoom => Step::NoRoom,
         })
     }

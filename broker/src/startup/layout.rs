@@ -19,6 +19,7 @@ pub(crate) struct Layout {
     pub(super) checkpoint_bytes: u64,
     pub(super) log: log::Options,
     pub(super) written_flush_after: Duration,
+    pub(super) reader_threads: u32,
     pub(super) policy: Policy,
 }
 
@@ -60,6 +61,7 @@ impl Layout {
                 ..log::Options::default()
             },
             written_flush_after: log.written_flush_max,
+            reader_threads: log.reader_threads,
             policy: policy(log, topics),
         })
     }

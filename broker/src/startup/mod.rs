@@ -144,6 +144,7 @@ fn door(
         },
         produce_metrics: metrics.produce.clone(),
         deliver_metrics: metrics.deliver.clone(),
+        cold_reads: engine.threads.cold_reads.clone(),
     })
 }
 

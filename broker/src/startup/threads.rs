@@ -17,6 +17,7 @@ use crate::core::commit::log_thread::LogThread;
 use crate::core::commit::logs::Logs;
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::{INBOX_MAX, Work, WorkSender};
+use crate::core::read::ColdReads;
 use crate::metrics::Metrics;
 
 /// The ends by which the threads are asked.
@@ -44,6 +45,8 @@ pub(crate) struct Threads {
     pub(crate) log: JoinHandle<()>,
     pub(crate) space: JoinHandle<()>,
     pub(crate) keeper: JoinHandle<()>,
+    pub(crate) readers: Vec<JoinHandle<()>>,
+    pub(crate) cold_reads: ColdReads,
 }
 
 /// What the threads own from the start.
@@ -81,6 +84,7 @@ impl Threads {
         metrics: &Metrics,
     ) -> Result<Self, EngineError> {
         let Owned { journal, journal_from, maker, checkpointer, room_bell } = owned;
+        let cold_reads = ColdReads::new(metrics.cold_reads.clone());
         let maker_bell = room_bell.clone();
         let commit = GroupCommit {
             journal,
@@ -118,8 +122,18 @@ impl Threads {
             keeper: spawn("weir-keeper", move || {
                 chore::run_keeper(&outlets.keeper, checkpointer);
             })?,
+            readers: readers(layout.reader_threads, &cold_reads)?,
+            cold_reads,
         })
     }
+}
+
+fn readers(count: u32, cold_reads: &ColdReads) -> Result<Vec<JoinHandle<()>>, EngineError> {
+    let spawned = (0..count).map(|_| {
+        let cold_reads = cold_reads.clone();
+        spawn("weir-reader", move || cold_reads.run())
+    });
+    spawned.collect()
 }
 
 fn spawn<T: Send + 'static>(

@@ -15,7 +15,8 @@
 //!
 //!   Room ─ reserve ─► Place        shard: where the next batch will lie, room in hand
 //!   Log  ─ apply ───► tail         owner thread: copies, indexes, publishes; cannot wait
-//!   Reader ─ read ──► Slice        any thread: bytes that own the mapping
+//!   Reader ─ read ──► Slice        any thread: bytes that own the mapping; far from the tail,
+//!                                  behind a thread that brings them in
 //!   Upkeep ─ grow, seal, flush, delete      helper threads: everything that touches the disk
 //! ```
 //!
@@ -55,6 +56,7 @@ mod times;
 mod trust;
 mod vetting;
 mod walk;
+mod warm;
 mod whole_file;
 mod writer;
 
@@ -72,3 +74,4 @@ pub use reader::{Cursor, FirstBatch, Read, ReadLimits, Reader, Slice};
 pub use room::{Place, Room};
 pub use upkeep::{Deleted, Upkeep};
 pub use walk::Flaw;
+pub use warm::{BroughtIn, Warm};

@@ -31,7 +31,9 @@ pub(super) struct Readable<'a> {
     brought_in: u64,
 }
 
-enum Body {
+/// A segment's bytes, held.
+#[derive(Clone, Debug)]
+pub(super) enum Body {
     Live(Arc<Live>),
     Sealed(Arc<Sealed>, Arc<Mapped>),
 }
@@ -51,6 +53,21 @@ impl<'a> Readable<'a> {
             Body::Sealed(sealed, _) => sealed.facts.bytes,
         };
         Ok(Self { shared, body, end, brought_in: 0 })
+    }
+
+    /// A segment of which the bytes below `end` were found whole and brought in by an earlier
+    /// read.
+    pub(super) fn warm(shared: &'a Shared, body: Body, end: u64) -> Self {
+        Self { shared, body, end, brought_in: end }
+    }
+
+    pub(super) fn into_body(self) -> Body {
+        self.body
+    }
+
+    /// How many bytes of it there are to read.
+    pub(super) fn end(&self) -> u64 {
+        self.end
     }
 
     pub(super) fn base(&self) -> Offset {
@@ -93,6 +110,19 @@ impl<'a> Readable<'a> {
     pub(super) fn slice(&mut self, range: Range<u64>) -> Result<Bytes, ReadError> {
         self.bring_in(range.clone())?;
         Ok(self.map().slice(range))
+    }
+
+    /// Brings bytes in wherever they are, having read all of an earlier run's once.
+    pub(super) fn populate(&mut self, range: Range<u64>) -> Result<(), ReadError> {
+        if let Body::Live(live) = &self.body
+            && range.start < live.recovered.end
+        {
+            self.vet(live)?;
+        }
+        let populated = vetting::bring_in(self.map(), range.clone());
+        populated.naming("read", &self.path())?;
+        self.brought_in = self.brought_in.max(range.end);
+        Ok(())
     }
 
     /// Brings bytes in that may not be in memory, having read all of an earlier run's once.

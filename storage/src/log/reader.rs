@@ -46,38 +46,49 @@ impl Reader {
     }
 
     /// Reads whole batches from the one that holds the cursor's offset on, and moves the cursor
-    /// behind what it returns.
+    /// behind what it returns. May wait for a disk; [`read_in_memory`](Self::read_in_memory) does
+    /// not.
     ///
     /// # Errors
     /// [`ReadError::OutOfRange`] where the offset was deleted or lies above the tail; the others
     /// where this part of the log cannot be served. The cursor stays.
     pub fn read(&self, cursor: &mut Cursor, limits: &ReadLimits) -> Result<Read, ReadError> {
+        match self.visible(cursor)? {
+            None => Ok(Read::AtTail),
+            Some(tail) => self.read_at(self.locate(cursor), cursor, tail, limits),
+        }
+    }
+
+    /// Where the bytes end that may be served, if that is behind the cursor's offset; `None` for a
+    /// cursor at the tail, which remembers it.
+    pub(super) fn visible(&self, cursor: &mut Cursor) -> Result<Option<Offset>, ReadError> {
         let tail = self.tail();
         let (asked, start) = (cursor.offset, self.start());
         if asked < start || tail < asked {
             return Err(ReadError::OutOfRange { asked, start, tail });
         }
         if asked == tail {
-            return Ok(Read::AtTail);
+            cursor.was_at_tail = true;
+            return Ok(None);
         }
         let served_below = self.shared.served_below();
         if served_below <= asked {
             return Err(ReadError::Unflushed { flushed: served_below });
         }
-        let tail = tail.min(served_below);
-        let found = self.find(cursor, tail).map_err(|error| match self.start() {
-            // It was deleted meanwhile.
-            start if asked < start => ReadError::OutOfRange { asked, start, tail },
-            _ => error,
-        });
-        match found? {
-            Some((segment, first)) if first.base() <= asked => {
-                take(cursor, limits, tail, segment, &first)
-            }
-            Some((segment, first)) => {
-                cursor.go_on(first.base(), Some((segment.base(), first.position)));
-                Ok(Read::Gap(asked..first.base()))
-            }
+        Ok(Some(tail.min(served_below)))
+    }
+
+    /// Reads what lies below `tail`, looking for it from `located` on.
+    pub(super) fn read_at(
+        &self,
+        located: Option<Located>,
+        cursor: &mut Cursor,
+        tail: Offset,
+        limits: &ReadLimits,
+    ) -> Result<Read, ReadError> {
+        let asked = cursor.offset;
+        match self.find(located, asked, tail)? {
+            Some((segment, first)) => take_or_pass(cursor, limits, tail, segment, &first),
             None => {
                 // The next batch may be in a segment that is not the next to be begun.
                 cursor.go_on(tail, None);
@@ -86,63 +97,88 @@ impl Reader {
         }
     }
 
-    /// Whether reading here may wait for a disk: what lies below the active segment, or was
-    /// written by an earlier run and nobody has read yet. Such reads belong on a thread of their
-    /// own.
-    pub fn is_cold(&self, cursor: &Cursor) -> bool {
-        let segments = &self.shared.segments;
-        match cursor.place.and_then(|(base, _)| segments.at(base)) {
-            None => segments.around(cursor.offset).is_some_and(|s| self.is_far(&s, cursor)),
-            Some(segment) => self.is_far(&segment, cursor),
-        }
-    }
-
-    fn is_far(&self, segment: &Segment, cursor: &Cursor) -> bool {
-        match segment {
-            Segment::Sealed(_) => true,
-            Segment::Live(live) => {
-                let is_vetted = live.recovered.trust.found().is_some();
-                !is_vetted && cursor.offset < live.recovered.offset
-            }
-        }
-    }
-
-    /// The first batch below `tail` that reaches the cursor's offset or lies above it.
-    fn find(
+    /// The first batch below `tail` that reaches `asked` or lies above it.
+    pub(super) fn find(
         &self,
-        cursor: &Cursor,
+        located: Option<Located>,
+        asked: Offset,
         tail: Offset,
     ) -> Result<Option<(Readable<'_>, Placed)>, ReadError> {
-        let mut next = self.locate(cursor);
-        while let Some((segment, position)) = next {
+        self.walk_to(located, asked, tail).map_err(|error| match self.start() {
+            // It was deleted meanwhile.
+            start if asked < start => ReadError::OutOfRange { asked, start, tail },
+            _ => error,
+        })
+    }
+
+    fn walk_to(
+        &self,
+        mut located: Option<Located>,
+        asked: Offset,
+        tail: Offset,
+    ) -> Result<Option<(Readable<'_>, Placed)>, ReadError> {
+        while let Some(Located { segment, position }) = located {
             let base = segment.base();
-            if !segment.ends_below(cursor.offset) {
+            if !segment.ends_below(asked) {
                 // Whatever lies below the tail is there now, or in a later segment.
                 let mut readable = Readable::open(&self.shared, segment)?;
-                let mut position = position.unwrap_or_else(|| readable.near(cursor.offset));
+                let mut position = position.unwrap_or_else(|| readable.near(asked));
                 while let Some(batch) = readable.batch_at(position)? {
                     if tail <= batch.base() {
                         return Ok(None);
                     }
-                    if cursor.offset < batch.next() {
+                    if asked < batch.next() {
                         return Ok(Some((readable, batch)));
                     }
                     position = batch.end();
                 }
             }
-            next = self.shared.segments.behind(base).map(|segment| (segment, Some(0)));
+            located = self.behind(base);
         }
         Ok(None)
     }
 
-    /// The segment to look in, and a position not above the cursor's offset if one is known.
-    fn locate(&self, cursor: &Cursor) -> Option<(Segment, Option<u64>)> {
+    /// The first segment that can hold the cursor's offset.
+    pub(super) fn locate(&self, cursor: &Cursor) -> Option<Located> {
         let segments = &self.shared.segments;
-        match cursor.place.and_then(|(base, at)| Some((segments.at(base)?, Some(at)))) {
-            None => Some((segments.around(cursor.offset)?, None)),
-            known => known,
+        let known = cursor.place.and_then(|(base, position)| {
+            Some(Located { segment: segments.at(base)?, position: Some(position) })
+        });
+        let around = || Some(Located { segment: segments.around(cursor.offset)?, position: None });
+        let mut located = known.or_else(around);
+        while let Some(ended) = located.take_if(|l| l.segment.ends_below(cursor.offset)) {
+            located = self.behind(ended.segment.base());
         }
+        located
     }
+
+    fn behind(&self, base: Offset) -> Option<Located> {
+        let segment = self.shared.segments.behind(base)?;
+        Some(Located { segment, position: Some(0) })
+    }
+}
+
+/// A segment to look in, and a position not above what is looked for, if one is known.
+#[derive(Debug)]
+pub(super) struct Located {
+    pub(super) segment: Segment,
+    pub(super) position: Option<u64>,
+}
+
+/// Takes batches from `first` on, or passes the gap before it.
+pub(super) fn take_or_pass(
+    cursor: &mut Cursor,
+    limits: &ReadLimits,
+    tail: Offset,
+    segment: Readable<'_>,
+    first: &Placed,
+) -> Result<Read, ReadError> {
+    let asked = cursor.offset;
+    if first.base() <= asked {
+        return take(cursor, limits, tail, segment, first);
+    }
+    cursor.go_on(first.base(), Some((segment.base(), first.position)));
+    Ok(Read::Gap(asked..first.base()))
 }
 
 /// Takes batches from `first` on, as many as follow each other within the limits.
@@ -188,14 +224,16 @@ struct Taken {
 /// A reader's place in one log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    offset: Offset,
+    pub(super) offset: Offset,
     /// The segment's base and a position in it that is not above the offset.
-    place: Option<(Offset, u64)>,
+    pub(super) place: Option<(Offset, u64)>,
+    /// Whether the tail was here when it was last read from.
+    pub(super) was_at_tail: bool,
 }
 
 impl Cursor {
     pub fn at(offset: Offset) -> Self {
-        Self { offset, place: None }
+        Self { offset, place: None, was_at_tail: false }
     }
 
     /// What is read next.
@@ -204,7 +242,7 @@ impl Cursor {
     }
 
     fn go_on(&mut self, offset: Offset, place: Option<(Offset, u64)>) {
-        *self = Self { offset, place };
+        *self = Self { offset, place, was_at_tail: false };
     }
 }
 

@@ -20,12 +20,17 @@ pub(crate) enum From {
 pub(crate) enum FromError {
     #[error("offset {asked} is not in the partition, which has {start} to {tail}")]
     OutOfRange { asked: Offset, start: Offset, tail: Offset },
+    #[error("the broker is shutting down")]
+    ShuttingDown,
     #[error(transparent)]
     Read(#[from] ReadError),
 }
 
-/// The offset a place means now, with the time of its record where the place is one in time.
-pub(crate) fn resolve(reader: &Reader, from: From) -> Result<(Offset, Option<i64>), FromError> {
+/// An offset, with the time of its record where it was asked for by a time.
+pub(crate) type Resolved = (Offset, Option<i64>);
+
+/// The offset a place means now. Waits for the disk where the place is one in time.
+pub(super) fn resolve(reader: &Reader, from: From) -> Result<Resolved, FromError> {
     let (start, tail) = (reader.start(), reader.tail());
     match from {
         From::Earliest => Ok((start, None)),

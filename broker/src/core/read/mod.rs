@@ -1,9 +1,15 @@
 //! Reading a partition: from a place on, at the reader's pace.
+//!
+//! What is in memory is read by who asks. What is not is brought in by the threads of `cold`, so
+//! that no task ever waits for a disk.
 
+mod ahead;
+mod cold;
 mod feed;
 mod from;
 
+pub(crate) use cold::ColdReads;
 pub(crate) use feed::{Feed, FeedError, Step};
-pub(crate) use from::{From, FromError, resolve};
+pub(crate) use from::{From, FromError};
 pub(crate) use weir_storage::log::{FirstBatch, ReadError, ReadLimits, Slice};
 pub(crate) use weir_storage::offset::{Epoch, Offset, OffsetSpan};

@@ -89,10 +89,11 @@ pub(super) async fn live(
     let session = shared.door.enter();
     let facts = session.topic_to_follow(&topic)?;
     let merge = match bookmark(&headers, &query)? {
-        Some(bookmark) => Merge::resume(session, &facts, &bookmark)?,
+        Some(bookmark) => Merge::resume(session, &facts, &bookmark).await?,
         None => {
             let from = query.from.as_deref().unwrap_or("latest").parse::<Beginning>()?;
-            Merge::begin(session, &facts, &from.in_partitions(facts.partitions.len())?)?
+            let from = from.in_partitions(facts.partitions.len())?;
+            Merge::begin(session, &facts, &from).await?
         }
     };
     let Some(seat) = shared.live_seats.take() else { return Ok(turned_away(&shared)) };
@@ -155,7 +156,7 @@ impl Follower {
             // A reader that is behind never waits below.
             if *self.stop.borrow() {
                 self.stage = Stage::Ended;
-            } else if let Err(refusal) = self.merge.fill(&mut chunk) {
+            } else if let Err(refusal) = self.merge.fill(&mut chunk).await {
                 chunk.problem(&refusal.into());
                 self.stage = Stage::Ended;
             }

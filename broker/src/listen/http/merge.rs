@@ -33,6 +33,8 @@ pub(super) struct Merge {
 #[derive(Debug)]
 struct Partition {
     subscription: Subscription,
+    /// Its number, and how often it was followed before: signals for those come too late.
+    token: u64,
     /// What was read and not all written.
     slice: Option<Slice>,
     /// Whether there may be more to read; else it was told to signal.
@@ -41,7 +43,7 @@ struct Partition {
 
 impl Merge {
     /// Begins at `from`, said for each partition.
-    pub(super) fn begin(
+    pub(super) async fn begin(
         session: Session,
         facts: &TopicFacts,
         from: &[From],
@@ -49,7 +51,7 @@ impl Merge {
         check_count(facts)?;
         let (mut places, mut partitions) = (Vec::new(), Vec::new());
         for (number, (facts_now, from)) in facts.partitions.iter().zip(from).enumerate() {
-            let partition = Partition::follow(&session, facts.id, number, *from)?;
+            let partition = Partition::follow(&session, facts.id, number as u64, *from).await?;
             let next = partition.subscription.offset().get();
             places.push(Place { epoch: facts_now.epoch.get(), next });
             partitions.push(partition);
@@ -60,7 +62,7 @@ impl Merge {
 
     /// Goes on exactly behind the event that had `bookmark`. A partition that was added since is
     /// read from its beginning.
-    pub(super) fn resume(
+    pub(super) async fn resume(
         session: Session,
         facts: &TopicFacts,
         bookmark: &Bookmark,
@@ -91,10 +93,10 @@ impl Merge {
                 }
                 None => now.start.get(),
             };
-            let from = From::Offset(Offset::new(next));
-            let partition = match Partition::follow(&session, facts.id, number, from) {
+            let (token, from) = (number as u64, From::Offset(Offset::new(next)));
+            let partition = match Partition::follow(&session, facts.id, token, from).await {
                 Err(refusal) if refusal.code == Code::OffsetOutOfRange => {
-                    Partition::follow(&session, facts.id, number, From::Earliest)?
+                    Partition::follow(&session, facts.id, token, From::Earliest).await?
                 }
                 followed => followed?,
             };
@@ -117,22 +119,23 @@ impl Merge {
         self.session.signals().take(&mut signals);
         for signal in signals {
             let Signal::Ready(token) = signal else { continue };
-            let number = usize::try_from(token).expect("a token is a partition's number");
-            let partition = &mut self.partitions[number];
-            partition.subscription.signalled();
-            partition.is_ready = true;
+            let partition = &mut self.partitions[(token % FOLLOWED_AGAIN) as usize];
+            if partition.token == token {
+                partition.subscription.signalled();
+                partition.is_ready = true;
+            }
         }
     }
 
     /// Writes what there is, as far as `chunk` has room.
-    pub(super) fn fill(&mut self, chunk: &mut Chunk) -> Result<(), Refusal> {
+    pub(super) async fn fill(&mut self, chunk: &mut Chunk) -> Result<(), Refusal> {
         let count = self.partitions.len();
         let mut idle = 0;
         while idle < count && !chunk.is_full() {
             let number = self.turn;
             self.turn = (number + 1) % count;
             if self.partitions[number].is_ready {
-                self.advance(number, chunk)?;
+                self.advance(number, chunk).await?;
                 idle = 0;
             } else {
                 idle += 1;
@@ -142,7 +145,7 @@ impl Merge {
     }
 
     /// One read of a partition, or the rest of the last one.
-    fn advance(&mut self, number: usize, chunk: &mut Chunk) -> Result<(), Refusal> {
+    async fn advance(&mut self, number: usize, chunk: &mut Chunk) -> Result<(), Refusal> {
         let partition = &mut self.partitions[number];
         if let Some(slice) = partition.slice.take() {
             self.write(number, slice, chunk);
@@ -156,11 +159,12 @@ impl Merge {
         match partition.subscription.next(&READ_LIMITS) {
             Ok(Step::Slice(slice)) => self.write(number, slice, chunk),
             Ok(Step::Gap(span)) => self.pass(number, span.end.get(), Reason::Lost, chunk),
-            Ok(Step::AtTail | Step::NoRoom) => partition.is_ready = false,
+            Ok(Step::AtTail | Step::UnderWay | Step::NoRoom) => partition.is_ready = false,
             // Retention was faster than this reader.
             Err(refusal) if refusal.code == Code::OffsetOutOfRange => {
                 let topic = self.bookmark.topic;
-                *partition = Partition::follow(&self.session, topic, number, From::Earliest)?;
+                let again = partition.token + FOLLOWED_AGAIN;
+                *partition = Partition::follow(&self.session, topic, again, From::Earliest).await?;
             }
             Err(refusal) => return Err(refusal),
         }
@@ -193,15 +197,15 @@ impl Merge {
 }
 
 impl Partition {
-    fn follow(
+    async fn follow(
         session: &Session,
         topic: TopicId,
-        number: usize,
+        token: u64,
         from: From,
     ) -> Result<Self, Refusal> {
-        let start = Start { partition: number as u32, from, token: number as u64 };
-        let subscription = session.subscribe(topic, start)?;
-        Ok(Self { subscription, slice: None, is_ready: true })
+        let start = Start { partition: (token % FOLLOWED_AGAIN) as u32, from, token };
+        let subscription = session.subscribe(topic, start).await?;
+        Ok(Self { subscription, token, slice: None, is_ready: true })
     }
 }
 
@@ -237,6 +241,9 @@ fn beyond(facts: &TopicFacts, how: &str) -> Problem {
     );
     Problem::new(Code::InvalidBookmark, detail)
 }
+
+/// Stands in a token above the partition's number, once for each time it was followed again.
+const FOLLOWED_AGAIN: u64 = 1 << 32;
 
 /// What is read at once, unless a single batch is larger.
 const READ_LIMITS: ReadLimits =

@@ -102,8 +102,10 @@ impl Connection {
                 let producer_id = session.producer_id().await?.cast_signed();
                 Response::Producer(ProducerIdentity { producer_id, producer_epoch: 0 })
             }
-            Request::ListOffsets(list) => Response::Offset(self.offset(&list)?),
-            Request::Subscribe(subscribe) => Response::Subscribed(self.subscribe(&subscribe)?),
+            Request::ListOffsets(list) => Response::Offset(self.offset(&list).await?),
+            Request::Subscribe(subscribe) => {
+                Response::Subscribed(self.subscribe(&subscribe).await?)
+            }
             Request::Unsubscribe { subscription } => {
                 if !self.state.lock().subscriptions.remove(subscription) {
                     let why = format!("there is no subscription {subscription}: it ended before");
@@ -124,20 +126,41 @@ impl Connection {
         TopicPage::gather(topics.into_iter().map(described), limit, FRAME_BYTES_MAX)
     }
 
-    fn offset(&self, list: &ListOffsets) -> Result<FoundOffset, Refusal> {
+    async fn offset(&self, list: &ListOffsets) -> Result<FoundOffset, Refusal> {
         let from = match list.at {
             OffsetAt::Earliest => From::Earliest,
             OffsetAt::Latest => From::Latest,
             OffsetAt::Time(ms) => From::Time(ms),
         };
-        let (offset, timestamp) = self.session.offset(list.topic, list.partition, from)?;
+        let (offset, timestamp) = self.session.offset(list.topic, list.partition, from).await?;
         let timestamp = timestamp.unwrap_or(TIMESTAMP_NONE);
         Ok(FoundOffset { offset: offset.get(), timestamp })
     }
 
-    fn subscribe(&self, subscribe: &Subscribe) -> Result<Subscribed, Refusal> {
+    async fn subscribe(&self, subscribe: &Subscribe) -> Result<Subscribed, Refusal> {
         let Subscribe { subscription: number, topic, partition, from, credit } = *subscribe;
-        let mut state = self.state.lock();
+        let token = self.token_for(number)?;
+        let from = match from {
+            SubscribeFrom::Earliest => From::Earliest,
+            SubscribeFrom::Latest => From::Latest,
+            SubscribeFrom::Offset(offset) => From::Offset(Offset::new(offset)),
+            SubscribeFrom::Time(ms) => From::Time(ms),
+        };
+        let start = Start { partition, from, token };
+        let subscription = self.session.subscribe(topic, start).await?;
+        let subscribed = Subscribed {
+            start: subscription.start().get(),
+            tail: subscription.tail().get(),
+            from: subscription.offset().get(),
+        };
+        // Requests are taken one behind the other: nobody took the number meanwhile.
+        self.state.lock().subscriptions.insert(number, subscription, credit);
+        Ok(subscribed)
+    }
+
+    /// The token of a new subscription, if there may be one of this number.
+    fn token_for(&self, number: u32) -> Result<u64, Refusal> {
+        let state = self.state.lock();
         if state.subscriptions.contains(number) {
             let why = format!("subscription {number} is in use: choose another number");
             return Err(Refusal::new(Code::SubscriptionInUse, why));
@@ -147,21 +170,7 @@ impl Connection {
             let why = format!("the connection has {max} subscriptions: end one, or open another");
             return Err(Refusal::new(Code::TooManySubscriptions, why));
         }
-        let from = match from {
-            SubscribeFrom::Earliest => From::Earliest,
-            SubscribeFrom::Latest => From::Latest,
-            SubscribeFrom::Offset(offset) => From::Offset(Offset::new(offset)),
-            SubscribeFrom::Time(ms) => From::Time(ms),
-        };
-        let start = Start { partition, from, token: state.subscriptions.next_token(number) };
-        let subscription = self.session.subscribe(topic, start)?;
-        let subscribed = Subscribed {
-            start: subscription.start().get(),
-            tail: subscription.tail().get(),
-            from: subscription.offset().get(),
-        };
-        state.subscriptions.insert(number, subscription, credit);
-        Ok(subscribed)
+        Ok(state.subscriptions.next_token(number))
     }
 }
 

@@ -1,9 +1,9 @@
 //! A connection's subscriptions: each with its credit, those that have more in a queue.
 //!
 //! ```text
-//!   waiting ── the tail moved, credit came ──► ready ── a slice was sent ──► ready, at the end
-//!      ▲                                         └── at the tail, or no credit ──┐
-//!      └─────────────────────────────────────────────────────────────────────────┘
+//!   waiting ── the tail moved, credit came, ──► ready ── a slice was sent ──► ready, at the end
+//!      ▲       it was brought into memory         └── at the tail, no credit, not in memory ──┐
+//!      └──────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! Invariant: a subscription that could send stands in `ready`, once. Nothing is sent without
@@ -49,7 +49,7 @@ struct Delivery {
 enum Turn {
     /// There may be more to send.
     More,
-    /// Nothing until the tail moves or credit comes.
+    /// Nothing until a signal or credit comes.
     Wait,
 }
 
@@ -86,7 +86,7 @@ impl Subscriptions {
         self.all.remove(&number).is_some()
     }
 
-    /// The tail of a subscription's partition moved.
+    /// A subscription's tail moved, or what it reads was brought in.
     pub(super) fn signalled(&mut self, token: u64) {
         let number = u32::try_from(token & u64::from(u32::MAX)).expect("32 bits were kept");
         if let Some(delivery) = self.all.get_mut(&number)
@@ -174,6 +174,7 @@ impl Delivery {
                 outbox.push(0, &Response::Gap(Gap { subscription: number, span }));
                 Ok(Turn::More)
             }
+            Some(Step::UnderWay) => Ok(Turn::Wait),
             Some(Step::AtTail | Step::NoRoom) | None => {
                 if std::mem::take(&mut self.drains) {
                     self.credit.give_up();
