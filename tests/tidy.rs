@@ -54,6 +54,7 @@ const FLOORS: &[Floor] = &[
     // Floor 2: what the process is told and what it counts.
     floor("broker::clock", &[BATCHES, STORED]),
     floor("broker::config", &[BATCHES, STORED]),
+    floor("broker::hands", &[]),
     floor("broker::metrics", &[BATCHES, STORED]),
     // Floor 3: the domain, which knows no wire, no user and no HTTP.
     door("broker::core"),
@@ -133,6 +134,7 @@ const CORE: &[&str] = &[
     "storage",
     "broker::clock",
     "broker::config",
+    "broker::hands",
     "broker::metrics",
     "broker::core::wake",
 ];

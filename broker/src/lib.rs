@@ -3,6 +3,7 @@
 pub mod check;
 pub mod clock;
 pub mod config;
+pub mod hands;
 pub mod metrics;
 pub mod shutdown;
 pub mod startup;

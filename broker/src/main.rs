@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use weir_broker::check::Check;
 use weir_broker::clock::{Clock, Randomness};
 use weir_broker::config::{Config, Overrides};
+use weir_broker::hands::Hands;
 use weir_broker::startup::{Broker, World};
 use weir_storage::disk::{RealDisk, raise_descriptor_limit};
 
@@ -105,6 +106,7 @@ async fn serve(config: Config) -> ExitCode {
         disk: Arc::new(RealDisk),
         clock: Clock::system(),
         randomness: Randomness::system(),
+        hands: Hands::threads(),
     };
     let broker = match Broker::start(config, world).await {
         Ok(broker) => broker,

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use weir_storage::directory::DataDir;
 use weir_storage::journal::Journal;
@@ -17,8 +16,9 @@ use crate::core::catalog::actor::Request as CatalogRequest;
 use crate::core::commit::chore::{Chore, Space};
 use crate::core::commit::seam::Work;
 use crate::core::partition::request::Request;
+use crate::hands::Hands;
 use crate::startup::Broker;
-use crate::startup::engine::Engine;
+use crate::startup::engine::{Engine, Inboxes};
 
 /// How a broker stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +38,9 @@ impl Broker {
             tracing::warn!("some connections did not end in time; they are cut off");
         }
         let checkpointed = settle(&engine).await;
-        let data = Arc::clone(&engine.data);
-        match end_threads(engine).await {
-            Some(journal) if checkpointed => mark_clean(journal, data).await,
+        let (data, hands) = (Arc::clone(&engine.data), engine.hands.clone());
+        match end_stages(engine).await {
+            Some(journal) if checkpointed => mark_clean(journal, data, &hands).await,
             _ => Stopped::Unclean,
         }
     }
@@ -61,44 +61,54 @@ async fn settle(engine: &Engine) -> bool {
         }
     }
     let (made, wait) = oneshot::channel();
-    let keeper = engine.inboxes.keeper.clone();
-    let asked = spawn_blocking(move || keeper.send(Chore::Checkpoint(Some(made))).is_ok()).await;
-    asked.is_ok_and(|asked| asked) && wait.await.is_ok_and(|made| made)
+    let asked = engine.inboxes.keeper.send(Chore::Checkpoint(Some(made))).await;
+    asked.is_ok() && wait.await.is_ok_and(|made| made)
 }
 
-/// Ends the threads: first those that ask the others.
-async fn end_threads(engine: Engine) -> Option<Journal> {
-    let Engine { inboxes, threads, catalog, shards, topics, data } = engine;
-    let ending = move || {
-        let _ = inboxes.log.send(Work::Stop);
-        let _ = inboxes.commit.send(Work::Stop);
-        let ended = threads.log.join().is_ok();
-        let journal = threads.commit.join().ok();
-        threads.cold_reads.close();
-        let _ = inboxes.space.send(Space::Stop);
-        let _ = inboxes.keeper.send(Chore::Stop);
-        drop((inboxes, catalog, shards, topics));
-        let ended = threads.space.join().is_ok() && ended;
-        let ended = threads.keeper.join().is_ok() && ended;
-        let ended =
-            threads.readers.into_iter().fold(ended, |ended, reader| reader.join().is_ok() && ended);
-        drop(data);
-        journal.filter(|_| ended)
+/// Ends the stages: first those that ask the others.
+async fn end_stages(engine: Engine) -> Option<Journal> {
+    let Engine { inboxes, threads, catalog, shards, topics, data, hands } = engine;
+    let Inboxes { commit, log, space, keeper } = inboxes;
+    let asking = move || {
+        let _ = log.send(Work::Stop);
+        let _ = commit.send(Work::Stop);
     };
-    spawn_blocking(ending).await.expect("joining threads does not panic")
+    hands.errand(asking).await?;
+    let log = threads.log.ended().await;
+    let commit = threads.commit.ended().await;
+    threads.cold_reads.close();
+    let asking = move || {
+        let _ = space.send(Space::Stop);
+    };
+    hands.errand(asking).await?;
+    let _ = keeper.send(Chore::Stop).await;
+    drop(keeper);
+    let space = threads.space.ended().await;
+    let keeper = threads.keeper.ended().await;
+    let mut ended = log.is_some() && space.is_some() && keeper.is_some();
+    for reader in threads.readers {
+        ended &= reader.ended().await.is_some();
+    }
+    // Their files and maps are closed beside the tasks too.
+    let closing = move || {
+        drop((log, space, keeper, threads.cold_reads, catalog, shards, topics, data));
+        commit.map(|commit| commit.journal)
+    };
+    hands.errand(closing).await?.filter(|_| ended)
 }
 
-async fn mark_clean(mut journal: Journal, data: Arc<DataDir>) -> Stopped {
+async fn mark_clean(mut journal: Journal, data: Arc<DataDir>, hands: &Hands) -> Stopped {
     let marking = move || {
         journal.write().map_err(|error| error.to_string())?;
         journal.sync().map_err(|error| error.to_string())?;
         data.mark_clean(journal.end()).map_err(|error| error.to_string())
     };
-    match spawn_blocking(marking).await.expect("writing a mark does not panic") {
-        Ok(()) => Stopped::Cleanly,
-        Err(error) => {
+    match hands.errand(marking).await {
+        Some(Ok(())) => Stopped::Cleanly,
+        Some(Err(error)) => {
             tracing::warn!(%error, "the stop is not marked as clean");
             Stopped::Unclean
         }
+        None => Stopped::Unclean,
     }
 }

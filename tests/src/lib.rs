@@ -17,6 +17,7 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 use weir_broker::clock::{Clock, Randomness};
 use weir_broker::config::{Config, Overrides};
+use weir_broker::hands::Hands;
 use weir_broker::shutdown::Stopped;
 use weir_broker::startup::{Broker, StartError, World};
 use weir_protocol::native::TopicDescription;
@@ -149,7 +150,8 @@ impl Place {
         };
         let disk = Arc::new(GatedDisk { disk, gate: self.gate.clone() });
         let config = Config::load(overrides).expect("the test's configuration is valid");
-        let world = World { disk, clock: Clock::system(), randomness: Randomness::system() };
+        let (clock, randomness) = (Clock::system(), Randomness::system());
+        let world = World { disk, clock, randomness, hands: Hands::threads() };
         let broker = Broker::start(config, world).await?;
         Ok(TestBroker { broker, place: self.clone() })
     }

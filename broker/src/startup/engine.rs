@@ -5,7 +5,6 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
 use weir_protocol::id::TopicId;
 use weir_storage::directory::{DataDir, SHARDS, partition_shard};
 use weir_storage::offset::Index;
@@ -13,7 +12,8 @@ use weir_storage::{journal, log};
 
 use super::World;
 use super::layout::Layout;
-use super::threads::{self, Inboxes, Owned, Threads};
+pub(crate) use super::threads::Inboxes;
+use super::threads::{self, Owned, Threads};
 use crate::core::catalog::actor::{self as catalog, Request as CatalogRequest};
 use crate::core::catalog::delete::Deleter;
 use crate::core::catalog::opener::{self, Adoption, OpenError, Opener, Start};
@@ -29,6 +29,7 @@ use crate::core::shard::actor::Actor;
 use crate::core::shard::lane::Lane;
 use crate::core::shard::state::{self, Shard};
 use crate::core::shard::table;
+use crate::hands::Hands;
 use crate::metrics::Metrics;
 
 /// What runs behind the sessions.
@@ -41,6 +42,7 @@ pub(crate) struct Engine {
     pub(crate) inboxes: Inboxes,
     pub(crate) threads: Threads,
     pub(crate) data: Arc<DataDir>,
+    pub(crate) hands: Hands,
 }
 
 /// Why the engine did not start.
@@ -52,6 +54,8 @@ pub enum EngineError {
     Open(String),
     #[error("cannot start the thread {name}: {source}")]
     Thread { name: &'static str, source: io::Error },
+    #[error("the broker was told to end before it had started")]
+    ShuttingDown,
 }
 
 impl Engine {
@@ -93,7 +97,7 @@ impl Engine {
         let journal_from = report.journal_from;
         let bell = room_bell.clone();
         let owned = Owned { journal, journal_from, maker, checkpointer, room_bell: bell };
-        let threads = Threads::spawn(outlets, &inboxes, owned, &layout, world, metrics)?;
+        let threads = Threads::start(outlets, &inboxes, owned, &layout, world, metrics)?;
         let opener = Arc::new(Opener {
             data: Arc::clone(&data),
             log_options: layout.log,
@@ -102,15 +106,16 @@ impl Engine {
             log: inboxes.log.clone(),
             open_logs: open_logs.clone(),
             numbers: Default::default(),
+            hands: world.hands.clone(),
         });
-        let reserved = tables.reserved;
-        let topics = adopt_all(&opener, &tables.catalog, logs, reserved).await?;
+        let topics = adopt_all(&opener, &tables.catalog, logs, &tables.reserved).await?;
         let deleter = Deleter {
             shards: shards.clone(),
             owners: [inboxes.commit.clone(), inboxes.log.clone()],
             open_logs,
             keeper: inboxes.keeper.clone(),
             catalog: catalog.downgrade(),
+            hands: world.hands.clone(),
         };
         let actor = catalog::Actor {
             lane: wiring.lane(CATALOG_SHARD),
@@ -127,7 +132,7 @@ impl Engine {
             metrics: metrics.catalog.clone(),
         };
         tokio::spawn(actor.run());
-        Ok(Self { topics, catalog, shards, inboxes, threads, data })
+        Ok(Self { topics, catalog, shards, inboxes, threads, data, hands: world.hands.clone() })
     }
 }
 
@@ -144,6 +149,7 @@ async fn recover(
     world: &World,
 ) -> Result<(Recovered, Tables), EngineError> {
     let (data, world) = (Arc::clone(data), world.clone());
+    let hands = world.hands.clone();
     let (journal, log) = (layout.journal, layout.log.clone());
     let recovering = move || {
         let mut rebuilding = Rebuilding::new(log);
@@ -153,7 +159,7 @@ async fn recover(
         let Rebuilding { catalog, shards, .. } = rebuilding;
         Ok((recovered, Tables { catalog, reserved: shards.clone(), shards }))
     };
-    spawn_blocking(recovering).await.expect("a recovery does not panic")
+    hands.errand(recovering).await.ok_or(EngineError::ShuttingDown)?
 }
 
 fn tell(report: &Report, metrics: &Metrics) {
@@ -170,33 +176,28 @@ fn tell(report: &Report, metrics: &Metrics) {
 
 /// Opens all partitions that were recovered and publishes their topics.
 async fn adopt_all(
-    opener: &Arc<Opener>,
+    opener: &Opener,
     table: &Table,
     mut logs: BTreeMap<(TopicId, u32), log::Opened>,
-    reserved: Vec<table::Table>,
+    reserved: &[table::Table],
 ) -> Result<Topics, EngineError> {
-    let entries: Vec<_> = table.topics().map(|(id, entry)| (id, entry.clone())).collect();
-    let opener = Arc::clone(opener);
-    let adopting = move || {
-        let mut all: Vec<Arc<Topic>> = Vec::with_capacity(entries.len());
-        let mut adoption = Adoption::default();
-        for (id, entry) in entries {
-            let mut partitions = Vec::new();
-            for number in 0..entry.partitions {
-                let opened = logs.remove(&(id, number)).expect("all logs were recovered");
-                let end = opened.log.end();
-                let place = usize::from(partition_shard(id, number) - 1);
-                let reserved = reserved[place].reserved_end(id, number).max(end.offset);
-                let start = Start { opened, next: end.offset, epoch: end.epoch, reserved };
-                let settings = &entry.settings;
-                partitions.push(opener.adopt(id, number, settings, start, &mut adoption)?);
-            }
-            all.push(opener::topic(id, &entry, partitions));
+    let mut all: Vec<Arc<Topic>> = Vec::new();
+    let mut adoption = Adoption::default();
+    for (id, entry) in table.topics() {
+        let mut partitions = Vec::new();
+        for number in 0..entry.partitions {
+            let opened = logs.remove(&(id, number)).expect("all logs were recovered");
+            let end = opened.log.end();
+            let place = usize::from(partition_shard(id, number) - 1);
+            let reserved = reserved[place].reserved_end(id, number).max(end.offset);
+            let start = Start { opened, next: end.offset, epoch: end.epoch, reserved };
+            let settings = &entry.settings;
+            partitions.push(opener.adopt(id, number, settings, start, &mut adoption).await?);
         }
-        opener.hand_over(adoption)?;
-        Ok(Topics::of(all))
-    };
-    spawn_blocking(adopting).await.expect("opening partitions does not panic")
+        all.push(opener::topic(id, entry, partitions));
+    }
+    opener.hand_over(adoption).await?;
+    Ok(Topics::of(all))
 }
 
 /// What all shards share when they start.

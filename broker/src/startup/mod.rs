@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use weir_storage::directory::{self, DataDir, NewIdentity};
 use weir_storage::disk::{Disk, Open};
 
@@ -27,6 +26,7 @@ use crate::admin;
 use crate::auth::Gate;
 use crate::clock::{Clock, Randomness};
 use crate::config::{Config, Limits, Listen};
+use crate::hands::Hands;
 use crate::listen::accept::{Acceptor, BindError, Seats};
 use crate::listen::{http, native};
 use crate::metrics::{Face, Metrics};
@@ -50,6 +50,7 @@ pub struct World {
     pub disk: Arc<dyn Disk>,
     pub clock: Clock,
     pub randomness: Randomness,
+    pub hands: Hands,
 }
 
 /// Why a broker did not start. Nothing was lost.
@@ -83,7 +84,7 @@ impl Broker {
         let door = door(&engine, &data, &limits, &world, &metrics);
         let (native, http) = (bound.native.bound(), bound.http.bound());
         bound.serve(&limits, door, &metrics, world.randomness, stopped);
-        tell_addresses(&data, native, http).await?;
+        tell_addresses(&data, native, http, &world.hands).await?;
         let drain = limits.shutdown_drain;
         Ok(Self { native, http, metrics, engine, stop, seats, drain })
     }
@@ -111,7 +112,7 @@ impl From<BindError> for StartError {
 }
 
 async fn open_directory(path: std::path::PathBuf, world: &World) -> Result<DataDir, StartError> {
-    let World { disk, randomness, .. } = world.clone();
+    let World { disk, randomness, hands, .. } = world.clone();
     let fresh = NewIdentity {
         cluster: randomness.uuid(),
         node: randomness.uuid(),
@@ -119,8 +120,8 @@ async fn open_directory(path: std::path::PathBuf, world: &World) -> Result<DataD
     };
     let path = std::path::absolute(path)
         .map_err(|source| StartError::System { doing: "find the data directory", source })?;
-    let opened = spawn_blocking(move || DataDir::open(disk, &path, fresh)).await;
-    Ok(opened.expect("opening a directory does not panic")?)
+    let opened = hands.errand(move || DataDir::open(disk, &path, fresh)).await;
+    Ok(opened.ok_or(EngineError::ShuttingDown)??)
 }
 
 fn door(
@@ -189,6 +190,7 @@ async fn tell_addresses(
     data: &Arc<DataDir>,
     native: SocketAddr,
     http: SocketAddr,
+    hands: &Hands,
 ) -> Result<(), StartError> {
     let bound = serde_json::json!({ "native": native.to_string(), "http": http.to_string() });
     let text = bound.to_string() + "\n";
@@ -201,6 +203,6 @@ async fn tell_addresses(
         }
         disk.open(&path, Open::Create)?.write_at(&[IoSlice::new(text.as_bytes())], 0)
     };
-    let written = spawn_blocking(write).await.expect("writing a file does not panic");
+    let written = hands.errand(write).await.ok_or(EngineError::ShuttingDown)?;
     written.map_err(|source| StartError::System { doing: "write listen.json", source })
 }

@@ -1,23 +1,24 @@
 //! The threads that touch the disk, and the inboxes they listen to.
 
-use std::io;
-use std::thread::{self, JoinHandle};
-
 use crossbeam::channel::{Receiver, Sender, bounded};
-use weir_storage::journal::{Journal, Maker};
+use tokio::sync::mpsc;
+use weir_storage::journal::{Journal, Maker, MakerStep};
 use weir_storage::offset::JournalPos;
 
 use super::World;
 use super::engine::EngineError;
 use super::layout::Layout;
 use crate::core::commit::checkpoint::Checkpointer;
-use crate::core::commit::chore::{self, CHORES_MAX, Chore, SPACE_MAX, Space};
+use crate::core::commit::chore::{
+    self, CHORES_MAX, Chore, KeeperSender, SPACE_MAX, Space, SpaceStage,
+};
 use crate::core::commit::group_commit::GroupCommit;
 use crate::core::commit::log_thread::LogThread;
 use crate::core::commit::logs::Logs;
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::{INBOX_MAX, Work, WorkSender};
 use crate::core::read::ColdReads;
+use crate::hands::{Awaiting, Hands, Stage, Started};
 use crate::metrics::Metrics;
 
 /// The ends by which the threads are asked.
@@ -26,7 +27,7 @@ pub(crate) struct Inboxes {
     pub(crate) commit: WorkSender,
     pub(crate) log: WorkSender,
     pub(crate) space: Sender<Space>,
-    pub(crate) keeper: Sender<Chore>,
+    pub(crate) keeper: KeeperSender,
 }
 
 /// The ends at which they listen.
@@ -35,17 +36,17 @@ pub(super) struct Outlets {
     commit: Receiver<Work>,
     log: Receiver<Work>,
     space: Receiver<Space>,
-    keeper: Receiver<Chore>,
+    keeper: mpsc::Receiver<Chore>,
 }
 
 /// The threads.
 #[derive(Debug)]
 pub(crate) struct Threads {
-    pub(crate) commit: JoinHandle<Journal>,
-    pub(crate) log: JoinHandle<()>,
-    pub(crate) space: JoinHandle<()>,
-    pub(crate) keeper: JoinHandle<()>,
-    pub(crate) readers: Vec<JoinHandle<()>>,
+    pub(crate) commit: Started<GroupCommit>,
+    pub(crate) log: Started<LogThread>,
+    pub(crate) space: Started<SpaceStage>,
+    pub(crate) keeper: Started<Awaiting>,
+    pub(crate) readers: Vec<Started<ColdReads>>,
     pub(crate) cold_reads: ColdReads,
 }
 
@@ -63,7 +64,7 @@ pub(super) fn inboxes() -> (Inboxes, Outlets) {
     let (commit, commit_outlet) = bounded(INBOX_MAX);
     let (log, log_outlet) = bounded(INBOX_MAX);
     let (space, space_outlet) = bounded(SPACE_MAX);
-    let (keeper, keeper_outlet) = bounded(CHORES_MAX);
+    let (keeper, keeper_outlet) = mpsc::channel(CHORES_MAX);
     let inboxes = Inboxes { commit, log, space, keeper };
     let outlets = Outlets {
         commit: commit_outlet,
@@ -75,7 +76,7 @@ pub(super) fn inboxes() -> (Inboxes, Outlets) {
 }
 
 impl Threads {
-    pub(super) fn spawn(
+    pub(super) fn start(
         outlets: Outlets,
         inboxes: &Inboxes,
         owned: Owned,
@@ -85,7 +86,12 @@ impl Threads {
     ) -> Result<Self, EngineError> {
         let Owned { journal, journal_from, maker, checkpointer, room_bell } = owned;
         let cold_reads = ColdReads::new(metrics.cold_reads.clone());
-        let maker_bell = room_bell.clone();
+        let space = SpaceStage {
+            inbox: outlets.space,
+            maker,
+            making: MakerStep::Worked,
+            room_bell: room_bell.clone(),
+        };
         let commit = GroupCommit {
             journal,
             logs: Logs::new(inboxes.keeper.clone()),
@@ -113,33 +119,21 @@ impl Threads {
             unflushed: Default::default(),
             stopped: false,
         };
+        let keeper = Awaiting::new(chore::run_keeper(outlets.keeper, checkpointer));
+        let hands = &world.hands;
         Ok(Self {
-            commit: spawn("weir-commit", move || commit.run())?,
-            log: spawn("weir-log", move || log.run())?,
-            space: spawn("weir-space", move || {
-                chore::run_space(&outlets.space, maker, &maker_bell);
-            })?,
-            keeper: spawn("weir-keeper", move || {
-                chore::run_keeper(&outlets.keeper, checkpointer);
-            })?,
-            readers: readers(layout.reader_threads, &cold_reads)?,
+            commit: start(hands, "weir-commit", commit)?,
+            log: start(hands, "weir-log", log)?,
+            space: start(hands, "weir-space", space)?,
+            keeper: start(hands, "weir-keeper", keeper)?,
+            readers: (0..layout.reader_threads)
+                .map(|_| start(hands, "weir-reader", cold_reads.clone()))
+                .collect::<Result<_, _>>()?,
             cold_reads,
         })
     }
 }
 
-fn readers(count: u32, cold_reads: &ColdReads) -> Result<Vec<JoinHandle<()>>, EngineError> {
-    let spawned = (0..count).map(|_| {
-        let cold_reads = cold_reads.clone();
-        spawn("weir-reader", move || cold_reads.run())
-    });
-    spawned.collect()
-}
-
-fn spawn<T: Send + 'static>(
-    name: &'static str,
-    run: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, EngineError> {
-    let spawned: io::Result<_> = thread::Builder::new().name(name.to_owned()).spawn(run);
-    spawned.map_err(|source| EngineError::Thread { name, source })
+fn start<S: Stage>(hands: &Hands, name: &'static str, stage: S) -> Result<Started<S>, EngineError> {
+    hands.start(name, stage).map_err(|source| EngineError::Thread { name, source })
 }

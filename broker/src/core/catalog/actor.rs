@@ -143,23 +143,19 @@ impl Actor {
                     let _ = asker.send((self.lane.progress().applied(), self.table.encode()));
                 }
                 Request::Stop(asker) => {
+                    let retired = self.retire();
                     let _ = asker.send(());
-                    return self.tell().await;
+                    return retired.tell().await;
                 }
             }
         }
     }
 
-    /// Only tells what it knows, behind a stop; who asks for a change hears of the stop by the
-    /// answer that does not come. What the changes needed is let go: somebody may hold on to this
-    /// task's inbox for longer than the broker runs.
-    async fn tell(self) {
-        let Self { table, lane, mut inbox, .. } = self;
-        while let Some(request) = inbox.recv().await {
-            if let Request::Snapshot(asker) = request {
-                let _ = asker.send((lane.progress().applied(), table.encode()));
-            }
-        }
+    /// Lets go what changes need, the data directory among it: somebody may hold on to this task's
+    /// inbox for longer than the broker runs.
+    fn retire(self) -> Retired {
+        let Self { table, lane, inbox, .. } = self;
+        Retired { table, lane, inbox }
     }
 
     async fn create(
@@ -240,15 +236,9 @@ impl Actor {
         mut open: Vec<crate::core::partition::Handle>,
     ) -> Result<Arc<Topic>, CatalogError> {
         let entry: Entry = self.table.topic(id).expect("the topic was committed").clone();
-        let opener = Arc::clone(&self.opener);
-        let opening = move || {
-            let first = u32::try_from(open.len()).expect("partitions are limited");
-            open.extend(opener.create(id, &entry, first)?);
-            Ok(opener::topic(id, &entry, open))
-        };
-        let opened = tokio::task::spawn_blocking(opening).await;
-        let topic: Arc<Topic> =
-            opened.map_err(|_| CatalogError::ShuttingDown)?.map_err(CatalogError::Open)?;
+        let first = u32::try_from(open.len()).expect("partitions are limited");
+        open.extend(self.opener.create(id, &entry, first).await?);
+        let topic = opener::topic(id, &entry, open);
         self.topics.publish(Arc::clone(&topic));
         Ok(topic)
     }
@@ -286,6 +276,25 @@ impl Actor {
     fn check_partitions(&self, more: u32) -> Result<(), CatalogError> {
         let (now, max) = (self.table.partitions(), self.policy.partitions_max);
         self.policy.check("partitions", now, u64::from(more), max)
+    }
+}
+
+/// The catalogue behind a stop.
+struct Retired {
+    table: Table,
+    lane: Lane,
+    inbox: mpsc::Receiver<Request>,
+}
+
+impl Retired {
+    /// Only tells what it knows; who asks for a change hears of the stop by the answer that does
+    /// not come.
+    async fn tell(mut self) {
+        while let Some(request) = self.inbox.recv().await {
+            if let Request::Snapshot(asker) = request {
+                let _ = asker.send((self.lane.progress().applied(), self.table.encode()));
+            }
+        }
     }
 }
 

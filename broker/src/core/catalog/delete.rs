@@ -13,9 +13,10 @@ use weir_protocol::id::TopicId;
 
 use super::actor::{CatalogError, Request};
 use crate::core::commit::checkpoint::OpenLogs;
-use crate::core::commit::chore::Chore;
+use crate::core::commit::chore::{Chore, KeeperSender};
 use crate::core::commit::seam::{Work, WorkSender};
 use crate::core::partition::request;
+use crate::hands::Hands;
 
 /// What a deletion needs.
 #[derive(Debug)]
@@ -23,9 +24,10 @@ pub(crate) struct Deleter {
     pub(crate) shards: Vec<mpsc::Sender<request::Request>>,
     pub(crate) owners: [WorkSender; 2],
     pub(crate) open_logs: OpenLogs,
-    pub(crate) keeper: crossbeam::channel::Sender<Chore>,
+    pub(crate) keeper: KeeperSender,
     /// Back to the catalogue; weak, so that it does not keep its own inbox open.
     pub(crate) catalog: mpsc::WeakSender<Request>,
+    pub(crate) hands: Hands,
 }
 
 impl Deleter {
@@ -38,27 +40,25 @@ impl Deleter {
             wait.await.map_err(|_| CatalogError::WritesStopped)?;
         }
         let slots = self.open_logs.remove(id);
-        let owners = self.owners.clone();
-        let release = move || {
-            for slot in slots {
-                for owner in &owners {
-                    let (released, wait) = oneshot::channel();
-                    if owner.send(Work::Release(slot, released)).is_ok() {
-                        let _ = wait.blocking_recv();
-                    }
-                }
+        for owner in self.owners.clone() {
+            let (released, wait) = oneshot::channel();
+            let release = Work::Release(slots.clone(), released);
+            let asked = self.hands.errand(move || owner.send(release).is_ok()).await;
+            if asked.ok_or(CatalogError::ShuttingDown)? {
+                let _ = wait.await;
             }
-        };
-        tokio::task::spawn_blocking(release).await.map_err(|_| CatalogError::ShuttingDown)
+        }
+        Ok(())
     }
 
     /// Has the files of a topic removed, some time; tells the catalogue.
     pub(crate) fn remove_files(&self, topic: TopicId) {
         let (removed, wait) = oneshot::channel();
         let (keeper, catalog) = (self.keeper.clone(), self.catalog.clone());
-        tokio::task::spawn_blocking(move || keeper.send(Chore::Remove { topic, removed }));
         tokio::spawn(async move {
-            if wait.await == Ok(true)
+            let asked = keeper.send(Chore::Remove { topic, removed }).await;
+            if asked.is_ok()
+                && wait.await == Ok(true)
                 && let Some(catalog) = catalog.upgrade()
             {
                 let _ = catalog.send(Request::Removed(topic)).await;

@@ -1,7 +1,7 @@
 //! Brings partitions to life: a log, its owner thread, its seat at a shard, its handle.
 //!
-//! Touches the disk and waits for places in inboxes, so it runs on threads that may block: at the
-//! start, and beside the catalogue's task.
+//! What touches the disk or waits for a thread is an errand; the rest runs within the start, and
+//! within the catalogue's task.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -28,6 +28,7 @@ use crate::core::partition::handle;
 use crate::core::partition::request::{Request, Seat};
 use crate::core::partition::reserve::Reservation;
 use crate::core::wake::Tail;
+use crate::hands::Hands;
 
 /// Where opened partitions go.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ pub(crate) struct Opener {
     pub(crate) log: WorkSender,
     pub(crate) open_logs: OpenLogs,
     pub(crate) numbers: Numbers,
+    pub(crate) hands: Hands,
 }
 
 /// The slots and, for each shard, the seats that were given out.
@@ -77,29 +79,37 @@ pub(crate) struct Adoption {
 
 impl Opener {
     /// Makes a topic's partitions from `first` on, with empty logs; all of them or none.
-    pub(crate) fn create(
-        &self,
+    pub(crate) async fn create(
+        self: &Arc<Self>,
         id: TopicId,
         entry: &Entry,
         first: u32,
     ) -> Result<Vec<Handle>, OpenError> {
-        let create = |number| {
-            let directory = self.data.log_dir(id, number);
-            let options = self.options(&entry.settings);
-            let opened = Log::create(Arc::clone(self.data.disk()), &directory, options)
-                .map_err(|source| OpenError::Log { partition: number, source })?;
-            Ok((number, opened))
+        let (opener, options) = (Arc::clone(self), self.options(&entry.settings));
+        let numbers = first..entry.partitions;
+        let create = move || -> Result<Vec<_>, OpenError> {
+            numbers.map(|number| Ok((number, opener.create_log(id, number, &options)?))).collect()
         };
-        let logs: Vec<_> = (first..entry.partitions).map(create).collect::<Result<_, _>>()?;
-        let mut adoption = Adoption::default();
-        let mut adopt = |(number, opened): (u32, log::Opened)| {
+        let logs = self.hands.errand(create).await.ok_or(OpenError::ShuttingDown)??;
+        let (mut adoption, mut handles) = (Adoption::default(), Vec::new());
+        for (number, opened) in logs {
             let epoch = opened.log.end().epoch;
             let start = Start { opened, next: Offset::ZERO, epoch, reserved: Offset::ZERO };
-            self.adopt(id, number, &entry.settings, start, &mut adoption)
-        };
-        let handles = logs.into_iter().map(&mut adopt).collect::<Result<_, _>>()?;
-        self.hand_over(adoption)?;
+            handles.push(self.adopt(id, number, &entry.settings, start, &mut adoption).await?);
+        }
+        self.hand_over(adoption).await?;
         Ok(handles)
+    }
+
+    fn create_log(
+        &self,
+        topic: TopicId,
+        partition: u32,
+        options: &log::Options,
+    ) -> Result<log::Opened, OpenError> {
+        let directory = self.data.log_dir(topic, partition);
+        Log::create(Arc::clone(self.data.disk()), &directory, options.clone())
+            .map_err(|source| OpenError::Log { partition, source })
     }
 
     /// The measures of a topic's logs.
@@ -109,7 +119,7 @@ impl Opener {
 
     /// Seats an open partition at its shard, puts its log into the adoption, and makes its handle.
     /// The handle is for nobody before the adoption has been handed over.
-    pub(crate) fn adopt(
+    pub(crate) async fn adopt(
         &self,
         topic: TopicId,
         number: u32,
@@ -141,7 +151,7 @@ impl Opener {
         };
         let inbox = self.shards[usize::from(shard - 1)].clone();
         let open = Request::Open(seat, Box::new(partition));
-        inbox.blocking_send(open).map_err(|_| OpenError::ShuttingDown)?;
+        inbox.send(open).await.map_err(|_| OpenError::ShuttingDown)?;
         self.open_logs.insert(topic, number, slot, upkeep);
         let gather = Arc::new(Gather::new(seat, settings.batch_bytes_max as usize));
         let parts = handle::Parts { inbox, gather, reader, tail };
@@ -149,10 +159,13 @@ impl Opener {
     }
 
     /// Gives the logs to the threads that own them from now on.
-    pub(crate) fn hand_over(&self, adoption: Adoption) -> Result<(), OpenError> {
+    pub(crate) async fn hand_over(&self, adoption: Adoption) -> Result<(), OpenError> {
         let Adoption { commit, log } = adoption;
-        for (owner, logs) in [(&self.commit, commit), (&self.log, log)] {
-            owner.send(Work::Adopt(logs)).map_err(|_| OpenError::ShuttingDown)?;
+        for (owner, logs) in [(self.commit.clone(), commit), (self.log.clone(), log)] {
+            let hand_over = move || owner.send(Work::Adopt(logs)).is_ok();
+            if self.hands.errand(hand_over).await != Some(true) {
+                return Err(OpenError::ShuttingDown);
+            }
         }
         Ok(())
     }

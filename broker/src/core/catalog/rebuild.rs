@@ -13,7 +13,7 @@ use super::actor;
 use super::command::Command;
 use super::settings::Durability;
 use super::table::Table;
-use crate::core::commit::checkpoint::Tables;
+use crate::core::commit::checkpoint::{Snapshot, Tables};
 use crate::core::commit::group_commit::TERM;
 use crate::core::commit::replay::{Effect, PartitionFacts, PathKind, Rebuild, TableError};
 use crate::core::commit::seam::CATALOG_SHARD;
@@ -114,17 +114,19 @@ pub(crate) struct LiveTables {
 }
 
 impl Tables for LiveTables {
-    fn snapshot(&self) -> Option<Vec<Stored>> {
-        let stored =
-            |shard, (index, bytes): (Index, Bytes)| Stored { shard, index, term: TERM, bytes };
-        let (asker, wait) = oneshot::channel();
-        self.catalog.upgrade()?.blocking_send(actor::Request::Snapshot(asker)).ok()?;
-        let mut tables = vec![stored(CATALOG_SHARD, wait.blocking_recv().ok()?)];
-        for (number, shard) in (1..).zip(&self.shards) {
+    fn snapshot(&self) -> Snapshot<'_> {
+        Box::pin(async {
+            let stored =
+                |shard, (index, bytes): (Index, Bytes)| Stored { shard, index, term: TERM, bytes };
             let (asker, wait) = oneshot::channel();
-            shard.upgrade()?.blocking_send(request::Request::Snapshot(asker)).ok()?;
-            tables.push(stored(number, wait.blocking_recv().ok()?));
-        }
-        Some(tables)
+            self.catalog.upgrade()?.send(actor::Request::Snapshot(asker)).await.ok()?;
+            let mut tables = vec![stored(CATALOG_SHARD, wait.await.ok()?)];
+            for (number, shard) in (1..).zip(&self.shards) {
+                let (asker, wait) = oneshot::channel();
+                shard.upgrade()?.send(request::Request::Snapshot(asker)).await.ok()?;
+                tables.push(stored(number, wait.await.ok()?));
+            }
+            Some(tables)
+        })
     }
 }

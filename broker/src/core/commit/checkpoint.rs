@@ -13,6 +13,7 @@
 //! and applying an entry twice changes nothing.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -59,11 +60,14 @@ impl OpenLogs {
 }
 
 /// Who has the tables of all shards.
-pub(crate) trait Tables: Send {
+pub(crate) trait Tables: Send + Sync {
     /// Each shard's table, applied at least as far as the journal was when this was called;
     /// `None` where the shards have ended.
-    fn snapshot(&self) -> Option<Vec<Table>>;
+    fn snapshot(&self) -> Snapshot<'_>;
 }
+
+/// The tables of all shards, as soon as each has given its own.
+pub(crate) type Snapshot<'a> = Pin<Box<dyn Future<Output = Option<Vec<Table>>> + Send + 'a>>;
 
 /// Makes checkpoints.
 pub(crate) struct Checkpointer {
@@ -93,9 +97,9 @@ pub(crate) enum CheckpointError {
 
 impl Checkpointer {
     /// Makes a checkpoint, and says whether there is one.
-    pub(crate) fn run(&mut self) -> bool {
+    pub(crate) async fn run(&mut self) -> bool {
         let before = self.clock.now();
-        match self.make() {
+        match self.make().await {
             Ok(()) => {
                 self.metrics.checkpoints.inc();
                 let took = self.clock.now() - before;
@@ -109,9 +113,9 @@ impl Checkpointer {
         }
     }
 
-    fn make(&mut self) -> Result<(), CheckpointError> {
-        let from = self.mark()?;
-        let tables = self.tables.snapshot().ok_or(CheckpointError::ShuttingDown)?;
+    async fn make(&mut self) -> Result<(), CheckpointError> {
+        let from = self.mark().await?;
+        let tables = self.tables.snapshot().await.ok_or(CheckpointError::ShuttingDown)?;
         let mut logs = Vec::new();
         for ((topic, partition), upkeep) in self.open_logs.all() {
             let shard = partition_shard(topic, partition);
@@ -135,10 +139,10 @@ impl Checkpointer {
         Ok(())
     }
 
-    fn mark(&self) -> Result<JournalPos, CheckpointError> {
+    async fn mark(&self) -> Result<JournalPos, CheckpointError> {
         let (asker, wait) = oneshot::channel();
         self.commit.send(Work::Mark(asker)).map_err(|_| CheckpointError::ShuttingDown)?;
-        wait.blocking_recv().map_err(|_| CheckpointError::ShuttingDown)
+        wait.await.map_err(|_| CheckpointError::ShuttingDown)
     }
 
     /// Removes the files of a topic that no checkpoint names.

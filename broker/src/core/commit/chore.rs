@@ -1,24 +1,25 @@
-//! Work on the disk that nobody on a hot path waits for, and the threads that do it.
+//! Work on the disk that nobody on a hot path waits for, and the stages that do it.
 //!
-//! Two threads, since one kind is short and waited for, the other long: the *space* thread
+//! Two stages, since one kind is short and waited for, the other long: the *space* stage
 //! allocates ahead of the writers and makes the journal's segments; the *keeper* seals, flushes,
 //! deletes and checkpoints. Both end when they are told to, or when nobody is left to ask.
 
-use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
-use tokio::sync::{Notify, oneshot};
+use crossbeam::channel::{Receiver, Sender, TryRecvError};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::timeout;
 use weir_protocol::id::TopicId;
 use weir_storage::journal::{MakeError, Maker, MakerStep};
 use weir_storage::log::Upkeep;
 
 use super::checkpoint::Checkpointer;
 use super::room_bell::RoomBell;
+use crate::hands::{Stage, Turn};
 
-/// Orders that may wait for a thread.
+/// Orders that may wait for the keeper.
 pub(crate) const CHORES_MAX: usize = 1024;
 
 /// Orders for room that may wait: one for each partition that can be open, and then some.
@@ -27,7 +28,10 @@ pub(crate) const SPACE_MAX: usize = 16_384;
 /// How soon a checkpoint that could not be made is tried again.
 const CHECKPOINT_RETRY: Duration = Duration::from_secs(5);
 
-/// What the space thread is asked for.
+/// The keeper's inbox.
+pub(crate) type KeeperSender = mpsc::Sender<Chore>;
+
+/// What the space stage is asked for.
 #[derive(Debug)]
 pub(crate) enum Space {
     /// Room in a log for a batch of so many bytes; takes the `asked` flag down and rings when
@@ -58,14 +62,36 @@ pub(crate) enum Chore {
     Stop,
 }
 
-/// Runs the space thread until it is told to stop or nobody is left to ask.
-pub(crate) fn run_space(inbox: &Receiver<Space>, mut maker: Maker, room_bell: &RoomBell) {
-    let mut work = MakerStep::Worked;
-    loop {
-        let next = match work {
-            MakerStep::Worked => inbox.try_recv(),
-            MakerStep::Idle => inbox.recv().map_err(|_| TryRecvError::Disconnected),
-        };
+/// The space stage. What is asked for goes before what is made ahead.
+#[derive(Debug)]
+pub(crate) struct SpaceStage {
+    pub(crate) inbox: Receiver<Space>,
+    pub(crate) maker: Maker,
+    pub(crate) making: MakerStep,
+    pub(crate) room_bell: RoomBell,
+}
+
+impl Stage for SpaceStage {
+    fn step(&mut self) -> Turn {
+        let next = self.inbox.try_recv();
+        self.turn(next)
+    }
+
+    fn run(&mut self) {
+        loop {
+            let next = match self.making {
+                MakerStep::Worked => self.inbox.try_recv(),
+                MakerStep::Idle => self.inbox.recv().map_err(|_| TryRecvError::Disconnected),
+            };
+            if self.turn(next) == Turn::End {
+                return;
+            }
+        }
+    }
+}
+
+impl SpaceStage {
+    fn turn(&mut self, next: Result<Space, TryRecvError>) -> Turn {
         match next {
             Ok(Space::Grow { upkeep, bytes, asked, bell }) => {
                 if let Err(error) = upkeep.grow(bytes) {
@@ -74,12 +100,12 @@ pub(crate) fn run_space(inbox: &Receiver<Space>, mut maker: Maker, room_bell: &R
                 asked.store(false, Ordering::Release);
                 bell.notify_one();
             }
-            Ok(Space::Make) => work = MakerStep::Worked,
-            Ok(Space::Stop) | Err(TryRecvError::Disconnected) => return,
-            Err(TryRecvError::Empty) => {
-                work = make(&mut maker, room_bell);
-            }
+            Ok(Space::Make) => self.making = MakerStep::Worked,
+            Ok(Space::Stop) | Err(TryRecvError::Disconnected) => return Turn::End,
+            Err(TryRecvError::Empty) if self.making == MakerStep::Idle => return Turn::Idle,
+            Err(TryRecvError::Empty) => self.making = make(&mut self.maker, &self.room_bell),
         }
+        Turn::Worked
     }
 }
 
@@ -103,24 +129,27 @@ fn make(maker: &mut Maker, room_bell: &RoomBell) -> MakerStep {
 /// Runs the keeper until it is told to stop or nobody is left to ask. It takes all that waits at a
 /// time, so that one checkpoint does for all who asked for one; where none can be made it tries
 /// again, for those who wait for the journal's room without an answer.
-pub(crate) fn run_keeper(inbox: &Receiver<Chore>, mut checkpointer: Checkpointer) {
+pub(crate) async fn run_keeper(mut inbox: mpsc::Receiver<Chore>, mut checkpointer: Checkpointer) {
     let mut is_owed = false;
+    let mut waiting = Vec::new();
     loop {
-        let first = if is_owed {
-            inbox.recv_timeout(CHECKPOINT_RETRY)
+        let coming = inbox.recv_many(&mut waiting, CHORES_MAX);
+        let wanted = if is_owed {
+            match timeout(CHECKPOINT_RETRY, coming).await {
+                Ok(0) => return,
+                Ok(_) => keep(waiting.drain(..)),
+                Err(_) => Wanted { checkpoint: true, ..Wanted::default() },
+            }
+        } else if coming.await == 0 {
+            return;
         } else {
-            inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        };
-        let wanted = match first {
-            Ok(first) => keep(iter::once(first).chain(inbox.try_iter().take(CHORES_MAX))),
-            Err(RecvTimeoutError::Timeout) => Wanted { checkpoint: true, ..Wanted::default() },
-            Err(RecvTimeoutError::Disconnected) => return,
+            keep(waiting.drain(..))
         };
         if wanted.stop {
             return;
         }
         if wanted.checkpoint {
-            let made = checkpointer.run();
+            let made = checkpointer.run().await;
             is_owed = !made;
             wanted.answer(made, &checkpointer);
         }
@@ -178,9 +207,14 @@ fn seal(upkeep: &Upkeep) {
     }
 }
 
-/// Asks for a chore where a place is free; whoever asks can do without an answer.
-pub(crate) fn ask_if_free<T>(inbox: &Sender<T>, work: T) {
+/// Asks for room where a place is free; whoever asks can do without an answer.
+pub(crate) fn ask_if_free(inbox: &Sender<Space>, work: Space) {
     let _ = inbox.try_send(work);
+}
+
+/// The same of a chore.
+pub(crate) fn remind(inbox: &KeeperSender, chore: Chore) {
+    let _ = inbox.try_send(chore);
 }
 
 #[cfg(test)]
@@ -201,6 +235,6 @@ mod tests {
         let wanted = keep(chores.into_iter());
         assert!(wanted.checkpoint);
         assert_eq!((wanted.askers.len(), wanted.removals.len()), (1, 1));
-        assert!(!keep(iter::empty()).checkpoint);
+        assert!(!keep(std::iter::empty()).checkpoint);
     }
 }

@@ -17,18 +17,19 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use crossbeam::channel::{Receiver, Sender};
+use crossbeam::channel::{Receiver, Sender, TryRecvError};
 use weir_storage::journal::{EntryRef, FrameHead, Journal, Kind};
 use weir_storage::log::ApplyError;
 use weir_storage::offset::{JournalPos, Term};
 
 use super::append::AckAt;
-use super::chore::{Chore, Space, ask_if_free};
+use super::chore::{Chore, KeeperSender, Space, ask_if_free, remind};
 use super::logs::Logs;
 use super::room_bell::RoomBell;
 use super::seam::{Entry, Proposal, Work};
 use crate::clock::Clock;
 use crate::core::wake::{AppendError, WakeList};
+use crate::hands::{Stage, Turn};
 use crate::metrics;
 
 /// Bytes one group may hold before it is written; more waits for the next.
@@ -37,13 +38,13 @@ const GROUP_BYTES_MAX: usize = 16 << 20;
 /// The term of a single node.
 pub(crate) const TERM: Term = Term::new(1);
 
-/// The loop's state. It does not know its thread: [`GroupCommit::step`] is one turn.
+/// The loop's state. It does not know its thread.
 #[derive(Debug)]
 pub(crate) struct GroupCommit {
     pub(crate) journal: Journal,
     pub(crate) logs: Logs,
     pub(crate) inbox: Receiver<Work>,
-    pub(crate) keeper: Sender<Chore>,
+    pub(crate) keeper: KeeperSender,
     pub(crate) space: Sender<Space>,
     pub(crate) clock: Clock,
     pub(crate) metrics: metrics::Journal,
@@ -58,30 +59,33 @@ pub(crate) struct GroupCommit {
     pub(crate) stopped: bool,
 }
 
-/// Whether the loop goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
-    Again,
-    End,
+impl Stage for GroupCommit {
+    fn step(&mut self) -> Turn {
+        match self.inbox.try_recv() {
+            Ok(first) => self.turn(first),
+            Err(TryRecvError::Empty) => Turn::Idle,
+            Err(TryRecvError::Disconnected) => Turn::End,
+        }
+    }
+
+    /// Runs until it is told to stop or nobody is left to propose.
+    fn run(&mut self) {
+        while let Ok(first) = self.inbox.recv()
+            && self.turn(first) != Turn::End
+        {}
+    }
 }
 
 impl GroupCommit {
-    /// Runs until it is told to stop or nobody is left to propose.
-    pub(crate) fn run(mut self) -> Journal {
-        while self.step() == Turn::Again {}
-        self.journal
-    }
-
-    /// Waits for work, then does all that waits.
-    pub(crate) fn step(&mut self) -> Turn {
-        let Ok(first) = self.inbox.recv() else { return Turn::End };
+    /// Does all that waits behind `first`.
+    fn turn(&mut self, first: Work) -> Turn {
         let order = self.gather(first);
         if !self.group.is_empty() {
             self.commit();
         }
         match order {
             Some(order) => self.obey(order),
-            None => Turn::Again,
+            None => Turn::Worked,
         }
     }
 
@@ -152,7 +156,7 @@ impl GroupCommit {
         let end = self.journal.end();
         if self.checkpoint_bytes <= end.since(self.checkpointed) {
             self.checkpointed = end;
-            ask_if_free(&self.keeper, Chore::Checkpoint(None));
+            remind(&self.keeper, Chore::Checkpoint(None));
         }
         if self.inbox.is_empty() {
             self.journal.stage_mark();
@@ -179,8 +183,8 @@ impl GroupCommit {
         match order {
             Work::Propose(_) => unreachable!("a proposal is gathered, not obeyed"),
             Work::Adopt(all) => self.logs.adopt(all),
-            Work::Release(slot, released) => {
-                self.logs.release(slot);
+            Work::Release(slots, released) => {
+                self.logs.release(&slots);
                 let _ = released.send(());
             }
             Work::Mark(asker) => {
@@ -193,7 +197,7 @@ impl GroupCommit {
             }
             Work::Stop => return Turn::End,
         }
-        Turn::Again
+        Turn::Worked
     }
 }
 

@@ -12,16 +12,17 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError};
 use weir_storage::log::Upkeep;
 
 use super::append::{AckAt, Slot};
-use super::chore::Chore;
-use super::group_commit::{Turn, apply_all};
+use super::chore::{Chore, KeeperSender};
+use super::group_commit::apply_all;
 use super::logs::Logs;
 use super::seam::{Proposal, Work};
 use crate::clock::Clock;
 use crate::core::wake::{AppendError, WakeList};
+use crate::hands::{Stage, Turn};
 
 /// Proposals taken in one turn.
 const GROUP_MAX: usize = 64;
@@ -31,7 +32,7 @@ const GROUP_MAX: usize = 64;
 pub(crate) struct LogThread {
     pub(crate) logs: Logs,
     pub(crate) inbox: Receiver<Work>,
-    pub(crate) keeper: Sender<Chore>,
+    pub(crate) keeper: KeeperSender,
     pub(crate) clock: Clock,
     /// How long a batch may wait for its flush.
     pub(crate) flush_after: Duration,
@@ -48,32 +49,54 @@ pub(crate) struct Unflushed {
     logs: BTreeMap<Slot, Upkeep>,
 }
 
-impl LogThread {
-    /// Runs until it is told to stop or nobody is left to propose.
-    pub(crate) fn run(mut self) {
-        while self.step() == Turn::Again {}
-    }
-
+impl Stage for LogThread {
     fn step(&mut self) -> Turn {
-        let first = match self.unflushed.since {
-            None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(since) => self.inbox.recv_deadline(since + self.flush_after),
-        };
-        match first {
-            Ok(Work::Propose(proposal)) => {
-                self.gather(proposal);
-                Turn::Again
-            }
-            Ok(order) => self.obey(order),
-            Err(RecvTimeoutError::Timeout) => {
-                self.unflushed.flush(&self.keeper, self.clock.now());
-                Turn::Again
-            }
-            Err(RecvTimeoutError::Disconnected) => Turn::End,
+        match self.inbox.try_recv() {
+            Ok(first) => self.turn(first),
+            Err(TryRecvError::Empty) if self.is_flush_due() => self.flush(),
+            Err(TryRecvError::Empty) => Turn::Idle,
+            Err(TryRecvError::Disconnected) => Turn::End,
         }
     }
 
-    fn gather(&mut self, first: Proposal) {
+    /// Runs until it is told to stop or nobody is left to propose.
+    fn run(&mut self) {
+        loop {
+            let first = match self.unflushed.since {
+                None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(since) => self.inbox.recv_deadline(since + self.flush_after),
+            };
+            let turn = match first {
+                Ok(first) => self.turn(first),
+                Err(RecvTimeoutError::Timeout) => self.flush(),
+                Err(RecvTimeoutError::Disconnected) => Turn::End,
+            };
+            if turn == Turn::End {
+                return;
+            }
+        }
+    }
+}
+
+impl LogThread {
+    /// Does all that waits behind `first`.
+    fn turn(&mut self, first: Work) -> Turn {
+        match first {
+            Work::Propose(proposal) => self.gather(proposal),
+            order => self.obey(order),
+        }
+    }
+
+    fn is_flush_due(&self) -> bool {
+        self.unflushed.is_due(self.clock.now(), self.flush_after)
+    }
+
+    fn flush(&mut self) -> Turn {
+        self.unflushed.flush(&self.keeper, self.clock.now());
+        Turn::Worked
+    }
+
+    fn gather(&mut self, first: Proposal) -> Turn {
         self.group.push(first);
         let mut order = None;
         while order.is_none() && self.group.len() < GROUP_MAX {
@@ -84,8 +107,9 @@ impl LogThread {
             }
         }
         self.apply();
-        if let Some(order) = order {
-            self.obey(order);
+        match order {
+            Some(order) => self.obey(order),
+            None => Turn::Worked,
         }
     }
 
@@ -106,8 +130,8 @@ impl LogThread {
             proposal.progress.advance(proposal.index);
         }
         self.wakes.ring();
-        if self.unflushed.is_due(self.clock.now(), self.flush_after) {
-            self.unflushed.flush(&self.keeper, self.clock.now());
+        if self.is_flush_due() {
+            self.flush();
         }
     }
 
@@ -121,9 +145,9 @@ impl LogThread {
     fn obey(&mut self, order: Work) -> Turn {
         match order {
             Work::Adopt(all) => self.logs.adopt(all),
-            Work::Release(slot, released) => {
-                self.unflushed.logs.remove(&slot);
-                self.logs.release(slot);
+            Work::Release(slots, released) => {
+                self.unflushed.logs.retain(|slot, _| !slots.contains(slot));
+                self.logs.release(&slots);
                 let _ = released.send(());
             }
             Work::Stop => return Turn::End,
@@ -131,7 +155,7 @@ impl LogThread {
                 unreachable!("a log thread has no journal, and gathers its proposals")
             }
         }
-        Turn::Again
+        Turn::Worked
     }
 }
 
@@ -148,7 +172,7 @@ impl Unflushed {
     }
 
     /// Asks for all flushes; a log for which the keeper has no place waits for the next round.
-    fn flush(&mut self, keeper: &Sender<Chore>, now: Instant) {
+    fn flush(&mut self, keeper: &KeeperSender, now: Instant) {
         self.logs.retain(|_, upkeep| keeper.try_send(Chore::Flush(upkeep.clone())).is_err());
         self.since = (!self.logs.is_empty()).then_some(now);
     }

@@ -5,13 +5,12 @@
 
 use std::sync::Arc;
 
-use crossbeam::channel::Sender;
 use weir_storage::log::{ApplyError, Log, Upkeep};
 use weir_storage::offset::Offset;
 
 use super::append::{Append, Slot};
 use super::seam::{Entry, Proposal};
-use crate::core::commit::chore::Chore;
+use crate::core::commit::chore::{Chore, KeeperSender, remind};
 use crate::core::wake::{Tail, WakeList};
 
 /// A log and those who want to hear of it.
@@ -28,11 +27,11 @@ pub(crate) struct Logs {
     slots: Vec<Option<Adopted>>,
     /// Slots written since the tails were last announced, some of them more than once.
     touched: Vec<Slot>,
-    chores: Sender<Chore>,
+    chores: KeeperSender,
 }
 
 impl Logs {
-    pub(crate) fn new(chores: Sender<Chore>) -> Self {
+    pub(crate) fn new(chores: KeeperSender) -> Self {
         Self { slots: Vec::new(), touched: Vec::new(), chores }
     }
 
@@ -46,9 +45,12 @@ impl Logs {
         }
     }
 
-    pub(crate) fn release(&mut self, slot: Slot) {
-        if let Some(place) = self.slots.get_mut(slot.0 as usize) {
-            *place = None;
+    /// Lets logs go; those of other threads are none of its own.
+    pub(crate) fn release(&mut self, slots: &[Slot]) {
+        for slot in slots {
+            if let Some(place) = self.slots.get_mut(slot.0 as usize) {
+                *place = None;
+            }
         }
     }
 
@@ -74,7 +76,7 @@ impl Logs {
         let begins_a_segment = append.place.position == 0;
         if begins_a_segment && append.place.segment != Offset::ZERO {
             // The one before waits to be sealed; where the keeper is busy, by a checkpoint.
-            let _ = self.chores.try_send(Chore::Seal(adopted.upkeep.clone()));
+            remind(&self.chores, Chore::Seal(adopted.upkeep.clone()));
         }
         if self.touched.last() != Some(&append.slot) {
             self.touched.push(append.slot);

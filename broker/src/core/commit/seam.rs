@@ -34,8 +34,8 @@ pub(crate) enum Work {
     /// These logs are this thread's from here on. All that are opened together come together: an
     /// order each would crowd out the proposals.
     Adopt(Vec<(Slot, Adopted)>),
-    /// Lets the log in `slot` go, and says so.
-    Release(Slot, oneshot::Sender<()>),
+    /// Lets the logs in these slots go, and says so. One order, as above.
+    Release(Vec<Slot>, oneshot::Sender<()>),
     /// Asks where a checkpoint of all that is applied may begin its replay.
     Mark(oneshot::Sender<JournalPos>),
     /// The journal below is no longer needed.

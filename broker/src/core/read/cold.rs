@@ -22,6 +22,7 @@ use weir_storage::offset::Offset;
 
 use super::from::{From, FromError, Resolved, resolve};
 use crate::core::wake::{Signal, Signals, WakeList};
+use crate::hands::{Stage, Turn};
 use crate::metrics;
 
 /// The line of cold reads; clones are the same.
@@ -73,13 +74,6 @@ impl ColdReads {
     pub(crate) fn new(metrics: metrics::ColdReads) -> Self {
         let shared = Shared { line: Mutex::default(), came: Condvar::new(), metrics };
         Self { shared: Arc::new(shared) }
-    }
-
-    /// Serves the line on this thread until it is closed.
-    pub(crate) fn run(&self) {
-        while let Some(task) = self.next() {
-            task.run(&self.shared.metrics);
-        }
     }
 
     /// Ends the threads; who waits in the line is never answered.
@@ -138,6 +132,29 @@ impl ColdReads {
         let task = line.waiting.pop_front()?;
         self.shared.metrics.waiting.dec();
         Some(task)
+    }
+}
+
+impl Stage for ColdReads {
+    fn step(&mut self) -> Turn {
+        let mut line = self.shared.line.lock();
+        match line.waiting.pop_front() {
+            None if line.is_closed => Turn::End,
+            None => Turn::Idle,
+            Some(task) => {
+                drop(line);
+                self.shared.metrics.waiting.dec();
+                task.run(&self.shared.metrics);
+                Turn::Worked
+            }
+        }
+    }
+
+    /// Serves the line until it is closed.
+    fn run(&mut self) {
+        while let Some(task) = self.next() {
+            task.run(&self.shared.metrics);
+        }
     }
 }
 

@@ -40,6 +40,7 @@ impl Actor {
     async fn take_requests(&mut self) -> Option<oneshot::Sender<()>> {
         loop {
             tokio::select! {
+                biased;
                 () = self.bell.notified() => self.shard.settle(self.clock.wall_ms()),
                 request = self.inbox.recv(), if self.shard.is_open() => {
                     match request? {

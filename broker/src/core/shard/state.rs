@@ -19,7 +19,7 @@ use super::entries::{Change, GONE_BYTES, RESERVE_BYTES};
 use super::lane::Lane;
 use super::table::Table;
 use crate::core::commit::append::entry_bytes;
-use crate::core::commit::chore::{Chore, Space, ask_if_free};
+use crate::core::commit::chore::{Chore, KeeperSender, Space, ask_if_free, remind};
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::Entry;
 use crate::core::partition::admission::{Admitted, Partition, Path, Wait};
@@ -35,7 +35,7 @@ pub(crate) struct Parts {
     /// To the log thread.
     pub(crate) log: Lane,
     pub(crate) space: Sender<Space>,
-    pub(crate) keeper: Sender<Chore>,
+    pub(crate) keeper: KeeperSender,
     pub(crate) bell: Arc<Notify>,
     pub(crate) room_bell: RoomBell,
 }
@@ -52,7 +52,7 @@ pub(crate) struct Shard {
     journal: Lane,
     log: Lane,
     space: Sender<Space>,
-    keeper: Sender<Chore>,
+    keeper: KeeperSender,
     bell: Arc<Notify>,
     room_bell: RoomBell,
     wakes: WakeList,
@@ -251,7 +251,7 @@ impl Shard {
                     self.waiting.insert(seat);
                     match wait {
                         Wait::Growth => ask_growth(partition, bytes, &self.space, &self.bell),
-                        Wait::Journal => ask_if_free(&self.keeper, Chore::Checkpoint(None)),
+                        Wait::Journal => remind(&self.keeper, Chore::Checkpoint(None)),
                         Wait::Reservation => {}
                     }
                     break;
