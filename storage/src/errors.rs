@@ -32,6 +32,11 @@ impl DiskError {
     pub fn is_full(&self) -> bool {
         matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
+
+    /// True where the process or the system has no more memory or descriptors.
+    pub fn is_exhaustion(&self) -> bool {
+        disk::is_exhaustion(&self.source)
+    }
 }
 
 /// Names what was tried and on what, where a call to the disk failed.

@@ -53,6 +53,7 @@ impl From<AppendError> for Refusal {
             AppendError::TopicGone => Code::UnknownTopic,
             AppendError::TooLarge => Code::BatchTooLarge,
             AppendError::DiskFull => Code::DiskFull,
+            AppendError::Quarantined => Code::Quarantined,
             AppendError::OutcomeUnknown => Code::OutcomeUnknown,
             AppendError::WritesStopped => Code::WritesStopped,
             AppendError::ShuttingDown => Code::ShuttingDown,
@@ -111,7 +112,7 @@ impl From<ReadError> for Refusal {
     fn from(error: ReadError) -> Self {
         let code = match &error {
             ReadError::OutOfRange { .. } => Code::OffsetOutOfRange,
-            ReadError::Quarantined { .. } => Code::Quarantined,
+            ReadError::Quarantined { .. } | ReadError::Closed { .. } => Code::Quarantined,
             ReadError::Unflushed { .. } => Code::WritesStopped,
             ReadError::Disk(_) => Code::Internal,
         };

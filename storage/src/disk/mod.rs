@@ -19,6 +19,8 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 pub use crash::{Counts, CrashDisk};
 pub(crate) use real::met_link;
 pub use real::{RealDisk, raise_descriptor_limit};
@@ -108,6 +110,12 @@ pub fn read_exact_at(file: &dyn File, mut buffer: &mut [u8], mut position: u64) 
         position += count as u64;
     }
     Ok(())
+}
+
+/// Whether it was not the disk but the process or the system that had no more of something.
+pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    errno.is_some_and(|errno| matches!(errno, Errno::NOMEM | Errno::MFILE | Errno::NFILE))
 }
 
 /// How to open a file.

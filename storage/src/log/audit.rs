@@ -14,6 +14,7 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crc_fast::{CrcAlgorithm, Digest};
@@ -23,8 +24,9 @@ use weir_protocol::id::TopicId;
 
 use super::errors::OpenError;
 use super::file_name::{self, FileName};
-use super::manifest::{IndexFacts, Manifest, SealedFacts};
+use super::manifest::{Found, IndexFacts, Manifest, SealedFacts};
 use super::published::End;
+use super::quarantine::Remembered;
 use super::walk::{Chain, Flaw, Placed};
 use crate::disk::{Disk, Open};
 use crate::errors::{DiskError, Naming};
@@ -53,8 +55,12 @@ impl Audit<'_, '_> {
         let below: Vec<_> =
             sealed.iter().filter(|facts| facts.base < self.mark.segment).copied().collect();
         let oldest = below.first().map_or(self.mark.segment, |facts| facts.base);
+        let remembered = manifest.as_ref().map_or(&[][..], |manifest| &manifest.quarantined);
+        for damaged in remembered {
+            self.remembered(damaged, &below);
+        }
         for facts in &below {
-            self.sealed(facts)?;
+            self.sealed(facts, remembered)?;
         }
         for (name, path) in &files {
             match name {
@@ -70,8 +76,12 @@ impl Audit<'_, '_> {
                     let is_listed = below.iter().any(|facts| facts.base == *base);
                     if manifest.is_some() && !is_listed {
                         let what = "it lies below the checkpoint and is not in the manifest";
-                        self.tell(path, Finding::new(Severity::Damage, Effect::Stops, what));
+                        self.tell(path, Finding::new(Severity::Damage, Effect::Quarantines, what));
                     }
+                }
+                FileName::SetAside => {
+                    let what = "it was damaged, and is kept for a person to look at";
+                    self.tell(path, Finding::new(Severity::Note, Effect::Ignores, what));
                 }
                 FileName::Unfinished => {
                     let what = "it was being written when the process ended";
@@ -80,7 +90,18 @@ impl Audit<'_, '_> {
                 _ => {}
             }
         }
-        self.above_mark(&files)
+        self.above_mark(&files, remembered)
+    }
+
+    /// What an earlier run found damaged.
+    fn remembered(&mut self, damaged: &Remembered, sealed: &[SealedFacts]) {
+        let base = damaged.span.start;
+        let is_lost = sealed.iter().any(|facts| facts.base == base && facts.bytes == 0);
+        let name = file_name::segment(base);
+        let path = self.directory.join(if is_lost { file_name::MANIFEST } else { &name });
+        let what = format!("an earlier run found: {}", damaged.why);
+        let finding = Finding::new(Severity::Damage, Effect::Quarantines, what);
+        self.tell_span(&path, finding, damaged.span.clone());
     }
 
     fn files(&mut self) -> Result<Option<Vec<(FileName, PathBuf)>>, DiskError> {
@@ -89,7 +110,7 @@ impl Audit<'_, '_> {
                 if self.mark.position != 0 {
                     let what = "the log's directory is missing";
                     let directory = self.directory;
-                    let finding = Finding::new(Severity::Damage, Effect::Stops, what);
+                    let finding = Finding::new(Severity::Damage, Effect::Quarantines, what);
                     self.tell_span(directory, finding, self.mark.start..self.mark.offset);
                 }
                 return Ok(None);
@@ -104,14 +125,14 @@ impl Audit<'_, '_> {
 
     fn manifest(&mut self, files: &[(FileName, PathBuf)]) -> Result<Option<Manifest>, DiskError> {
         let path = self.directory.join(file_name::MANIFEST);
-        let damaged = |what: String| Finding::new(Severity::Damage, Effect::Stops, what);
+        let damaged = |what: String| Finding::new(Severity::Damage, Effect::Quarantines, what);
         match Manifest::read(self.disk, self.directory) {
-            Ok(Some(manifest)) => {
+            Ok(Found::Manifest(manifest)) => {
                 let bytes = self.disk.facts(&path).naming("look at", &path)?.bytes;
                 self.looked_at(CheckedFile { path, part: Part::Manifest, bytes, ..nothing() });
                 Ok(Some(manifest))
             }
-            Ok(None) => {
+            Ok(Found::Nothing) => {
                 let has_segments =
                     files.iter().any(|(name, _)| matches!(name, FileName::Segment(_)));
                 if self.mark.position != 0 && has_segments {
@@ -121,9 +142,9 @@ impl Audit<'_, '_> {
                 Ok(None)
             }
             Err(OpenError::Disk(error)) => Err(error),
-            Err(OpenError::Damaged { what, .. }) => {
+            Ok(Found::Damaged(what)) => {
                 let span = self.mark.start..self.mark.offset;
-                self.tell_span(&path, damaged(what), span);
+                self.tell_span(&path, damaged(what.to_owned()), span);
                 Ok(None)
             }
             Err(newer) => {
@@ -133,18 +154,22 @@ impl Audit<'_, '_> {
         }
     }
 
-    fn sealed(&mut self, facts: &SealedFacts) -> Result<(), DiskError> {
+    fn sealed(&mut self, facts: &SealedFacts, remembered: &[Remembered]) -> Result<(), DiskError> {
         let path = self.directory.join(file_name::segment(facts.base));
-        let span = facts.base..facts.next;
+        let (from, first) = served_from(facts.base, remembered);
+        let span = first..facts.next;
+        if first == facts.next {
+            return Ok(());
+        }
         let Some(mut batches) = Batches::open(self.disk, &path)? else {
-            self.flawed(&path, Flaw::Missing, span);
+            self.flawed(&path, &Flaw::Missing, span);
             return Ok(());
         };
         let bytes = batches.bytes;
-        let mut seen = Seen::new(facts.base);
+        let mut seen = Seen::new(first);
         let flaw = if bytes == facts.bytes {
             let mut digest = Digest::new(CrcAlgorithm::Crc64Nvme);
-            let walked = batches.walk(&mut seen, bytes, Some(&mut digest))?;
+            let walked = batches.walk(&mut seen, from..bytes, Some(&mut digest))?;
             let digest = digest.finalize();
             match walked {
                 Some(flaw) => Some(flaw),
@@ -161,7 +186,7 @@ impl Audit<'_, '_> {
         };
         self.segment(path.clone(), bytes, &seen);
         if let Some(flaw) = flaw {
-            self.flawed(&path, flaw, span);
+            self.flawed(&path, &flaw, span);
         }
         self.index(file_name::offset_index(facts.base), &facts.offset_index)?;
         self.index(file_name::time_index(facts.base), &facts.time_index)
@@ -185,7 +210,11 @@ impl Audit<'_, '_> {
     }
 
     /// The segment that the checkpoint names, and those behind it.
-    fn above_mark(&mut self, files: &[(FileName, PathBuf)]) -> Result<(), DiskError> {
+    fn above_mark(
+        &mut self,
+        files: &[(FileName, PathBuf)],
+        remembered: &[Remembered],
+    ) -> Result<(), DiskError> {
         let End { segment, position, offset, epoch, .. } = self.mark;
         let mut bases: Vec<Offset> = files
             .iter()
@@ -205,12 +234,13 @@ impl Audit<'_, '_> {
             let path = self.directory.join(file_name::segment(base));
             let Some(mut batches) = Batches::open(self.disk, &path)? else { continue };
             let flushed = if base == segment { position } else { 0 };
-            let mut seen = Seen::new(base);
+            let (from, first) = served_from(base, remembered);
+            let mut seen = Seen::new(first);
             if batches.bytes < flushed {
                 let what = format!("it has {} bytes of {flushed} promised", batches.bytes);
                 self.gone(&path, what, segment..offset);
-            } else if let Some(flaw) = batches.walk(&mut seen, flushed, None)? {
-                self.flawed(&path, flaw, base..offset);
+            } else if let Some(flaw) = batches.walk(&mut seen, from..flushed, None)? {
+                self.flawed(&path, &flaw, first..offset);
             }
             let before = above.clone();
             let end = batches.read_on(&mut above, flushed)?;
@@ -236,15 +266,15 @@ impl Audit<'_, '_> {
         self.telling.file(file);
     }
 
-    fn flawed(&mut self, path: &Path, flaw: Flaw, span: OffsetSpan) {
+    fn flawed(&mut self, path: &Path, flaw: &Flaw, span: OffsetSpan) {
         let finding = Finding::new(Severity::Damage, Effect::Quarantines, flaw.to_string());
-        let finding = Finding { position: position_of(&flaw), ..finding };
+        let finding = Finding { position: position_of(flaw), ..finding };
         self.tell_span(path, finding, span);
     }
 
     /// Something that a checkpoint promises is not there.
     fn gone(&mut self, path: &Path, what: String, span: OffsetSpan) {
-        self.tell_span(path, Finding::new(Severity::Damage, Effect::Stops, what), span);
+        self.tell_span(path, Finding::new(Severity::Damage, Effect::Quarantines, what), span);
     }
 
     fn tell(&mut self, path: &Path, finding: Finding) {
@@ -261,13 +291,21 @@ pub(crate) fn is_of_a_log(name: &OsStr) -> bool {
     FileName::parse(name).is_some()
 }
 
+/// Where in the segment at `base`, and at which offset, what is not withheld begins.
+fn served_from(base: Offset, remembered: &[Remembered]) -> (u64, Offset) {
+    let damaged = remembered.iter().find(|damaged| damaged.span.start == base);
+    let withheld = damaged.and_then(Remembered::as_withheld);
+    withheld.map_or((0, base), |withheld| (withheld.position, withheld.offset))
+}
+
 /// Where in its file a flaw lies.
 fn position_of(flaw: &Flaw) -> Option<u64> {
     match flaw {
         Flaw::Header { position, .. }
         | Flaw::Incomplete { position }
         | Flaw::Checksum { position, .. }
-        | Flaw::Order { position, .. } => Some(*position),
+        | Flaw::Order { position, .. }
+        | Flaw::Epoch { position, .. } => Some(*position),
         _ => None,
     }
 }
@@ -321,15 +359,14 @@ impl Batches {
         Ok(Some(Self { window, bytes, path: path.to_owned() }))
     }
 
-    /// Reads the batches below `end`; the first flaw. A `digest` takes in every byte, also behind
-    /// a flaw.
+    /// Reads the batches of a range; the first flaw.
     fn walk(
         &mut self,
         seen: &mut Seen,
-        end: u64,
+        range: Range<u64>,
         mut digest: Option<&mut Digest>,
     ) -> Result<Option<Flaw>, DiskError> {
-        let mut position = 0;
+        let Range { start: mut position, end } = range;
         while position < end {
             let (batch, bytes) = match self.batch_at(position, end)? {
                 Ok(found) => found,

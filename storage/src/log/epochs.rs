@@ -38,6 +38,14 @@ impl Epochs {
         self.starts.push(EpochStart { epoch, first });
     }
 
+    /// Notes that `epoch` reigned at `offset` at the latest, unless it is the one that every log
+    /// begins in.
+    pub(super) fn start_unless_first(&mut self, epoch: Epoch, offset: Offset) {
+        if Epoch::ZERO < epoch {
+            self.start(epoch, offset);
+        }
+    }
+
     /// Forgets what began above `epoch`, or above `end`.
     pub(super) fn cut(&mut self, epoch: Epoch, end: Offset) {
         self.starts.retain(|start| start.epoch <= epoch && start.first <= end);
@@ -47,6 +55,15 @@ impl Epochs {
     pub(super) fn forget_below(&mut self, start: Offset) {
         let ended = self.starts.iter().skip(1).take_while(|next| next.first <= start).count();
         self.starts.drain(..ended);
+    }
+
+    /// The epoch that reigned at `offset`; `None` where that was forgotten.
+    pub(super) fn at(&self, offset: Offset) -> Option<Epoch> {
+        match self.starts.partition_point(|start| start.first <= offset) {
+            0 if self.starts.is_empty() => Some(Epoch::ZERO),
+            0 => None,
+            above => Some(self.starts[above - 1].epoch),
+        }
     }
 
     pub(super) fn starts(&self) -> &[EpochStart] {

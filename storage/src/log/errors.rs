@@ -4,24 +4,34 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::quarantine::Quarantined;
 use super::walk::Flaw;
 use crate::errors::DiskError;
 use crate::offset::{Offset, OffsetSpan};
 
-/// Why a log cannot be opened. None of its segments was changed.
+/// Why a log cannot be opened. None of its segments was changed. Damage is no reason: what is
+/// damaged is quarantined.
 #[derive(Debug, Error)]
 pub enum OpenError {
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// What the checkpoint or the manifest promises is not there: the partition stays closed.
-    #[error("{} is damaged: {what}; run `weir check` on the data directory", path.display())]
-    Damaged { path: PathBuf, what: String },
     /// A later version wrote this log.
     #[error(
         "{} has format {version}, this version reads up to {newest}; run a newer weir",
         path.display()
     )]
     Newer { path: PathBuf, version: u32, newest: u32 },
+}
+
+impl OpenError {
+    /// Whether it is about this log alone, which can stay closed while others open. Where the
+    /// process or the disk has no room, others would fail too.
+    pub fn is_about_one_log(&self) -> bool {
+        match self {
+            Self::Newer { .. } => true,
+            Self::Disk(error) => !error.is_full() && !error.is_exhaustion(),
+        }
+    }
 }
 
 /// Why a batch could not be applied. Never on a mapped log: its room was reserved.
@@ -63,15 +73,25 @@ pub enum ReadError {
     OutOfRange { asked: Offset, start: Offset, tail: Offset },
     /// A part of the log is damaged. It stays on the disk; what lies around it is served.
     #[error(
-        "{} is damaged ({flaw}); offsets {} to {} are not served, what follows is",
-        path.display(), span.start, span.end
+        "{} is damaged ({flaw}); offsets {} to {} are not served, what follows is: read on from \
+         offset {}, and run `weir check` on the data directory",
+        path.display(), span.start, span.end, span.end
     )]
     Quarantined { path: PathBuf, span: OffsetSpan, flaw: Flaw },
+    /// The log could not be opened, and nothing of it is served.
+    #[error("{} is closed: {why}", directory.display())]
+    Closed { directory: PathBuf, why: Flaw },
     /// A flush failed, and what lies at or above `flushed` may not be on the disk.
     #[error("a flush of the log failed; nothing from offset {flushed} on is served until restart")]
     Unflushed { flushed: Offset },
     #[error(transparent)]
     Disk(#[from] DiskError),
+}
+
+impl From<Quarantined> for ReadError {
+    fn from(Quarantined { path, span, flaw }: Quarantined) -> Self {
+        Self::Quarantined { path, span, flaw }
+    }
 }
 
 /// Why there is no room for a batch at this moment.
@@ -89,6 +109,9 @@ pub enum NoRoom {
     /// A batch larger than a segment never finds room.
     #[error("a batch of {bytes} bytes is larger than a segment of {segment_bytes}; send less")]
     TooLarge { bytes: u64, segment_bytes: u64 },
+    /// The log could not be opened. It takes nothing before the next start.
+    #[error("the log is closed")]
+    Closed,
 }
 
 /// Why a log could not grow. Its appends go on while there is room.
@@ -118,4 +141,11 @@ pub enum FlushError {
     Sync(DiskError),
     #[error("an earlier sync of the log failed; restart to find out what is on the disk")]
     Stopped,
+    /// The log could not be opened, and what the journal has of it could not be applied: only the
+    /// journal has it.
+    #[error(
+        "{} is closed ({why}); what the journal has of it must stay there",
+        directory.display()
+    )]
+    Closed { directory: PathBuf, why: Flaw },
 }

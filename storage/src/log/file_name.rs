@@ -17,6 +17,8 @@ pub(super) enum FileName {
     Prepared(u64),
     Manifest,
     ActiveIndex,
+    /// A file that was damaged, kept for a person to look at.
+    SetAside,
     /// A file being written that will take its final name when it is whole.
     Unfinished,
 }
@@ -27,6 +29,9 @@ impl FileName {
         let name = name.to_str()?;
         if name.ends_with(UNFINISHED) {
             return Some(Self::Unfinished);
+        }
+        if let Some((_, number)) = name.split_once(DAMAGED) {
+            return number.parse::<u32>().ok().map(|_| Self::SetAside);
         }
         if let Some(number) = name.strip_prefix(PREPARED) {
             return number.parse().ok().map(Self::Prepared);
@@ -65,6 +70,11 @@ pub(super) fn prepared(number: u64) -> String {
     format!("{PREPARED}{number}")
 }
 
+/// What a damaged file is called when another takes its name.
+pub(super) fn set_aside(name: &str, number: u32) -> String {
+    format!("{name}{DAMAGED}{number}")
+}
+
 /// What a file is called until it is whole.
 pub(super) fn unfinished(name: &str) -> String {
     format!("{name}{UNFINISHED}")
@@ -74,6 +84,7 @@ pub(super) const MANIFEST: &str = "manifest";
 pub(super) const ACTIVE_INDEX: &str = "active-index";
 const PREPARED: &str = "prepared-";
 const UNFINISHED: &str = ".unfinished";
+const DAMAGED: &str = ".damaged-";
 const BASE_DIGITS: usize = 20;
 
 #[cfg(test)]
@@ -90,6 +101,7 @@ mod tests {
             (prepared(3), FileName::Prepared(3)),
             (MANIFEST.to_owned(), FileName::Manifest),
             (ACTIVE_INDEX.to_owned(), FileName::ActiveIndex),
+            (set_aside(MANIFEST, 2), FileName::SetAside),
             (unfinished(MANIFEST), FileName::Unfinished),
         ] {
             assert_eq!(FileName::parse(OsStr::new(&name)), Some(meant), "{name}");

@@ -71,15 +71,16 @@ impl Indexer {
     }
 
     /// Goes on where `indexes` end, and completes them from the batches of `segment`, its bytes
-    /// from the beginning.
+    /// from the beginning; below `from` none of them is looked at.
     pub(super) fn resume(
         base: Offset,
         interval_bytes: u32,
         indexes: &mut Indexes,
         segment: &[u8],
+        from: u64,
     ) -> Result<Self, Flaw> {
         let mut indexer = Self::new(base, interval_bytes);
-        indexer.indexed = indexes.end();
+        indexer.indexed = indexes.end().max(from);
         if let Some(entry) = time_index::last(&indexes.times) {
             indexer.newest = entry;
             indexer.timed = entry.timestamp;

@@ -13,8 +13,10 @@ use super::ground::Ground;
 use super::indexes::{Entries, Indexer, Indexes};
 use super::offset_index;
 use super::options::Options;
+use super::quarantine::Withheld;
 use super::time_index;
 use super::trust::Trust;
+use super::vetting::Stretch;
 use super::walk::{Flaw, Placed};
 use super::writer::Writer;
 use crate::disk::File;
@@ -38,6 +40,9 @@ pub(super) struct Live {
 pub(super) struct Recovered {
     pub(super) end: u64,
     pub(super) offset: Offset,
+    /// What of it was known to be damaged when it was opened.
+    pub(super) withheld: Option<Withheld>,
+    /// What is known of the rest.
     pub(super) trust: Trust,
 }
 
@@ -49,6 +54,22 @@ impl Live {
         let position = entry.map_or(0, |entry| u64::from(entry.position));
         // What lies behind a damaged part is reached without walking it.
         if self.recovered.offset <= offset { position.max(self.recovered.end) } else { position }
+    }
+
+    /// What an earlier run wrote and may be served.
+    pub(super) fn recovered(&self) -> Stretch {
+        let Recovered { end, offset, withheld, .. } = &self.recovered;
+        let from = withheld.as_ref().map_or((0, self.base), |w| (w.position, w.offset));
+        Stretch { bytes: from.0..*end, offsets: from.1..*offset }
+    }
+
+    /// What of it is damaged, as far as anyone knows.
+    pub(super) fn withheld(&self) -> Option<Withheld> {
+        let Recovered { end, offset, withheld, trust } = &self.recovered;
+        match trust.flaw() {
+            Some(flaw) => Some(Withheld { position: *end, offset: *offset, flaw: flaw.clone() }),
+            None => withheld.clone(),
+        }
     }
 
     /// The offset of a batch below which no record has `timestamp` or a later one.
@@ -97,16 +118,17 @@ impl Active {
     /// A segment without batches.
     pub(super) fn fresh(base: Offset, fresh: Fresh, options: &Options) -> Self {
         let indexer = Indexer::new(base, options.index_interval_bytes);
-        let recovered = Recovered { end: 0, offset: base, trust: Trust::whole() };
+        let recovered = Recovered { end: 0, offset: base, withheld: None, trust: Trust::whole() };
         Self::over(base, fresh, recovered, Indexes::default(), indexer)
     }
 
-    /// A segment whose first bytes are there; `resumed` is the indexer behind them, or why it
-    /// could not walk them.
+    /// A segment whose first bytes are there, but for what is `withheld`; `resumed` is the indexer
+    /// behind them, or why it could not walk them.
     pub(super) fn recovered(
         base: Offset,
         fresh: Fresh,
         end: Offset,
+        withheld: Option<Withheld>,
         mut indexes: Indexes,
         resumed: Result<Indexer, Flaw>,
         options: &Options,
@@ -118,7 +140,7 @@ impl Active {
                 (Trust::damaged(flaw), Indexer::new(base, options.index_interval_bytes))
             }
         };
-        let recovered = Recovered { end: fresh.map.readable(), offset: end, trust };
+        let recovered = Recovered { end: fresh.map.readable(), offset: end, withheld, trust };
         Self::over(base, fresh, recovered, indexes, indexer)
     }
 
@@ -146,6 +168,7 @@ impl Active {
         let recovered = Recovered {
             end: live.recovered.end,
             offset: live.recovered.offset,
+            withheld: live.recovered.withheld.clone(),
             trust: match live.recovered.trust.found() {
                 Some(Ok(())) => Trust::whole(),
                 Some(Err(flaw)) => Trust::damaged(flaw),

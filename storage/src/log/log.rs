@@ -73,6 +73,8 @@ impl Log {
     /// Applies a batch that the journal holds, making room for it first. One that the log has
     /// already is skipped. For recovery: before anyone reserves.
     ///
+    /// A log that is closed leaves it where it is, and never again flushes: the journal keeps it.
+    ///
     /// # Errors
     /// The disk fails, or log and journal contradict each other.
     pub fn apply_replayed(
@@ -84,6 +86,10 @@ impl Log {
     ) -> Result<(), ReplayError> {
         let batch = self.placed(place, prefix, rest, header);
         if batch.next() <= self.end.offset {
+            return Ok(());
+        }
+        if self.is_closed() {
+            self.shared.keeping.lock().stopped = true;
             return Ok(());
         }
         self.check_replayed(&batch, place)?;
@@ -103,7 +109,7 @@ impl Log {
     /// Moves the tail past offsets that will never have records, and begins `epoch` where they
     /// begin. What of `span` the log is past already is left as it is.
     pub fn gap(&mut self, span: OffsetSpan, epoch: Epoch) {
-        if self.end.offset < span.end {
+        if self.end.offset < span.end && !self.is_closed() {
             self.start_epoch(epoch);
             self.end.offset = span.end;
             self.shared.published.store(&self.end);
@@ -130,6 +136,11 @@ impl Log {
 
     pub fn end(&self) -> End {
         self.end
+    }
+
+    /// Whether it could not be opened and takes nothing.
+    pub fn is_closed(&self) -> bool {
+        self.shared.why_closed().is_some()
     }
 
     fn placed(&self, place: Place, prefix: &Prefix, rest: &[u8], header: &Header) -> Placed {

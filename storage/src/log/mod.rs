@@ -26,6 +26,7 @@
 #[allow(clippy::module_inception, reason = "the log's file is about `Log`")]
 mod log;
 mod open;
+mod opening;
 mod reader;
 mod room;
 mod upkeep;
@@ -39,14 +40,17 @@ mod page_budget;
 
 mod active_index;
 mod ahead;
+mod alarm;
 mod epochs;
 mod file_name;
 mod ground;
 mod indexes;
+mod inventory;
 mod live;
 mod manifest;
 mod offset_index;
 mod published;
+mod quarantine;
 mod readable;
 mod sealed;
 mod segments;
@@ -63,6 +67,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use alarm::Alarm;
 pub use epochs::EpochStart;
 pub use errors::{ApplyError, FlushError, GrowError, NoRoom, OpenError, ReadError, ReplayError};
 pub use log::Log;
@@ -70,6 +75,7 @@ pub use open::Opened;
 pub use options::{Options, WriterKind};
 pub use page_budget::PageBudget;
 pub use published::End;
+pub use quarantine::Quarantined;
 pub use reader::{Cursor, FirstBatch, Read, ReadLimits, Reader, Slice};
 pub use room::{Place, Room};
 pub use upkeep::{Deleted, Upkeep};

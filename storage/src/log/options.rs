@@ -1,5 +1,6 @@
 //! How a log lays its bytes out; decided by the topic and the file system, checked by the caller.
 
+use super::alarm::Alarm;
 use super::page_budget::PageBudget;
 
 /// A log's measures.
@@ -18,6 +19,8 @@ pub struct Options {
     /// What all logs together may populate ahead.
     pub pages: PageBudget,
     pub writer: WriterKind,
+    /// Rings when damage is found.
+    pub alarm: Alarm,
 }
 
 impl Default for Options {
@@ -29,6 +32,7 @@ impl Default for Options {
             allocation_bytes_max: 16 << 20,
             pages: PageBudget::new(64 << 20),
             writer: WriterKind::Mapped,
+            alarm: Alarm::default(),
         }
     }
 }

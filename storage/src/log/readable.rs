@@ -12,7 +12,8 @@ use weir_protocol::batch::HEADER_BYTES;
 
 use super::errors::ReadError;
 use super::live::Live;
-use super::sealed::{self, Mapped, Sealed};
+use super::quarantine::Withheld;
+use super::sealed::{Mapped, Sealed};
 use super::segments::Segment;
 use super::shared::Shared;
 use super::vetting;
@@ -39,11 +40,26 @@ pub(super) enum Body {
 }
 
 impl<'a> Readable<'a> {
-    pub(super) fn open(shared: &'a Shared, segment: Segment) -> Result<Self, ReadError> {
+    /// Opens a segment to look for `offset` in it and for what lies behind.
+    pub(super) fn open(
+        shared: &'a Shared,
+        segment: Segment,
+        offset: Offset,
+    ) -> Result<Self, ReadError> {
         let body = match segment {
-            Segment::Live(live) => Body::Live(live),
+            Segment::Live(live) => {
+                if let Some(withheld) = live.withheld()
+                    && offset < withheld.offset
+                {
+                    let Withheld { offset, flaw, .. } = withheld;
+                    let (path, span) = (live.ground.path(), live.base..offset);
+                    return Err(ReadError::Quarantined { path, span, flaw });
+                }
+                Body::Live(live)
+            }
             Segment::Sealed(sealed) => {
                 let Shared { disk, directory, options, maps, .. } = shared;
+                sealed.check(directory, offset)?;
                 let mapped = maps.open(&**disk, directory, options, &sealed)?;
                 Body::Sealed(sealed, mapped)
             }
@@ -79,10 +95,19 @@ impl<'a> Readable<'a> {
 
     /// The position of a batch that is not above `offset`, nor far below it.
     pub(super) fn near(&self, offset: Offset) -> u64 {
-        match &self.body {
+        let position = match &self.body {
             _ if offset <= self.base() => 0,
             Body::Live(live) => live.near(offset),
             Body::Sealed(sealed, mapped) => mapped.near(offset.since(sealed.facts.base)),
+        };
+        position.max(self.served_from())
+    }
+
+    /// Below this position nothing is served.
+    pub(super) fn served_from(&self) -> u64 {
+        match &self.body {
+            Body::Live(live) => live.recovered().bytes.start,
+            Body::Sealed(sealed, _) => sealed.served_from().0,
         }
     }
 
@@ -144,11 +169,8 @@ impl<'a> Readable<'a> {
     }
 
     fn vet(&self, live: &Live) -> Result<(), ReadError> {
-        let recovered = &live.recovered;
-        let vetted = recovered
-            .trust
-            .settle(|| vetting::vet(&live.map, live.base, recovered.offset, recovered.end));
-        vetted.naming("read", &self.path())?.map_err(|flaw| self.quarantined(flaw))
+        let vetted = self.shared.vet(live).naming("read", &self.path())?;
+        vetted.map_err(|flaw| self.quarantined(flaw))
     }
 
     fn quarantined(&self, flaw: Flaw) -> ReadError {
@@ -157,7 +179,7 @@ impl<'a> Readable<'a> {
                 let span = live.base..live.recovered.offset;
                 ReadError::Quarantined { path: self.path(), span, flaw }
             }
-            Body::Sealed(sealed, _) => sealed::quarantined(self.path(), &sealed.facts, flaw),
+            Body::Sealed(sealed, _) => sealed.quarantined(&self.shared.directory, flaw),
         }
     }
 

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::epochs::EpochStart;
 use super::errors::ReadError;
+use super::quarantine::Quarantined;
 use super::readable::Readable;
 use super::segments::Segment;
 use super::shared::Shared;
@@ -45,6 +46,15 @@ impl Reader {
         self.shared.epochs.lock().starts().to_vec()
     }
 
+    /// What of the log is damaged, as far as anyone knows, the oldest first; what was deleted is
+    /// not in it. Of a log that is closed all is.
+    pub fn quarantined(&self) -> Vec<Quarantined> {
+        let start = self.start();
+        let mut all = self.shared.quarantined();
+        all.retain(|damaged| start < damaged.span.end);
+        all
+    }
+
     /// Reads whole batches from the one that holds the cursor's offset on, and moves the cursor
     /// behind what it returns. May wait for a disk; [`read_in_memory`](Self::read_in_memory) does
     /// not.
@@ -62,6 +72,7 @@ impl Reader {
     /// Where the bytes end that may be served, if that is behind the cursor's offset; `None` for a
     /// cursor at the tail, which remembers it.
     pub(super) fn visible(&self, cursor: &mut Cursor) -> Result<Option<Offset>, ReadError> {
+        self.shared.check_open()?;
         let tail = self.tail();
         let (asked, start) = (cursor.offset, self.start());
         if asked < start || tail < asked {
@@ -121,8 +132,9 @@ impl Reader {
             let base = segment.base();
             if !segment.ends_below(asked) {
                 // Whatever lies below the tail is there now, or in a later segment.
-                let mut readable = Readable::open(&self.shared, segment)?;
+                let mut readable = Readable::open(&self.shared, segment, asked)?;
                 let mut position = position.unwrap_or_else(|| readable.near(asked));
+                position = position.max(readable.served_from());
                 while let Some(batch) = readable.batch_at(position)? {
                     if tail <= batch.base() {
                         return Ok(None);

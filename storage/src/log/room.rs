@@ -51,6 +51,9 @@ impl Room {
     /// [`NoRoom::Growing`]: grow the log by these bytes, then ask again. The others refuse the
     /// batch; `Full` and `Failing` for as long as growing fails.
     pub fn reserve(&mut self, offset: Offset, bytes: u64) -> Result<Place, NoRoom> {
+        if self.shared.why_closed().is_some() {
+            return Err(NoRoom::Closed);
+        }
         let segment_bytes = self.shared.options.segment_bytes;
         if segment_bytes < bytes {
             return Err(NoRoom::TooLarge { bytes, segment_bytes });

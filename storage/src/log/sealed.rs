@@ -15,6 +15,7 @@ use super::file_name;
 use super::indexes::{Indexer, Indexes};
 use super::manifest::{IndexFacts, SealedFacts};
 use super::options::Options;
+use super::quarantine::{Quarantined, Remembered, Withheld};
 use super::trust::Trust;
 use super::vetting;
 use super::walk::Flaw;
@@ -23,18 +24,101 @@ use super::{offset_index, time_index};
 use crate::disk::{Disk, Open};
 use crate::errors::{DiskError, Naming};
 use crate::map::{self, ReaderMap};
-use crate::offset::Offset;
+use crate::offset::{Offset, OffsetSpan};
 
 /// A segment that is sealed.
 #[derive(Debug)]
 pub(super) struct Sealed {
     pub(super) facts: SealedFacts,
     pub(super) trust: Trust,
+    /// What of it is not served for good. All that its digest says is about the rest.
+    pub(super) withheld: Option<Withheld>,
+    /// What an earlier run found wrong with it, until this one has read it.
+    pub(super) suspected: Option<Flaw>,
 }
 
 impl Sealed {
+    /// A segment as a manifest has it.
+    pub(super) fn listed(facts: SealedFacts, remembered: Option<&Remembered>) -> Self {
+        let withheld = remembered.and_then(Remembered::as_withheld);
+        let suspected = match (remembered, &withheld) {
+            (Some(remembered), None) => Some(Flaw::Said(Arc::clone(&remembered.why))),
+            _ => None,
+        };
+        Self { facts, trust: Trust::unread(), withheld, suspected }
+    }
+
+    /// Offsets whose segments nobody knows any more, nor how old they are.
+    pub(super) fn lost(span: OffsetSpan, flaw: Flaw) -> Self {
+        let (offset_index, time_index) = (IndexFacts::of(&[]), IndexFacts::of(&[]));
+        let facts = SealedFacts {
+            base: span.start,
+            next: span.end,
+            bytes: 0,
+            digest: 0,
+            newest_timestamp: i64::MAX,
+            offset_index,
+            time_index,
+        };
+        let withheld = Some(Withheld { position: 0, offset: span.end, flaw });
+        Self { facts, trust: Trust::unread(), withheld, suspected: None }
+    }
+
+    /// The file that is missed or damaged where something is.
     pub(super) fn path(&self, directory: &Path) -> PathBuf {
-        directory.join(file_name::segment(self.facts.base))
+        let is_listed = 0 < self.facts.bytes;
+        let name = is_listed.then(|| file_name::segment(self.facts.base));
+        directory.join(name.as_deref().unwrap_or(file_name::MANIFEST))
+    }
+
+    /// Where in the file, and at which offset, what is served begins.
+    pub(super) fn served_from(&self) -> (u64, Offset) {
+        let withheld = self.withheld.as_ref();
+        withheld.map_or((0, self.facts.base), |withheld| (withheld.position, withheld.offset))
+    }
+
+    /// What of it is damaged, as far as anyone knows.
+    pub(super) fn damage(&self) -> Option<(OffsetSpan, &Flaw)> {
+        let base = self.facts.base;
+        match (self.trust.found(), &self.withheld, &self.suspected) {
+            (Some(Err(_)), ..) => self.trust.flaw().map(|flaw| (base..self.facts.next, flaw)),
+            (None, _, Some(flaw)) => Some((base..self.facts.next, flaw)),
+            (_, Some(withheld), _) => Some((base..withheld.offset, &withheld.flaw)),
+            (_, None, _) => None,
+        }
+    }
+
+    /// Whether a reader may look for `offset` here.
+    ///
+    /// # Errors
+    /// [`ReadError::Quarantined`]: it lies in a damaged part.
+    pub(super) fn check(&self, directory: &Path, offset: Offset) -> Result<(), ReadError> {
+        let flaw = self.trust.flaw();
+        let found = flaw.map(|flaw| (self.facts.base..self.facts.next, flaw));
+        let withheld = self.withheld.as_ref().filter(|withheld| offset < withheld.offset);
+        let withheld = withheld.map(|all| (self.facts.base..all.offset, &all.flaw));
+        match found.or(withheld) {
+            None => Ok(()),
+            Some((span, flaw)) => {
+                let path = self.path(directory);
+                Err(Quarantined { path, span, flaw: flaw.clone() }.into())
+            }
+        }
+    }
+
+    pub(super) fn quarantined(&self, directory: &Path, flaw: Flaw) -> ReadError {
+        let span = self.facts.base..self.facts.next;
+        Quarantined { path: self.path(directory), span, flaw }.into()
+    }
+
+    /// What its manifest must remember.
+    pub(super) fn remembered(&self) -> Option<Remembered> {
+        let (span, flaw) = self.damage()?;
+        match &self.withheld {
+            // A digest that contradicts what lies behind is found again.
+            Some(withheld) => Some(Remembered::withheld(self.facts.base, withheld)),
+            None => Some(Remembered::suspected(span, flaw)),
+        }
     }
 }
 
@@ -55,20 +139,20 @@ impl Mapped {
     ) -> Result<Self, ReadError> {
         let facts = &sealed.facts;
         let path = sealed.path(directory);
-        let map = match map_file(disk, &path, facts)? {
-            Ok(map) => map,
-            Err(flaw) => return Err(quarantined(path, facts, flaw)),
+        let damaged = |flaw: Flaw| {
+            sealed.trust.condemn(flaw.clone());
+            options.alarm.ring();
+            sealed.quarantined(directory, flaw)
         };
-        let vetted = sealed.trust.settle(|| vetting::vet_sealed(&map, facts));
-        if let Err(flaw) = vetted.naming("read", &path)? {
-            return Err(quarantined(path, facts, flaw));
-        }
+        let map = map_file(disk, &path, facts)?.map_err(damaged)?;
+        let from = sealed.served_from();
+        let vetted = sealed.trust.settle(|| vetting::vet_sealed(&map, facts, from));
+        vetted.naming("read", &path)?.map_err(damaged)?;
         let indexes = match read_indexes(disk, directory, facts)? {
             Some(indexes) => indexes,
             None => {
-                vetting::bring_in(&map, 0..facts.bytes).naming("read", &path)?;
-                let rebuilt = rebuild_indexes(&map, facts, options);
-                rebuilt.map_err(|flaw| quarantined(path, facts, flaw))?
+                vetting::bring_in(&map, from.0..facts.bytes).naming("read", &path)?;
+                rebuild_indexes(&map, facts, options, from.0).map_err(damaged)?
             }
         };
         Ok(Self { map, indexes })
@@ -123,17 +207,14 @@ fn rebuild_indexes(
     map: &ReaderMap,
     facts: &SealedFacts,
     options: &Options,
+    from: u64,
 ) -> Result<Indexes, Flaw> {
     let mut indexes = Indexes::default();
     let interval_bytes = options.index_interval_bytes;
     let segment = map.bytes(0..facts.bytes);
-    let mut indexer = Indexer::resume(facts.base, interval_bytes, &mut indexes, segment)?;
+    let mut indexer = Indexer::resume(facts.base, interval_bytes, &mut indexes, segment, from)?;
     indexes.push(&indexer.finish());
     Ok(indexes)
-}
-
-pub(super) fn quarantined(path: PathBuf, facts: &SealedFacts, flaw: Flaw) -> ReadError {
-    ReadError::Quarantined { path, span: facts.base..facts.next, flaw }
 }
 
 /// The sealed segments of one log that are in memory, the one used last at the end.

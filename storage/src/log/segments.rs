@@ -3,11 +3,13 @@
 //! Changed at a roll, a seal and a deletion; everyone else reads, and holds the lock for as long
 //! as finding a segment takes.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 
 use super::live::Live;
+use super::quarantine::{Quarantined, Remembered, Withheld};
 use super::sealed::Sealed;
 use crate::offset::Offset;
 
@@ -31,6 +33,30 @@ impl Segment {
         match self {
             Self::Live(live) => live.base,
             Self::Sealed(sealed) => sealed.facts.base,
+        }
+    }
+
+    /// What of it is damaged, as far as anyone knows.
+    pub(super) fn quarantined(&self, directory: &Path) -> Option<Quarantined> {
+        match self {
+            Self::Live(live) => live.withheld().map(|Withheld { offset, flaw, .. }| Quarantined {
+                path: live.ground.path(),
+                span: live.base..offset,
+                flaw,
+            }),
+            Self::Sealed(sealed) => sealed.damage().map(|(span, flaw)| Quarantined {
+                path: sealed.path(directory),
+                span,
+                flaw: flaw.clone(),
+            }),
+        }
+    }
+
+    /// What its log's manifest must remember of it.
+    pub(super) fn remembered(&self) -> Option<Remembered> {
+        match self {
+            Self::Live(live) => live.withheld().map(|w| Remembered::withheld(live.base, &w)),
+            Self::Sealed(sealed) => sealed.remembered(),
         }
     }
 
@@ -102,6 +128,11 @@ impl Segments {
         self.list.read().clone()
     }
 
+    /// What `find` finds in the segments, the oldest first.
+    pub(super) fn find_all<T>(&self, find: impl FnMut(&Segment) -> Option<T>) -> Vec<T> {
+        self.list.read().iter().filter_map(find).collect()
+    }
+
     /// Segments that nobody writes any more and that are not sealed, each with the base of the
     /// one behind it.
     pub(super) fn unsealed(&self) -> Vec<(Arc<Live>, Offset)> {
@@ -115,11 +146,10 @@ impl Segments {
     }
 
     /// Puts a sealed segment in the place of what it was.
-    pub(super) fn seal(&self, sealed: Arc<Sealed>) {
+    pub(super) fn seal(&self, sealed: Segment) {
         let mut list = self.list.write();
-        let base = sealed.facts.base;
-        let at = list.binary_search_by_key(&base, Segment::base);
-        list[at.expect("only helpers remove segments, one at a time")] = Segment::Sealed(sealed);
+        let at = list.binary_search_by_key(&sealed.base(), Segment::base);
+        list[at.expect("only helpers remove segments, one at a time")] = sealed;
     }
 
     /// Takes the segments away that begin below `base`.

@@ -11,11 +11,16 @@ use parking_lot::Mutex;
 
 use super::ahead::Ahead;
 use super::epochs::Epochs;
+use super::errors::ReadError;
+use super::live::Live;
 use super::options::Options;
 use super::published::{End, Published};
+use super::quarantine::Quarantined;
 use super::sealed::OpenMaps;
 use super::segments::Segments;
 use super::upkeep::{Growth, Keeping};
+use super::vetting::{self, Vetted};
+use super::walk::Flaw;
 use crate::disk::Disk;
 use crate::offset::Offset;
 
@@ -34,6 +39,8 @@ pub(super) struct Shared {
     pub(super) keeping: Mutex<Keeping>,
     /// Offsets from here on are not served: `u64::MAX`, until a flush fails.
     served_below: AtomicU64,
+    /// Why the log is closed, if it is.
+    closed: Option<Flaw>,
 }
 
 impl Shared {
@@ -57,7 +64,62 @@ impl Shared {
             growth: Mutex::new(Growth::new(&options)),
             keeping: Mutex::new(keeping),
             served_below: AtomicU64::new(u64::MAX),
+            closed: None,
             options,
+        }
+    }
+
+    /// A log of which nothing is known but where it ended.
+    pub(super) fn closed(
+        disk: Arc<dyn Disk>,
+        directory: PathBuf,
+        options: Options,
+        end: &End,
+        why: Flaw,
+    ) -> Self {
+        let (segments, keeping) = (Segments::default(), Keeping::default());
+        let open = Self::new(disk, directory, options, end, Epochs::default(), segments, keeping);
+        Self { closed: Some(why), ..open }
+    }
+
+    /// Whether this log is open.
+    ///
+    /// # Errors
+    /// [`ReadError::Closed`]: it never will be in this run.
+    pub(super) fn check_open(&self) -> Result<(), ReadError> {
+        match &self.closed {
+            None => Ok(()),
+            Some(why) => {
+                Err(ReadError::Closed { directory: self.directory.clone(), why: why.clone() })
+            }
+        }
+    }
+
+    /// Why the log is closed, if it is.
+    pub(super) fn why_closed(&self) -> Option<&Flaw> {
+        self.closed.as_ref()
+    }
+
+    /// Reads what an earlier run left of a live segment, unless somebody has.
+    pub(super) fn vet(&self, live: &Live) -> Vetted {
+        live.recovered.trust.settle(|| {
+            let epochs = self.epochs.lock().clone();
+            let vetted = vetting::vet(&live.map, &live.recovered(), &epochs)?;
+            if vetted.is_err() {
+                self.options.alarm.ring();
+            }
+            Ok(vetted)
+        })
+    }
+
+    /// All that is known to be damaged.
+    pub(super) fn quarantined(&self) -> Vec<Quarantined> {
+        match &self.closed {
+            Some(why) => {
+                let span = self.published.start()..Offset::new(u64::MAX);
+                vec![Quarantined { path: self.directory.clone(), span, flaw: why.clone() }]
+            }
+            None => self.segments.find_all(|segment| segment.quarantined(&self.directory)),
         }
     }
 

@@ -21,6 +21,7 @@ impl Reader {
     /// # Errors
     /// Where the part of the log that should hold the answer cannot be served.
     pub fn offset_for_time(&self, timestamp: i64) -> Result<Option<(Offset, i64)>, ReadError> {
+        self.shared.check_open()?;
         let span = self.start()..self.tail().min(self.shared.served_below());
         for segment in self.shared.segments.all() {
             let may_hold = timestamp <= segment.newest_timestamp();
@@ -41,7 +42,8 @@ impl Reader {
         start: Offset,
         tail: Offset,
     ) -> Result<Option<(Offset, i64)>, ReadError> {
-        let mut segment = Readable::open(&self.shared, segment)?;
+        let first = start.max(segment.base());
+        let mut segment = Readable::open(&self.shared, segment, first)?;
         let from = segment.not_before(timestamp).max(start);
         let mut position = segment.near(from);
         while let Some(batch) = segment.batch_at(position)?

@@ -8,39 +8,58 @@ use std::ops::Range;
 
 use crc_fast::{CrcAlgorithm, Digest};
 
+use super::epochs::Epochs;
+pub(super) use super::ground::is_about_bytes;
 use super::manifest::SealedFacts;
 use super::walk::{Chain, Flaw, Walk};
 use crate::map::ReaderMap;
 use crate::offset::{Epoch, Offset};
 
-/// Reads the first `end` bytes of a segment that begins at `base` and was written up to `next`.
-pub(super) fn vet(
-    map: &ReaderMap,
-    base: Offset,
-    next: Offset,
-    end: u64,
-) -> io::Result<Result<(), Flaw>> {
-    bring_in(map, 0..end)?;
-    Ok(follow(map.bytes(0..end), base, next))
+/// Whether bytes are what was written. The error is one of the process, not of the bytes: no
+/// memory, say, and nothing is known then.
+pub(super) type Vetted = io::Result<Result<(), Flaw>>;
+
+/// Bytes of a segment, from one batch's beginning to another's end.
+#[derive(Clone, Debug)]
+pub(super) struct Stretch {
+    pub(super) bytes: Range<u64>,
+    pub(super) offsets: Range<Offset>,
 }
 
-/// Reads a sealed segment and compares it with what its manifest says.
-pub(super) fn vet_sealed(map: &ReaderMap, facts: &SealedFacts) -> io::Result<Result<(), Flaw>> {
-    let digest = digest(map, facts.bytes)?;
+/// Reads batches that were written under these epochs.
+pub(super) fn vet(map: &ReaderMap, stretch: &Stretch, epochs: &Epochs) -> Vetted {
+    match bring_in(map, stretch.bytes.clone()) {
+        Ok(()) => Ok(follow(map.bytes(0..stretch.bytes.end), stretch, Some(epochs))),
+        Err(error) => unread(error),
+    }
+}
+
+/// Reads a sealed segment from `from` on and compares it with what its manifest says.
+pub(super) fn vet_sealed(map: &ReaderMap, facts: &SealedFacts, from: (u64, Offset)) -> Vetted {
+    let (position, offset) = from;
+    let digest = match digest(map, position..facts.bytes) {
+        Ok(digest) => digest,
+        Err(error) => return unread(error),
+    };
     if digest != facts.digest {
         return Ok(Err(Flaw::Digest { digest, expected: facts.digest }));
     }
-    Ok(follow(map.bytes(0..facts.bytes), facts.base, facts.next))
+    let stretch = Stretch { bytes: position..facts.bytes, offsets: offset..facts.next };
+    Ok(follow(map.bytes(0..facts.bytes), &stretch, None))
 }
 
-/// The digest of a segment's first `end` bytes.
-pub(super) fn digest(map: &ReaderMap, end: u64) -> io::Result<u64> {
-    let mut digest = Digest::new(CrcAlgorithm::Crc64Nvme);
-    for piece in pieces(0..end) {
+/// The digest of a part of a segment.
+pub(super) fn digest(map: &ReaderMap, range: Range<u64>) -> io::Result<u64> {
+    let mut digest = new_digest();
+    for piece in pieces(range) {
         map.populate(piece.clone())?;
         digest.update(map.bytes(piece));
     }
     Ok(digest.finalize())
+}
+
+pub(super) fn new_digest() -> Digest {
+    Digest::new(CrcAlgorithm::Crc64Nvme)
 }
 
 /// Brings the pages of `range` into memory.
@@ -48,15 +67,25 @@ pub(super) fn bring_in(map: &ReaderMap, range: Range<u64>) -> io::Result<()> {
     pieces(range).try_for_each(|piece| map.populate(piece))
 }
 
-fn follow(segment: &[u8], base: Offset, next: Offset) -> Result<(), Flaw> {
-    let mut chain = Chain::new(base, Epoch::ZERO);
-    let mut walk = Walk::new(segment, 0);
+/// What it means that bytes cannot be read.
+fn unread(error: io::Error) -> Vetted {
+    if is_about_bytes(&error) { Ok(Err(Flaw::unreadable(&error))) } else { Err(error) }
+}
+
+fn follow(segment: &[u8], stretch: &Stretch, epochs: Option<&Epochs>) -> Result<(), Flaw> {
+    let mut chain = Chain::new(stretch.offsets.start, Epoch::ZERO);
+    let mut walk = Walk::new(segment, stretch.bytes.start);
     while let Some(batch) = walk.next() {
         let batch = batch?;
         chain.follow(&batch, walk.bytes_of(&batch))?;
+        let reigned = epochs.and_then(|epochs| epochs.at(batch.base()));
+        if let Some(expected) = reigned.filter(|expected| *expected != batch.epoch()) {
+            let (position, epoch) = (batch.position, batch.epoch());
+            return Err(Flaw::Epoch { position, epoch, expected });
+        }
     }
-    if next < chain.next() {
-        return Err(Flaw::Past { ends: chain.next(), next });
+    if stretch.offsets.end < chain.next() {
+        return Err(Flaw::Past { ends: chain.next(), next: stretch.offsets.end });
     }
     Ok(())
 }

@@ -3,6 +3,9 @@
 //! Reads no record and, unless asked to, no checksum. Whoever walks bytes of an earlier run walks
 //! them as if they were anybody's.
 
+use std::io;
+use std::sync::Arc;
+
 use thiserror::Error;
 use weir_protocol::batch::{self, CheckError, Header, HeaderError};
 
@@ -121,7 +124,7 @@ impl Chain {
 }
 
 /// Why bytes of a segment are not what was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Flaw {
     #[error("no batch begins at byte {position}: {why}")]
     Header { position: u64, why: HeaderError },
@@ -131,12 +134,30 @@ pub enum Flaw {
     Checksum { position: u64, why: CheckError },
     #[error("the batch at byte {position} has offset {base} where {next} follows")]
     Order { position: u64, base: Offset, next: Offset },
+    #[error("the batch at byte {position} has epoch {epoch} where {expected} reigned")]
+    Epoch { position: u64, epoch: Epoch, expected: Epoch },
     #[error("the segment has {bytes} bytes, its manifest says {expected}")]
     Length { bytes: u64, expected: u64 },
+    #[error("the segment has {bytes} bytes of {promised} that were written")]
+    Short { bytes: u64, promised: u64 },
     #[error("the segment's digest is {digest:#018x}, its manifest says {expected:#018x}")]
     Digest { digest: u64, expected: u64 },
     #[error("the segment ends at offset {ends}, the next one begins at {next}")]
     Past { ends: Offset, next: Offset },
     #[error("the segment's file is missing")]
     Missing,
+    #[error("the segment cannot be read: {0}")]
+    Unreadable(Arc<str>),
+    /// Which files hold these offsets is not known any more.
+    #[error("the log's manifest is of no use: {0}")]
+    Manifest(Arc<str>),
+    /// As an earlier run said it, or whoever opened the log.
+    #[error("{0}")]
+    Said(Arc<str>),
+}
+
+impl Flaw {
+    pub(super) fn unreadable(error: &io::Error) -> Self {
+        Self::Unreadable(error.to_string().into())
+    }
 }

@@ -58,6 +58,15 @@ pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>, Disk
     Ok(Some(bytes))
 }
 
+/// Gives the damaged file `name` a name that says what it is, for a person to look at.
+pub(super) fn set_aside(disk: &dyn Disk, directory: &Path, name: &str) -> Result<(), DiskError> {
+    let taken = disk.list(directory).naming("list", directory)?;
+    let mut names = (1..).map(|number| file_name::set_aside(name, number));
+    let free = names.find(|name| !taken.iter().any(|taken| taken == name.as_str()));
+    let target = directory.join(free.expect("there are more numbers than files"));
+    disk.rename(&directory.join(name), &target).naming("rename", &target)
+}
+
 /// Puts the checksum behind `bytes`.
 pub(super) fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
     let checksum = crc32c(&bytes);

@@ -21,10 +21,12 @@ use super::epochs::EpochStart;
 use super::errors::OpenError;
 use super::file_name::{self, FileName};
 use super::log::Log;
-use super::open::{self, Opened, Opening};
+use super::open::{self, Opened};
+use super::opening::Opening;
 use super::options::Options;
 use super::published::End;
 use super::walk::{Chain, Placed};
+use super::whole_file;
 use crate::disk::{Disk, Open};
 use crate::errors::{DiskError, Naming};
 use crate::offset::{Epoch, Offset};
@@ -47,13 +49,19 @@ impl Log {
         let survey = Survey { disk: Arc::clone(&disk), directory };
         survey.adopt_prepared()?;
         let mut opening = Opening::new(disk, directory, options, at)?;
-        let survivors = survey.read_on(&at)?;
+        let mut survivors = survey.read_on(&at)?;
+        if 0 < at.position && survivors.is_empty() {
+            // What the checkpoint vouched for is not there, so nothing above it follows. It is
+            // damage all the same, and may be looked at.
+            survey.set_aside_above(at.segment)?;
+            survivors.push(Survivor::nothing_above(&at));
+        }
         survey.remove_above(survivors.last().map_or(at.segment, |last| last.base))?;
         for survivor in survivors {
             opening.survive(survivor)?;
         }
         survey.disk.sync_dir(directory).naming("sync", directory)?;
-        Ok(opening.finish())
+        opening.finish()
     }
 }
 
@@ -67,6 +75,13 @@ pub(super) struct Survivor {
     pub(super) epoch: Epoch,
     /// Epochs that began in it above the checkpoint.
     pub(super) epochs: Vec<EpochStart>,
+}
+
+impl Survivor {
+    fn nothing_above(at: &End) -> Self {
+        let End { segment, position, offset, epoch, .. } = *at;
+        Self { base: segment, end: position, next: offset, epoch, epochs: Vec::new() }
+    }
 }
 
 /// A log's directory, before anything in it is believed.
@@ -90,13 +105,18 @@ impl Survey<'_> {
         Ok(())
     }
 
-    /// Reads the segments from `at` on, up to the first batch that does not follow.
+    /// Reads the segments from `at` on, up to the first batch that does not follow. Nothing where
+    /// what lies below `at` is not there.
     fn read_on(&self, at: &End) -> Result<Vec<Survivor>, OpenError> {
         let mut survivors = Vec::new();
         let mut chain = Chain::new(at.offset, at.epoch);
         for (name, path) in self.files()? {
             match name {
                 FileName::Segment(base) if at.segment <= base => {
+                    let is_first = survivors.is_empty();
+                    if is_first && 0 < at.position && base != at.segment {
+                        break;
+                    }
                     let flushed = if base == at.segment { at.position } else { 0 };
                     match self.read_segment(base, &path, flushed, &mut chain)? {
                         Some(survivor) => survivors.push(survivor),
@@ -106,15 +126,11 @@ impl Survey<'_> {
                 _ => {}
             }
         }
-        let is_first_there = survivors.first().is_some_and(|first| first.base == at.segment);
-        if 0 < at.position && !is_first_there {
-            let path = self.directory.join(file_name::segment(at.segment));
-            return Err(OpenError::Damaged { path, what: "it is missing".to_owned() });
-        }
         Ok(survivors)
     }
 
-    /// Reads a segment of which `flushed` bytes are there for certain; `None` if nothing is there.
+    /// Reads a segment of which `flushed` bytes should be there; `None` if they are not, or nothing
+    /// is.
     fn read_segment(
         &self,
         base: Offset,
@@ -124,7 +140,7 @@ impl Survey<'_> {
     ) -> Result<Option<Survivor>, OpenError> {
         let mut window = self.window(path)?;
         if window.bytes < flushed {
-            return Err(open::shortened(path, window.bytes, flushed));
+            return Ok(None);
         }
         let mut end = flushed;
         let mut epochs = Vec::new();
@@ -139,6 +155,19 @@ impl Survey<'_> {
         }
         let (next, epoch) = (chain.next(), chain.epoch());
         Ok((end != 0).then_some(Survivor { base, end, next, epoch, epochs }))
+    }
+
+    /// Keeps segments above the one at `base` under names that say that they are damaged.
+    fn set_aside_above(&self, base: Offset) -> Result<(), DiskError> {
+        for (name, _) in self.files()? {
+            if let FileName::Segment(above) = name
+                && base < above
+            {
+                let name = file_name::segment(above);
+                whole_file::set_aside(&*self.disk, self.directory, &name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes segments above the one at `base`, and their indexes.

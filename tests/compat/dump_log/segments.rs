@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use weir_protocol::batch::{Builder, Header, View, prefix};
 use weir_storage::disk::RealDisk;
-use weir_storage::log::{Log, NoRoom, Opened, Options, PageBudget, Place, WriterKind};
+use weir_storage::log::{Alarm, Log, NoRoom, Opened, Options, PageBudget, Place, WriterKind};
 use weir_storage::offset::{Epoch, Offset};
 
 /// A log's sealed segments, in a directory that goes when this does.
@@ -159,6 +159,7 @@ fn options() -> Options {
         allocation_bytes_max: 64 << 10,
         writer: WriterKind::Mapped,
         pages: PageBudget::new(16 << 20),
+        alarm: Alarm::default(),
     }
 }
 

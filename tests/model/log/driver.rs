@@ -6,8 +6,8 @@ use std::sync::Arc;
 use weir_protocol::batch::{Builder, Header, prefix};
 use weir_storage::disk::{CrashDisk, Disk};
 use weir_storage::log::{
-    Cursor, End, FirstBatch, Log, NoRoom, Opened, Options, PageBudget, Place, Read, ReadLimits,
-    WriterKind,
+    Alarm, Cursor, End, FirstBatch, Log, NoRoom, Opened, Options, PageBudget, Place, Read,
+    ReadLimits, WriterKind,
 };
 use weir_storage::offset::{Epoch, Offset};
 
@@ -250,6 +250,7 @@ fn options() -> Options {
         allocation_bytes_max: 8 << 10,
         writer: WriterKind::Mapped,
         pages: PageBudget::new(16 << 20),
+        alarm: Alarm::default(),
     }
 }
 

@@ -9,12 +9,14 @@
 //! has, a table entries at or below its index.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use weir_protocol::batch::PREFIX_BYTES;
 use weir_protocol::id::TopicId;
 use weir_storage::directory::{DataDir, FoundClean};
+use weir_storage::disk::Disk;
 use weir_storage::errors::DiskError;
 use weir_storage::journal::checkpoint::{Checkpoint, Loaded, LogMark, Table};
 use weir_storage::journal::{self, EntryRef, FrameHead, Journal, Kind, Replay, Replayed, Verified};
@@ -211,15 +213,14 @@ impl Replaying<'_> {
             .collect();
         for facts in self.rebuild.partitions() {
             let PartitionFacts { topic, partition, path, options, .. } = facts;
-            let (disk, directory) =
-                (Arc::clone(self.data.disk()), self.data.log_dir(topic, partition));
-            let opened = match (marks.get(&(topic, partition)), path) {
-                (Some(end), PathKind::Journal) => Log::open(disk, &directory, options, *end),
-                (Some(end), PathKind::Log) => Log::open_written(disk, &directory, options, *end),
-                (None, PathKind::Journal) => Log::create(disk, &directory, options),
-                (None, PathKind::Log) => {
-                    Log::open_written(disk, &directory, options, End::default())
+            let directory = self.data.log_dir(topic, partition);
+            let mark = marks.get(&(topic, partition)).copied();
+            let opened = match open_log(self.data.disk(), &directory, path, &options, mark) {
+                Err(error) if error.is_about_one_log() => {
+                    let (disk, at) = (Arc::clone(self.data.disk()), mark.unwrap_or_default());
+                    Ok(Log::closed(disk, &directory, options, at, &error))
                 }
+                opened => opened,
             };
             let opened = opened.map_err(|source| RecoverError::Log { topic, partition, source })?;
             self.logs.insert((topic, partition), opened);
@@ -289,7 +290,8 @@ impl Replaying<'_> {
             let reserved = self.rebuild.reserved_end(topic, partition);
             let Some(opened) = self.logs.get_mut(&(topic, partition)) else { continue };
             let end = opened.log.end();
-            if path == PathKind::Journal || reserved <= end.offset {
+            let is_complete = path == PathKind::Journal || reserved <= end.offset;
+            if is_complete || opened.log.is_closed() {
                 continue;
             }
             let (span, epoch) = (end.offset..reserved, end.epoch.plus(1));
@@ -314,6 +316,22 @@ impl Replaying<'_> {
         journal.write()?;
         journal.sync()?;
         Ok(gaps)
+    }
+}
+
+/// Opens a log at its mark in the checkpoint, if that has one.
+fn open_log(
+    disk: &Arc<dyn Disk>,
+    directory: &Path,
+    path: PathKind,
+    options: &log::Options,
+    mark: Option<End>,
+) -> Result<Opened, log::OpenError> {
+    let (disk, options) = (Arc::clone(disk), options.clone());
+    match (mark, path) {
+        (Some(end), PathKind::Journal) => Log::open(disk, directory, options, end),
+        (None, PathKind::Journal) => Log::create(disk, directory, options),
+        (_, PathKind::Log) => Log::open_written(disk, directory, options, mark.unwrap_or_default()),
     }
 }
 

@@ -56,6 +56,11 @@ pub(crate) enum AppendError {
     TooLarge,
     #[error("the disk is full: free some space or add retention, then send again")]
     DiskFull,
+    #[error(
+        "the partition is closed since its log could not be opened: the broker's log says why; \
+         run `weir check` on its data directory"
+    )]
+    Quarantined,
     #[error("the write or its sync failed: the records may or may not survive")]
     OutcomeUnknown,
     #[error("writes are stopped since a write to the disk failed: restart the broker")]

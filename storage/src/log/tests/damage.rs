@@ -1,116 +1,85 @@
-//! What an earlier run wrote and the disk did not keep.
+//! What an earlier run wrote and the disk did not keep: bits of it, in every file there is.
 
-use std::io::IoSlice;
-
+use super::quarantine::{Damaged, Held, open_file, read_file};
 use super::*;
 
-/// Three sealed segments of two batches and an active one, flushed; then byte `position` of the
-/// file `name` is another.
-fn flushed_and_damaged(name: &str, position: u64) -> (Bench, End) {
-    let mut bench = Bench::new(options());
-    for n in 0..8 {
-        bench.append(&Batch::new(1, 30_000, n));
-    }
-    let at = bench.upkeep.flush().unwrap();
-    let file = bench.disk.open(&Path::new(DIRECTORY).join(name), Open::Write).unwrap();
-    let mut byte = [0];
-    file.read_at(&mut byte, position).unwrap();
-    file.write_at(&[IoSlice::new(&[byte[0] ^ 1])], position).unwrap();
-    (bench.reopen(at), at)
-}
+/// Every kind of field that a batch's header has, its records, and both ends of a file.
+const OF_EVERY_CLASS: [(&str, u64); 17] = [
+    ("base offset", 7),
+    ("length", 11),
+    ("epoch", 15),
+    ("magic", 16),
+    ("checksum", 20),
+    ("attributes", 22),
+    ("last offset delta", 26),
+    ("base timestamp", 34),
+    ("largest timestamp", 42),
+    ("producer id", 50),
+    ("producer epoch", 52),
+    ("base sequence", 56),
+    ("record count", 60),
+    ("records", 20_000),
+    ("first byte", 0),
+    ("the second batch", 30_007),
+    ("last byte", 59_999),
+];
 
-fn error_at(bench: &Bench, offset: u64) -> String {
-    let limits = ReadLimits { bytes_max: 1, messages_max: 1, first: FirstBatch::Always };
-    bench.reader.read(&mut Cursor::at(Offset::new(offset)), &limits).unwrap_err().to_string()
+#[test]
+fn a_flipped_bit_of_a_sealed_segment_takes_that_segment_and_no_other() {
+    for (class, position) in OF_EVERY_CLASS {
+        let damaged = Damaged::by(|held| held.flip(&file_name_of(2), position));
+        assert_eq!(damaged.quarantined_when_read(), [2, 3], "{class}");
+        damaged.is_told_of("00000000000000000002.log", 2..4);
+        damaged.goes_on_and_stays([2, 3]);
+    }
 }
 
 #[test]
-fn a_damaged_sealed_segment_is_not_served_and_the_others_are() {
-    // Base offset, length, epoch, magic, checksum, count, body, of either batch.
-    for position in [0, 8, 12, 16, 17, 57, 20_000, 30_000, 59_999] {
-        let (bench, _) = flushed_and_damaged("00000000000000000002.log", position);
-        for offset in [2, 3] {
-            let error = error_at(&bench, offset);
-            assert!(error.contains("offsets 2 to 4 are not served"), "{error}");
+fn a_flipped_bit_of_the_active_segment_takes_what_an_earlier_run_wrote_of_it() {
+    for (class, position) in OF_EVERY_CLASS {
+        let damaged = Damaged::by(|held| held.flip(&file_name_of(6), position));
+        assert_eq!(damaged.quarantined_when_read(), [6, 7], "{class}");
+        damaged.is_told_of("00000000000000000006.log", 6..8);
+        damaged.goes_on_and_stays([6, 7]);
+    }
+}
+
+#[test]
+fn a_flipped_bit_of_an_index_takes_nothing() {
+    let held = Held::new();
+    for name in ["00000000000000000002.index", "00000000000000000002.timeindex", "active-index"] {
+        for position in (0..read_file(&held.disk, name).len() as u64).step_by(3) {
+            let damaged = Damaged::by(|held| held.flip(name, position));
+            assert_eq!(damaged.quarantined_when_read(), [], "byte {position} of {name}");
+            let found = damaged.bench.reader.offset_for_time(3).unwrap();
+            assert_eq!(found, None, "whose records nobody can walk");
         }
-        for offset in [0, 1, 4, 5, 6, 7] {
-            assert_eq!(bench.slice(offset, 1).span.start, Offset::new(offset));
-        }
     }
 }
 
 #[test]
-fn a_damaged_active_segment_is_not_served_and_goes_on() {
-    // Not the epoch, which nothing but the seal's digest covers.
-    for position in [0, 8, 16, 17, 20_000, 30_000, 59_999] {
-        let (mut bench, _) = flushed_and_damaged("00000000000000000006.log", position);
-        for offset in [6, 7] {
-            let error = error_at(&bench, offset);
-            assert!(error.contains("offsets 6 to 8 are not served"), "{error}");
-        }
-        bench.append(&Batch::new(1, 1000, 0));
-        bench.append(&Batch::new(1, 60_000, 0));
-        bench.append(&Batch::new(1, 60_000, 0));
-        assert_eq!(bench.slice(8, 1).span.start, Offset::new(8));
-        let at = bench.upkeep.flush().unwrap();
-        assert_eq!(bench.slice(9, 1).span.start, Offset::new(9));
-        let bench = bench.reopen(at);
-        let error = error_at(&bench, 6);
-        assert!(error.contains("are not served"), "{error}");
+fn a_lost_index_is_made_again() {
+    for name in ["00000000000000000002.index", "00000000000000000002.timeindex", "active-index"] {
+        let damaged = Damaged::by(|held| held.remove(name));
+        assert_eq!(damaged.quarantined_when_read(), [], "{name}");
+        let damaged = Damaged::by(|held| open_file(&held.disk, name).set_len(3).unwrap());
+        assert_eq!(damaged.quarantined_when_read(), [], "{name}");
     }
 }
 
 #[test]
-fn lost_indexes_are_made_again() {
-    for (name, position) in [
-        ("00000000000000000002.index", 3),
-        ("00000000000000000002.timeindex", 7),
-        ("active-index", 30),
-    ] {
-        let (bench, at) = flushed_and_damaged(name, position);
-        assert_eq!(bench.read_all(0).len(), 240_000);
-        bench.disk.remove_file(&Path::new(DIRECTORY).join(name)).unwrap();
-        let bench = bench.reopen(at);
-        assert_eq!(bench.read_all(0).len(), 240_000);
-        assert_eq!(bench.reader.offset_for_time(3).unwrap(), None);
+fn a_flipped_bit_of_the_manifest_takes_what_lies_below_the_active_segment() {
+    let bytes = read_file(&Held::new().disk, "manifest");
+    // Each field of the head, and some of what follows; its own test flips every one.
+    for position in (0..24).chain((24..bytes.len() as u64).step_by(23)) {
+        let damaged = Damaged::by(|held| held.flip("manifest", position));
+        assert_eq!(damaged.quarantined_when_read(), [0, 1, 2, 3, 4, 5], "byte {position}");
+        damaged.is_told_of("manifest", 0..6);
+        let mut aside = read_file(&damaged.bench.disk, "manifest.damaged-1");
+        aside[position as usize] ^= 1;
+        assert_eq!(aside, bytes, "what was damaged is kept as it was");
+        assert_eq!(damaged.bench.files_named(".log").len(), 4, "and nothing is deleted");
     }
-}
-
-#[test]
-fn a_missing_or_shortened_segment_is_not_served_and_the_others_are() {
-    let (bench, at) = flushed_and_damaged("active-index", 0);
-    let path = Path::new(DIRECTORY).join(file_name_of(2));
-    bench.disk.open(&path, Open::Write).unwrap().set_len(59_999).unwrap();
-    assert!(error_at(&bench, 3).contains("has 59999 bytes, its manifest says 60000"));
-    bench.disk.remove_file(&path).unwrap();
-    let bench = bench.reopen(at);
-    assert!(error_at(&bench, 3).contains("the segment's file is missing"));
-    assert_eq!(bench.slice(4, 1).span.start, Offset::new(4));
-}
-
-#[test]
-fn a_log_without_what_its_checkpoint_promises_stays_closed_and_whole() {
-    let refused = |change: &dyn Fn(&Bench)| {
-        let (bench, at) = flushed_and_damaged("active-index", 0);
-        change(&bench);
-        let before = bench.contents();
-        let disk: Arc<dyn Disk> = Arc::new(bench.disk.clone());
-        let error = Log::open(disk, Path::new(DIRECTORY), options(), at).unwrap_err();
-        assert_eq!(bench.contents(), before);
-        error.to_string()
-    };
-    let path = |name: &str| Path::new(DIRECTORY).join(name);
-    let active = path(&file_name_of(6));
-    let open = |bench: &Bench, path: &Path| bench.disk.open(path, Open::Write).unwrap();
-    let error = refused(&|bench| bench.disk.remove_file(&active).unwrap());
-    assert!(error.contains("it is missing"), "{error}");
-    let error = refused(&|bench| open(bench, &active).set_len(59_000).unwrap());
-    assert!(error.contains("it has 59000 bytes of 60000 promised"), "{error}");
-    let error = refused(&|bench| bench.disk.remove_file(&path("manifest")).unwrap());
-    assert!(error.contains("it is missing"), "{error}");
-    let flip = |bench: &Bench| {
-        open(bench, &path("manifest")).write_at(&[IoSlice::new(&[0xff; 4])], 40).unwrap();
-    };
-    let error = refused(&flip);
-    assert!(error.contains("its checksum is wrong"), "{error}");
+    let damaged = Damaged::by(|held| held.flip("manifest", 30));
+    damaged.goes_on_and_stays([0, 1, 2, 3, 4, 5]);
 }

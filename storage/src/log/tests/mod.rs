@@ -5,6 +5,7 @@ mod beside;
 mod damage;
 mod keep;
 mod maps;
+mod quarantine;
 mod written;
 
 use std::path::Path;
@@ -28,6 +29,7 @@ fn options() -> Options {
         allocation_bytes_max: 16 << 10,
         writer: WriterKind::Mapped,
         pages: PageBudget::new(1 << 20),
+        alarm: Alarm::default(),
     }
 }
 

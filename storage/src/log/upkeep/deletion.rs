@@ -42,6 +42,8 @@ impl Upkeep {
             return Ok(Deleted::default());
         }
         let gone: Vec<_> = manifest.segments.drain(..count).collect();
+        let kept_from = gone.last().map(|last| last.next);
+        manifest.quarantined.retain(|damaged| kept_from <= Some(damaged.span.start));
         let mut epochs = self.shared.epochs.lock();
         epochs.forget_below(start);
         manifest.epochs = epochs.clone();

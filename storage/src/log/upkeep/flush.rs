@@ -21,7 +21,8 @@ impl Upkeep {
     pub fn flush(&self) -> Result<End, FlushError> {
         self.keep(|keeping| {
             let end = self.shared.published.load();
-            if end != keeping.flushed {
+            let is_open = self.shared.why_closed().is_none();
+            if is_open && (end != keeping.flushed || self.has_found_damage(keeping)) {
                 self.flush_below(keeping, &end)?;
                 keeping.flushed = end;
             }
@@ -38,10 +39,17 @@ impl Upkeep {
         }
         let mut manifest = keeping.manifest.clone().unwrap_or_default();
         manifest.epochs = self.shared.epochs.lock().clone();
+        manifest.quarantined = self.shared.segments.find_all(Segment::remembered);
         if keeping.manifest.as_ref() != Some(&manifest) {
             self.replace_manifest(keeping, manifest)?;
         }
         Ok(())
+    }
+
+    /// Whether damage was found that the manifest does not remember.
+    fn has_found_damage(&self, keeping: &Keeping) -> bool {
+        let known = keeping.manifest.as_ref().map_or(&[][..], |manifest| &manifest.quarantined);
+        known != self.shared.segments.find_all(Segment::remembered)
     }
 
     fn sync_names(&self, keeping: &mut Keeping, end: &End) -> Result<(), FlushError> {

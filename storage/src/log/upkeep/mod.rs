@@ -44,7 +44,7 @@ impl Upkeep {
     ) -> Result<T, FlushError> {
         let mut keeping = self.shared.keeping.lock();
         if keeping.stopped {
-            return Err(FlushError::Stopped);
+            return Err(self.why_stopped());
         }
         work(&mut keeping).inspect_err(|error| {
             if matches!(error, FlushError::Sync(_)) {
@@ -52,6 +52,16 @@ impl Upkeep {
                 self.shared.stop_serving_from(keeping.flushed.offset);
             }
         })
+    }
+
+    fn why_stopped(&self) -> FlushError {
+        match self.shared.why_closed() {
+            None => FlushError::Stopped,
+            Some(why) => {
+                let directory = self.shared.directory.clone();
+                FlushError::Closed { directory, why: why.clone() }
+            }
+        }
     }
 
     fn sync_directory(&self) -> Result<(), FlushError> {

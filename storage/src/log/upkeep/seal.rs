@@ -7,6 +7,7 @@
 //! Only the last step makes it a sealed segment. A crash before leaves an active segment that the
 //! next start sets back to the checkpoint, as any other.
 
+use std::io;
 use std::sync::Arc;
 
 use super::{Keeping, Upkeep, synced};
@@ -15,10 +16,13 @@ use crate::log::errors::FlushError;
 use crate::log::file_name;
 use crate::log::live::Live;
 use crate::log::manifest::{IndexFacts, SealedFacts};
+use crate::log::quarantine::Withheld;
 use crate::log::sealed::Sealed;
+use crate::log::segments::Segment;
 use crate::log::shared::Shared;
 use crate::log::trust::Trust;
 use crate::log::vetting;
+use crate::log::walk::Flaw;
 use crate::log::whole_file::{self, Keep};
 use crate::offset::Offset;
 
@@ -41,32 +45,54 @@ impl Upkeep {
 
     fn seal(&self, keeping: &mut Keeping, live: &Live, next: Offset) -> Result<(), FlushError> {
         let bytes = live.map.readable();
-        self.cut(live, bytes)?;
         let path = live.ground.path();
+        self.cut(live, bytes)?;
         synced(live.ground.file.sync_data(), &path)?;
         let indexes = live.copy_indexes();
         self.write_index(&file_name::offset_index(live.base), &indexes.offsets)?;
         self.write_index(&file_name::time_index(live.base), &indexes.times)?;
+        let (digest, withheld) = self.digest(live, bytes, next).naming("read", &path)?;
         let facts = SealedFacts {
             base: live.base,
             next,
             bytes,
-            digest: vetting::digest(&live.map, bytes).naming("read", &path)?,
+            digest,
             newest_timestamp: live.newest_timestamp(),
             offset_index: IndexFacts::of(&indexes.offsets),
             time_index: IndexFacts::of(&indexes.times),
         };
+        let sealed = Sealed { facts, trust: Trust::whole(), withheld, suspected: None };
+        let sealed = Segment::Sealed(Arc::new(sealed));
         let mut manifest = keeping.manifest.clone().unwrap_or_default();
         manifest.segments.push(facts);
         manifest.epochs = self.shared.epochs.lock().clone();
+        manifest.quarantined = self.shared.segments.find_all(|segment| {
+            if segment.base() == live.base { sealed.remembered() } else { segment.remembered() }
+        });
         self.replace_manifest(keeping, manifest)?;
-        let trust = match live.recovered.trust.found() {
-            Some(Ok(())) => Trust::whole(),
-            Some(Err(flaw)) => Trust::damaged(flaw),
-            None => Trust::unread(),
-        };
-        self.shared.segments.seal(Arc::new(Sealed { facts, trust }));
+        self.shared.segments.seal(sealed);
         Ok(())
+    }
+
+    /// The digest of what is served of a segment, and what is not: a digest never vouches for
+    /// bytes that were not found whole.
+    fn digest(&self, live: &Live, bytes: u64, next: Offset) -> io::Result<(u64, Option<Withheld>)> {
+        // What that finds damaged is withheld.
+        let _ = self.shared.vet(live)?;
+        let withheld = live.withheld();
+        let from = withheld.as_ref().map_or(0, |withheld| withheld.position);
+        let len = live.ground.file.len()?;
+        let flaw = if from < bytes && len < bytes {
+            Flaw::Short { bytes: len, promised: bytes }
+        } else {
+            match vetting::digest(&live.map, from..bytes) {
+                Ok(digest) => return Ok((digest, withheld)),
+                Err(error) if vetting::is_about_bytes(&error) => Flaw::unreadable(&error),
+                Err(error) => return Err(error),
+            }
+        };
+        self.shared.options.alarm.ring();
+        Ok((0, Some(Withheld { position: bytes, offset: next, flaw })))
     }
 
     /// Gives back the room that was not needed.
@@ -76,7 +102,11 @@ impl Upkeep {
         let _growth = growth.lock();
         self.name_claimed()?;
         live.ground.forget_populator();
-        live.ground.file.set_len(bytes).naming("cut", &live.ground.path())?;
+        let path = live.ground.path();
+        // A file that somebody cut shorter is not made to look whole.
+        if bytes < live.ground.file.len().naming("measure", &path)? {
+            live.ground.file.set_len(bytes).naming("cut", &path)?;
+        }
         Ok(())
     }
 
