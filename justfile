@@ -38,6 +38,10 @@ lint:
 deny:
     cargo deny --locked check bans licenses sources
 
+# Each fuzz target for so many seconds.
+fuzz seconds="5":
+    .ci/fuzz {{ seconds }}
+
 # Measures the hot paths; give a filter as `just bench journal`.
 bench *filter:
     cargo bench --package weir-benches -- {{ filter }}
