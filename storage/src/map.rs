@@ -1,7 +1,7 @@
 //! Memory-mapped segments: one writer, many readers, and the watermark between them.
 //!
-//! This file holds all of weir's `unsafe`. It knows bytes and positions; it knows nothing of
-//! batches, offsets or what a file is for.
+//! This file and its guard hold all of weir's `unsafe`. They know bytes and positions; they know
+//! nothing of batches, offsets or what a file is for.
 //!
 //! ```text
 //!   0                      readable                     allocated            len
@@ -10,11 +10,14 @@
 //! ```
 //!
 //! Invariant: bytes below `readable` are never written again; readers never look at or above it.
-//! Both ends are asserted here, so no caller can break it. What is left to trust is the world
-//! outside the process: the data directory is locked and for its owner alone, and a file is never
-//! cut below a slice that is held.
+//! Both ends are asserted here, so no caller can break it. What is left is the world outside the
+//! process: the data directory is locked and for its owner alone, and a file is never cut below a
+//! slice that is held. Where a page is lost all the same, or the disk fails, [`guard`] puts zeros
+//! there, and whoever looked asks [`ReaderMap::check`] before it believes them.
 
 #![allow(unsafe_code, reason = "mapped memory and one system call that rustix lacks")]
+
+mod guard;
 
 use std::fmt;
 use std::io;
@@ -26,6 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use memmap2::{Advice, Mmap, MmapOptions, MmapRaw};
 
+use self::guard::{Access, Guard};
 use crate::disk::File;
 
 /// Maps `len` bytes of a file for its one writer and for its readers; `readable` bytes are
@@ -37,8 +41,10 @@ pub(crate) fn map_pair(
 ) -> io::Result<(WriterMap, ReaderMap)> {
     let watermark = Arc::new(AtomicU64::new(readable));
     let fd = file.as_fd().as_raw_fd();
-    let writer = MmapOptions::new().len(len).map_raw(fd)?;
-    let writer = WriterMap { map: Arc::new(writer), readable: Arc::clone(&watermark) };
+    let map = MmapOptions::new().len(len).map_raw(fd)?;
+    let guard = Guard::over(addresses(map.as_ptr(), map.len()), Access::Write)?;
+    let pages = Arc::new(Pages { guard, map });
+    let writer = WriterMap { pages, readable: Arc::clone(&watermark) };
     Ok((writer, map_reader_below(file, len, watermark)?))
 }
 
@@ -57,7 +63,17 @@ pub(crate) fn map_reader_below(
     // SAFETY: the map is shared and read-only. Its bytes below `readable` never change (the
     // invariant above) and no reference to a byte at or above it is ever made.
     let map = unsafe { MmapOptions::new().len(len).map(file.as_fd().as_raw_fd())? };
-    Ok(ReaderMap { view: Arc::new(View { map, readable }) })
+    let guard = Guard::over(addresses(map.as_ptr(), map.len()), Access::Read)?;
+    Ok(ReaderMap { view: Arc::new(View { guard, map, readable }) })
+}
+
+fn addresses(first: *const u8, len: usize) -> Range<usize> {
+    first.addr()..first.addr() + len
+}
+
+/// What the reader or writer of a lost page is told: as a call to the disk would have.
+fn lost() -> io::Error {
+    io::Error::from_raw_os_error(libc::EIO)
 }
 
 /// Asks the kernel to begin writing dirty pages of `range` out, and returns at once.
@@ -75,25 +91,36 @@ pub(crate) fn start_writeback(fd: BorrowedFd<'_>, range: Range<u64>) -> io::Resu
 
 /// The one writable view of an active segment.
 pub(crate) struct WriterMap {
-    map: Arc<MmapRaw>,
+    pages: Arc<Pages>,
     readable: Arc<AtomicU64>,
+}
+
+/// What is written through. The guard goes first, the map behind it.
+struct Pages {
+    guard: Guard,
+    map: MmapRaw,
 }
 
 impl WriterMap {
     /// Copies `bytes` to `position`. The caller has allocated the file beneath.
     ///
+    /// # Errors
+    /// Where a page of this map was lost, now or before: what is written may be nowhere.
+    ///
     /// # Panics
     /// Below the watermark or past the end of the map.
-    pub(crate) fn write(&mut self, position: u64, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, position: u64, bytes: &[u8]) -> io::Result<()> {
+        let map = &self.pages.map;
         assert!(self.readable.load(Ordering::Relaxed) <= position, "a readable byte is final");
         let end = position.checked_add(bytes.len() as u64).expect("positions fit a file");
-        assert!(end <= self.map.len() as u64, "a write stays within its map");
+        assert!(end <= map.len() as u64, "a write stays within its map");
         // SAFETY: the range lies inside the mapping (asserted above), `&mut self` makes this the
         // only writer, and no reader looks at or above `readable`, which is at most `position`.
         unsafe {
-            let target = self.map.as_mut_ptr().add(position as usize);
+            let target = map.as_mut_ptr().add(position as usize);
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len());
         }
+        if self.pages.guard.has_lost_pages() { Err(lost()) } else { Ok(()) }
     }
 
     /// Lets readers see all bytes below `position`.
@@ -102,25 +129,26 @@ impl WriterMap {
     /// If readers already see more, or past the end of the map.
     pub(crate) fn publish(&mut self, position: u64) {
         assert!(self.readable.load(Ordering::Relaxed) <= position, "the watermark only rises");
-        assert!(position <= self.map.len() as u64, "the watermark stays within its map");
+        assert!(position <= self.pages.map.len() as u64, "the watermark stays within its map");
         self.readable.store(position, Ordering::Release);
     }
 
     pub(crate) fn populator(&self) -> Populator {
-        Populator { map: Arc::clone(&self.map) }
+        Populator { pages: Arc::clone(&self.pages) }
     }
 }
 
 impl fmt::Debug for WriterMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WriterMap({} of {})", self.readable.load(Ordering::Relaxed), self.map.len())
+        let readable = self.readable.load(Ordering::Relaxed);
+        write!(f, "WriterMap({readable} of {})", self.pages.map.len())
     }
 }
 
 /// Brings pages of a writer's map into memory ahead of it, from another thread.
 #[derive(Clone)]
 pub(crate) struct Populator {
-    map: Arc<MmapRaw>,
+    pages: Arc<Pages>,
 }
 
 impl Populator {
@@ -129,15 +157,16 @@ impl Populator {
     /// # Errors
     /// Where the file has no such bytes (`EFAULT`) or no memory is left: never a signal.
     pub(crate) fn populate(&self, range: Range<u64>) -> io::Result<()> {
-        assert!(range.end <= self.map.len() as u64, "population stays within its map");
+        let map = &self.pages.map;
+        assert!(range.end <= map.len() as u64, "population stays within its map");
         let count = (range.end - range.start) as usize;
-        self.map.advise_range(Advice::PopulateWrite, range.start as usize, count)
+        map.advise_range(Advice::PopulateWrite, range.start as usize, count)
     }
 }
 
 impl fmt::Debug for Populator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Populator({})", self.map.len())
+        write!(f, "Populator({})", self.pages.map.len())
     }
 }
 
@@ -147,7 +176,9 @@ pub(crate) struct ReaderMap {
     view: Arc<View>,
 }
 
+/// The guard goes first, the map behind it.
 struct View {
+    guard: Guard,
     map: Mmap,
     readable: Arc<AtomicU64>,
 }
@@ -194,6 +225,14 @@ impl ReaderMap {
     pub(crate) fn populate(&self, range: Range<u64>) -> io::Result<()> {
         let count = (range.end - range.start) as usize;
         self.view.map.advise_range(Advice::PopulateRead, range.start as usize, count)
+    }
+
+    /// Whether what was looked at here can be believed.
+    ///
+    /// # Errors
+    /// Where a page was lost since it was mapped: zeros may have been seen in its place.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        if self.view.guard.has_lost_pages() { Err(lost()) } else { Ok(()) }
     }
 
     /// Whether all pages of `range` are in memory, so that reading them waits for no disk. Of a

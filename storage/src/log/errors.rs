@@ -34,7 +34,8 @@ impl OpenError {
     }
 }
 
-/// Why a batch could not be applied. Never on a mapped log: its room was reserved.
+/// Why a batch could not be applied. On a mapped log, whose room was reserved, only where a page of
+/// it was lost.
 #[derive(Debug, Error)]
 pub enum ApplyError {
     /// The log takes no batch until it is opened again.

@@ -3,6 +3,7 @@
 //! What may be far from memory is brought in before it is looked at, so that a failing disk is an
 //! error and not a signal. The active segment's bytes were written in this run and are not.
 
+use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use super::segments::Segment;
 use super::shared::Shared;
 use super::vetting;
 use super::walk::{Flaw, Placed, Walk};
-use crate::errors::Naming;
+use crate::errors::{DiskError, Naming};
 use crate::map::ReaderMap;
 use crate::offset::Offset;
 
@@ -134,7 +135,11 @@ impl<'a> Readable<'a> {
     /// The bytes of `range`, for as long as anyone holds them.
     pub(super) fn slice(&mut self, range: Range<u64>) -> Result<Bytes, ReadError> {
         self.bring_in(range.clone())?;
-        Ok(self.map().slice(range))
+        // What was walked up to here is believed from now on.
+        match self.map().check() {
+            Ok(()) => Ok(self.map().slice(range)),
+            Err(lost) => Err(self.lost(lost)),
+        }
     }
 
     /// Brings bytes in wherever they are, having read all of an earlier run's once.
@@ -174,6 +179,9 @@ impl<'a> Readable<'a> {
     }
 
     fn quarantined(&self, flaw: Flaw) -> ReadError {
+        if let Err(lost) = self.map().check() {
+            return self.lost(lost);
+        }
         match &self.body {
             Body::Live(live) => {
                 let span = live.base..live.recovered.offset;
@@ -181,6 +189,10 @@ impl<'a> Readable<'a> {
             }
             Body::Sealed(sealed, _) => sealed.quarantined(&self.shared.directory, flaw),
         }
+    }
+
+    fn lost(&self, source: io::Error) -> ReadError {
+        DiskError { doing: "read", path: self.path(), source }.into()
     }
 
     fn path(&self) -> PathBuf {

@@ -29,7 +29,7 @@ pub(super) struct Stretch {
 /// Reads batches that were written under these epochs.
 pub(super) fn vet(map: &ReaderMap, stretch: &Stretch, epochs: &Epochs) -> Vetted {
     match bring_in(map, stretch.bytes.clone()) {
-        Ok(()) => Ok(follow(map.bytes(0..stretch.bytes.end), stretch, Some(epochs))),
+        Ok(()) => believed(map, follow(map.bytes(0..stretch.bytes.end), stretch, Some(epochs))),
         Err(error) => unread(error),
     }
 }
@@ -45,7 +45,7 @@ pub(super) fn vet_sealed(map: &ReaderMap, facts: &SealedFacts, from: (u64, Offse
         return Ok(Err(Flaw::Digest { digest, expected: facts.digest }));
     }
     let stretch = Stretch { bytes: position..facts.bytes, offsets: offset..facts.next };
-    Ok(follow(map.bytes(0..facts.bytes), &stretch, None))
+    believed(map, follow(map.bytes(0..facts.bytes), &stretch, None))
 }
 
 /// The digest of a part of a segment.
@@ -55,7 +55,7 @@ pub(super) fn digest(map: &ReaderMap, range: Range<u64>) -> io::Result<u64> {
         map.populate(piece.clone())?;
         digest.update(map.bytes(piece));
     }
-    Ok(digest.finalize())
+    map.check().map(|()| digest.finalize())
 }
 
 pub(super) fn new_digest() -> Digest {
@@ -65,6 +65,11 @@ pub(super) fn new_digest() -> Digest {
 /// Brings the pages of `range` into memory.
 pub(super) fn bring_in(map: &ReaderMap, range: Range<u64>) -> io::Result<()> {
     pieces(range).try_for_each(|piece| map.populate(piece))
+}
+
+/// What was found, unless zeros in the place of a lost page were looked at.
+fn believed(map: &ReaderMap, found: Result<(), Flaw>) -> Vetted {
+    map.check().map_or_else(unread, |()| Ok(found))
 }
 
 /// What it means that bytes cannot be read.

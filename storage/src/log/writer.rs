@@ -43,13 +43,12 @@ impl Writer {
     /// Writes both parts of a batch, one behind the other.
     ///
     /// # Errors
-    /// Never through a map.
+    /// Through a map only where a page of it was lost.
     pub(super) fn write(&mut self, position: u64, head: &[u8], rest: &[u8]) -> io::Result<()> {
         match self {
             Self::Mapped(map) => {
-                map.write(position, head);
-                map.write(position + head.len() as u64, rest);
-                Ok(())
+                map.write(position, head)?;
+                map.write(position + head.len() as u64, rest)
             }
             Self::Pwrite { file, .. } => {
                 file.write_at(&[IoSlice::new(head), IoSlice::new(rest)], position)

@@ -57,7 +57,7 @@ impl Logs {
     /// Applies all batches of a proposal.
     ///
     /// # Errors
-    /// Only where a log is written by `pwrite` and its disk fails.
+    /// Where a log's disk fails: it is written by `pwrite`, or lost a page of its map.
     pub(crate) fn apply(&mut self, proposal: &Proposal) -> Result<(), ApplyError> {
         for entry in &proposal.entries {
             if let Entry::Append(append) = entry {

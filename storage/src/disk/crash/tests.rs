@@ -96,9 +96,9 @@ fn bytes_written_through_a_map_count_as_unsynced_until_a_sync() {
         let (disk, file) = disk_with_file();
         file.allocate(0..4096).unwrap();
         let (mut writer, _reader) = map_pair(&*file, 8192, 0).unwrap();
-        writer.write(0, b"certain");
+        writer.write(0, b"certain").unwrap();
         file.sync_data().unwrap();
-        writer.write(7, &[b'?'; 3000]);
+        writer.write(7, &[b'?'; 3000]).unwrap();
         let bytes = contents(&disk.cut(seed), "/file").unwrap();
         assert_eq!(&bytes[..7], b"certain");
         survived.insert(bytes[7..3007].to_vec());
@@ -112,7 +112,7 @@ fn a_map_written_where_the_file_has_a_hole_is_caught() {
     let (_disk, file) = disk_with_file();
     file.set_len(4096).unwrap();
     let (mut writer, _reader) = map_pair(&*file, 4096, 0).unwrap();
-    writer.write(0, b"SIGBUS on a full disk");
+    writer.write(0, b"SIGBUS on a full disk").unwrap();
     file.sync_data().unwrap();
 }
 

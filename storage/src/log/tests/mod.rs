@@ -4,6 +4,7 @@ mod append;
 mod beside;
 mod damage;
 mod keep;
+mod lost;
 mod maps;
 mod quarantine;
 mod written;
