@@ -15,6 +15,7 @@ use weir_storage::journal::Journal;
 use crate::core::catalog::actor::Request as CatalogRequest;
 use crate::core::commit::chore::{Chore, Space};
 use crate::core::commit::seam::Work;
+use crate::core::commit::watch::Watch;
 use crate::core::partition::request::Request;
 use crate::hands::Hands;
 use crate::startup::Broker;
@@ -38,9 +39,11 @@ impl Broker {
             tracing::warn!("some connections did not end in time; they are cut off");
         }
         let checkpointed = settle(&engine).await;
+        // Their offsets go on at the end of what was reserved, as behind any unclean stop.
+        let is_known = !engine.topics.has_closed_written();
         let (data, hands) = (Arc::clone(&engine.data), engine.hands.clone());
         match end_stages(engine).await {
-            Some(journal) if checkpointed => mark_clean(journal, data, &hands).await,
+            Some(journal) if checkpointed && is_known => mark_clean(journal, data, &hands).await,
             _ => Stopped::Unclean,
         }
     }
@@ -67,13 +70,15 @@ async fn settle(engine: &Engine) -> bool {
 
 /// Ends the stages: first those that ask the others.
 async fn end_stages(engine: Engine) -> Option<Journal> {
-    let Engine { inboxes, threads, catalog, shards, topics, data, hands } = engine;
+    let Engine { inboxes, threads, catalog, shards, topics, data, hands, watching } = engine;
     let Inboxes { commit, log, space, keeper } = inboxes;
     let asking = move || {
+        let _ = watching.inbox.send(Watch::Stop);
         let _ = log.send(Work::Stop);
         let _ = commit.send(Work::Stop);
     };
     hands.errand(asking).await?;
+    let watch = watching.stage.ended().await;
     let log = threads.log.ended().await;
     let commit = threads.commit.ended().await;
     threads.cold_reads.close();
@@ -91,7 +96,7 @@ async fn end_stages(engine: Engine) -> Option<Journal> {
     }
     // Their files and maps are closed beside the tasks too.
     let closing = move || {
-        drop((log, space, keeper, threads.cold_reads, catalog, shards, topics, data));
+        drop((watch, log, space, keeper, threads.cold_reads, catalog, shards, topics, data));
         commit.map(|commit| commit.journal)
     };
     hands.errand(closing).await?.filter(|_| ended)

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cold;
+mod damage;
 mod disk;
 mod faults;
 mod http;

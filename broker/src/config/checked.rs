@@ -156,6 +156,8 @@ pub struct Log {
     pub populate_bytes_max: u64,
     pub written_flush_max: Duration,
     pub reader_threads: u32,
+    /// 0 reads nothing.
+    pub scrub_bytes_per_second: u64,
 }
 
 impl Log {
@@ -178,6 +180,11 @@ impl Log {
                 10..=60_000,
             )?,
             reader_threads: within_u32("log.reader_threads", file.reader_threads, 1..=64)?,
+            scrub_bytes_per_second: within(
+                "log.scrub_bytes_per_second",
+                file.scrub_bytes_per_second,
+                0..=64 * GIB,
+            )?,
         })
     }
 }

@@ -131,6 +131,10 @@ pub(super) struct LogSection {
     /// place. Raise it for many replays at once on a disk that serves them side by side. Memory:
     /// a thread's stack each, and 4 MiB of page cache for each reader.
     pub reader_threads: u64,
+    /// How fast sealed files are read back in the background to find damage that nobody has asked
+    /// for; 0 reads none. Raise it to find damage sooner, lower it where the disk is busy. Memory:
+    /// 2 MiB.
+    pub scrub_bytes_per_second: u64,
 }
 
 impl Default for LogSection {
@@ -141,6 +145,7 @@ impl Default for LogSection {
             populate_bytes_max: 64 << 20,
             written_flush_ms_max: 1_000,
             reader_threads: 2,
+            scrub_bytes_per_second: 8 << 20,
         }
     }
 }

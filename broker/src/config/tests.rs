@@ -37,6 +37,7 @@ fn without_a_file_the_defaults_hold() {
     assert_eq!(config.journal.on_torn_tail, OnTornTail::Truncate);
     assert_eq!(config.log.written_flush_max, Duration::from_secs(1));
     assert_eq!(config.log.reader_threads, 2);
+    assert_eq!(config.log.scrub_bytes_per_second, 8 << 20);
     assert_eq!(config.topics.durability, Durability::Synced);
     assert_eq!(config.topics.retention_ms, None);
     assert_eq!(config.log_output.level, Level::INFO);

@@ -105,6 +105,28 @@ impl Journal {
     }
 }
 
+/// What is damaged, and what was read to find it.
+#[derive(Clone, Debug)]
+pub struct Scrub {
+    pub quarantined_segments: IntGauge,
+    pub damages: IntCounter,
+    pub bytes: IntCounter,
+    pub passes: IntCounter,
+    pub last_pass_seconds: IntGauge,
+}
+
+impl Scrub {
+    pub(super) fn enter(book: &Book) -> Self {
+        Self {
+            quarantined_segments: book.gauge(&names::QUARANTINED_SEGMENTS),
+            damages: book.counter(&names::DAMAGES_FOUND),
+            bytes: book.counter(&names::SCRUBBED_BYTES),
+            passes: book.counter(&names::SCRUB_PASSES),
+            last_pass_seconds: book.gauge(&names::SCRUB_LAST_PASS),
+        }
+    }
+}
+
 /// What there is.
 #[derive(Clone, Debug)]
 pub struct Catalog {

@@ -12,5 +12,7 @@ mod names;
 mod process;
 mod render;
 
-pub use meters::{Catalog, ColdReads, Connections, Deliver, Face, Http, Journal, Produce, Route};
+pub use meters::{
+    Catalog, ColdReads, Connections, Deliver, Face, Http, Journal, Produce, Route, Scrub,
+};
 pub use render::Metrics;

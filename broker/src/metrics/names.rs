@@ -122,6 +122,26 @@ pub(super) const CHECKPOINT_SECONDS: Histogram = Histogram {
     buckets: 16,
 };
 
+pub(super) const QUARANTINED_SEGMENTS: Gauge = Gauge {
+    name: "weir_quarantined_segments",
+    help: "Segments of logs that are damaged and not served, as a whole or in part; lost and \
+           closed ones too. Anything but 0 needs a person: `weir topic describe` says where.",
+};
+pub(super) const DAMAGES_FOUND: Counter = Counter {
+    name: "weir_damages_found_total",
+    help: "Damaged segments of logs that this process found or was told of by an earlier one.",
+};
+pub(super) const SCRUBBED_BYTES: Counter = Counter {
+    name: "weir_scrubbed_bytes_total",
+    help: "Bytes of sealed segments that were read back to compare them with their digests.",
+};
+pub(super) const SCRUB_PASSES: Counter =
+    Counter { name: "weir_scrub_passes_total", help: "Times every sealed segment was read back." };
+pub(super) const SCRUB_LAST_PASS: Gauge = Gauge {
+    name: "weir_scrub_last_pass_timestamp_seconds",
+    help: "When every sealed segment had last been read back, since the Unix epoch; 0: not yet.",
+};
+
 pub(super) const TOPICS: Gauge =
     Gauge { name: "weir_topics", help: "Topics there are; topics.topics_max." };
 pub(super) const PARTITIONS: Gauge =

@@ -11,7 +11,7 @@ use prometheus::{
 };
 use tracing::debug;
 
-use super::meters::{Catalog, ColdReads, Connections, Deliver, Http, Journal, Produce};
+use super::meters::{Catalog, ColdReads, Connections, Deliver, Http, Journal, Produce, Scrub};
 use super::names;
 use super::process::Process;
 
@@ -22,6 +22,7 @@ pub struct Metrics {
     pub deliver: Deliver,
     pub cold_reads: ColdReads,
     pub journal: Journal,
+    pub scrub: Scrub,
     pub catalog: Catalog,
     pub native: Connections,
     pub http_connections: Connections,
@@ -43,6 +44,7 @@ impl Metrics {
             deliver: Deliver::enter(&book),
             cold_reads: ColdReads::enter(&book),
             journal: Journal::enter(&book),
+            scrub: Scrub::enter(&book),
             catalog: Catalog::enter(&book),
             native,
             http_connections,

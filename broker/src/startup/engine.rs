@@ -13,7 +13,7 @@ use weir_storage::{journal, log};
 use super::World;
 use super::layout::Layout;
 pub(crate) use super::threads::Inboxes;
-use super::threads::{self, Owned, Threads};
+use super::threads::{self, Owned, Threads, Watching};
 use crate::core::catalog::actor::{self as catalog, Request as CatalogRequest};
 use crate::core::catalog::delete::Deleter;
 use crate::core::catalog::opener::{self, Adoption, OpenError, Opener, Start};
@@ -43,6 +43,7 @@ pub(crate) struct Engine {
     pub(crate) threads: Threads,
     pub(crate) data: Arc<DataDir>,
     pub(crate) hands: Hands,
+    pub(crate) watching: Watching,
 }
 
 /// Why the engine did not start.
@@ -104,19 +105,14 @@ impl Engine {
             shards: shards.clone(),
             commit: inboxes.commit.clone(),
             log: inboxes.log.clone(),
-            open_logs: open_logs.clone(),
+            open_logs,
             numbers: Default::default(),
             hands: world.hands.clone(),
         });
         let topics = adopt_all(&opener, &tables.catalog, logs, &tables.reserved).await?;
-        let deleter = Deleter {
-            shards: shards.clone(),
-            owners: [inboxes.commit.clone(), inboxes.log.clone()],
-            open_logs,
-            keeper: inboxes.keeper.clone(),
-            catalog: catalog.downgrade(),
-            hands: world.hands.clone(),
-        };
+        let rate = layout.scrub_bytes_per_second;
+        let watching = Watching::start(&opener, &topics, report.run, rate, world, metrics)?;
+        let deleter = deleter(&opener, &inboxes, &catalog);
         let actor = catalog::Actor {
             lane: wiring.lane(CATALOG_SHARD),
             bell: room_bell.of(CATALOG_SHARD),
@@ -132,7 +128,19 @@ impl Engine {
             metrics: metrics.catalog.clone(),
         };
         tokio::spawn(actor.run());
-        Ok(Self { topics, catalog, shards, inboxes, threads, data, hands: world.hands.clone() })
+        let hands = world.hands.clone();
+        Ok(Self { topics, catalog, shards, inboxes, threads, data, hands, watching })
+    }
+}
+
+fn deleter(opener: &Opener, inboxes: &Inboxes, catalog: &mpsc::Sender<CatalogRequest>) -> Deleter {
+    Deleter {
+        shards: opener.shards.clone(),
+        owners: [inboxes.commit.clone(), inboxes.log.clone()],
+        open_logs: opener.open_logs.clone(),
+        keeper: inboxes.keeper.clone(),
+        catalog: catalog.downgrade(),
+        hands: opener.hands.clone(),
     }
 }
 

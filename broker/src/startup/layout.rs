@@ -20,6 +20,7 @@ pub(crate) struct Layout {
     pub(super) log: log::Options,
     pub(super) written_flush_after: Duration,
     pub(super) reader_threads: u32,
+    pub(super) scrub_bytes_per_second: u64,
     pub(super) policy: Policy,
 }
 
@@ -62,6 +63,7 @@ impl Layout {
             },
             written_flush_after: log.written_flush_max,
             reader_threads: log.reader_threads,
+            scrub_bytes_per_second: log.scrub_bytes_per_second,
             policy: policy(log, topics),
         })
     }

@@ -1,5 +1,8 @@
 //! The threads that touch the disk, and the inboxes they listen to.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use crossbeam::channel::{Receiver, Sender, bounded};
 use tokio::sync::mpsc;
 use weir_storage::journal::{Journal, Maker, MakerStep};
@@ -8,6 +11,8 @@ use weir_storage::offset::JournalPos;
 use super::World;
 use super::engine::EngineError;
 use super::layout::Layout;
+use crate::core::catalog::opener::Opener;
+use crate::core::catalog::topic::Topics;
 use crate::core::commit::checkpoint::Checkpointer;
 use crate::core::commit::chore::{
     self, CHORES_MAX, Chore, KeeperSender, SPACE_MAX, Space, SpaceStage,
@@ -16,7 +21,9 @@ use crate::core::commit::group_commit::GroupCommit;
 use crate::core::commit::log_thread::LogThread;
 use crate::core::commit::logs::Logs;
 use crate::core::commit::room_bell::RoomBell;
+use crate::core::commit::scrub::Scrubber;
 use crate::core::commit::seam::{INBOX_MAX, Work, WorkSender};
+use crate::core::commit::watch::{self, WATCH_MAX, Watch, WatchStage};
 use crate::core::read::ColdReads;
 use crate::hands::{Awaiting, Hands, Stage, Started};
 use crate::metrics::Metrics;
@@ -131,6 +138,41 @@ impl Threads {
                 .collect::<Result<_, _>>()?,
             cold_reads,
         })
+    }
+}
+
+/// The watch over what is damaged, and the end by which it is asked.
+#[derive(Debug)]
+pub(crate) struct Watching {
+    pub(crate) inbox: Arc<Sender<Watch>>,
+    pub(crate) stage: Started<WatchStage>,
+}
+
+impl Watching {
+    /// Starts it, once all logs that there were are open.
+    pub(super) fn start(
+        opener: &Opener,
+        topics: &Topics,
+        run: u32,
+        bytes_per_second: u64,
+        world: &World,
+        metrics: &Metrics,
+    ) -> Result<Self, EngineError> {
+        let (inbox, outlet) = bounded(WATCH_MAX);
+        let inbox = Arc::new(inbox);
+        let (clock, metrics) = (world.clock.clone(), metrics.scrub.clone());
+        let (logs, now) = (opener.open_logs.clone(), clock.now());
+        let stage = WatchStage {
+            inbox: outlet,
+            scrubber: Scrubber::new(logs, metrics.clone(), bytes_per_second, run, now),
+            open_logs: opener.open_logs.clone(),
+            names: Box::new(topics.clone()),
+            metrics,
+            clock,
+            told: BTreeMap::new(),
+        };
+        watch::listen(&opener.log_options.alarm, &inbox);
+        Ok(Self { inbox, stage: start(&world.hands, "weir-watch", stage)? })
     }
 }
 

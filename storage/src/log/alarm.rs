@@ -1,4 +1,4 @@
-//! What rings when damage is found in any of the logs that share it.
+//! What rings when damage is found in any of the logs that share it, or is there no more.
 //!
 //! Whoever reads, seals or scrubs a segment may be the first to see its damage, and none of them
 //! knows whom to tell. They ring; whoever listens is woken and asks the logs what they found.
@@ -21,7 +21,8 @@ struct Bell {
 }
 
 impl Alarm {
-    /// Wakes `listener` each time damage is found from now on, and at once if some was before.
+    /// Wakes `listener` each time what is damaged changes from now on, and at once if it did
+    /// before.
     pub fn listen(&self, listener: Waker) {
         let mut bell = self.bell.lock();
         if bell.rung {

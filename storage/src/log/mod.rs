@@ -78,6 +78,6 @@ pub use published::End;
 pub use quarantine::Quarantined;
 pub use reader::{Cursor, FirstBatch, Read, ReadLimits, Reader, Slice};
 pub use room::{Place, Room};
-pub use upkeep::{Deleted, Upkeep};
+pub use upkeep::{Deleted, Scrub, Scrubbed, Upkeep};
 pub use walk::Flaw;
 pub use warm::{BroughtIn, Warm};

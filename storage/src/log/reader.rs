@@ -46,13 +46,15 @@ impl Reader {
         self.shared.epochs.lock().starts().to_vec()
     }
 
+    /// Whether the log could not be opened: all reads are refused.
+    pub fn is_closed(&self) -> bool {
+        self.shared.why_closed().is_some()
+    }
+
     /// What of the log is damaged, as far as anyone knows, the oldest first; what was deleted is
     /// not in it. Of a log that is closed all is.
     pub fn quarantined(&self) -> Vec<Quarantined> {
-        let start = self.start();
-        let mut all = self.shared.quarantined();
-        all.retain(|damaged| start < damaged.span.end);
-        all
+        self.shared.quarantined()
     }
 
     /// Reads whole batches from the one that holds the cursor's offset on, and moves the cursor

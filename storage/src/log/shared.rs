@@ -112,14 +112,18 @@ impl Shared {
         })
     }
 
-    /// All that is known to be damaged.
+    /// All that is known to be damaged and was not deleted.
     pub(super) fn quarantined(&self) -> Vec<Quarantined> {
+        let start = self.published.start();
         match &self.closed {
             Some(why) => {
-                let span = self.published.start()..Offset::new(u64::MAX);
+                let span = start..Offset::new(u64::MAX);
                 vec![Quarantined { path: self.directory.clone(), span, flaw: why.clone() }]
             }
-            None => self.segments.find_all(|segment| segment.quarantined(&self.directory)),
+            None => self.segments.find_all(|segment| {
+                let damaged = segment.quarantined(&self.directory);
+                damaged.filter(|damaged| start < damaged.span.end)
+            }),
         }
     }
 

@@ -10,7 +10,8 @@ use parking_lot::RwLock;
 use weir_protocol::id::TopicId;
 use weir_protocol::name::TopicName;
 
-use super::settings::Settings;
+use super::settings::{Durability, Settings};
+use crate::core::commit::watch::Names;
 use crate::core::partition::Handle;
 
 /// A topic with its open partitions.
@@ -64,6 +65,15 @@ impl Topics {
         self.read().by_id.len()
     }
 
+    /// Whether a partition of a `written` topic is closed: what was given out of its offsets is
+    /// not known in this run.
+    pub(crate) fn has_closed_written(&self) -> bool {
+        let map = self.read();
+        let mut written =
+            map.by_id.values().filter(|topic| topic.settings.durability == Durability::Written);
+        written.any(|topic| topic.partitions.iter().any(|handle| handle.reader().is_closed()))
+    }
+
     fn read(&self) -> Arc<Map> {
         Arc::clone(&self.map.read())
     }
@@ -92,5 +102,11 @@ impl Topics {
         for partition in &topic.partitions {
             partition.mark_gone();
         }
+    }
+}
+
+impl Names for Topics {
+    fn name(&self, topic: TopicId) -> Option<String> {
+        self.by_id(topic).map(|topic| topic.name.to_string())
     }
 }

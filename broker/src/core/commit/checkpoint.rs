@@ -53,7 +53,13 @@ impl OpenLogs {
         gone.map(|(_, log)| log.slot).collect()
     }
 
-    fn all(&self) -> Vec<((TopicId, u32), Upkeep)> {
+    /// The first log at or behind a place in their order.
+    pub(super) fn next(&self, from: (TopicId, u32)) -> Option<((TopicId, u32), Upkeep)> {
+        let logs = self.logs.lock();
+        logs.range(from..).next().map(|(key, log)| (*key, log.upkeep.clone()))
+    }
+
+    pub(super) fn all(&self) -> Vec<((TopicId, u32), Upkeep)> {
         let logs = self.logs.lock();
         logs.iter().map(|(key, log)| (*key, log.upkeep.clone())).collect()
     }

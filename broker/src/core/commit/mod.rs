@@ -21,4 +21,6 @@ pub(crate) mod permit;
 pub(crate) mod progress;
 pub(crate) mod replay;
 pub(crate) mod room_bell;
+pub(crate) mod scrub;
 pub(crate) mod seam;
+pub(crate) mod watch;

@@ -7,6 +7,7 @@ mod keep;
 mod lost;
 mod maps;
 mod quarantine;
+mod scrub;
 mod written;
 
 use std::path::Path;

@@ -35,15 +35,15 @@ impl Held {
         self.disk.remove_file(&path(name)).unwrap();
     }
 
-    fn set_len(&self, name: &str, bytes: u64) {
+    pub(super) fn set_len(&self, name: &str, bytes: u64) {
         open_file(&self.disk, name).set_len(bytes).unwrap();
     }
 
-    fn rename(&self, name: &str, other: &str) {
+    pub(super) fn rename(&self, name: &str, other: &str) {
         self.disk.rename(&path(name), &path(other)).unwrap();
     }
 
-    fn open(&self) -> Result<Opened, OpenError> {
+    pub(super) fn open(&self) -> Result<Opened, OpenError> {
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         Log::open(disk, Path::new(DIRECTORY), options(), self.at)
     }

@@ -43,7 +43,9 @@ impl Upkeep {
         }
         let gone: Vec<_> = manifest.segments.drain(..count).collect();
         let kept_from = gone.last().map(|last| last.next);
+        let quarantined = manifest.quarantined.len();
         manifest.quarantined.retain(|damaged| kept_from <= Some(damaged.span.start));
+        let is_better = manifest.quarantined.len() < quarantined;
         let mut epochs = self.shared.epochs.lock();
         epochs.forget_below(start);
         manifest.epochs = epochs.clone();
@@ -52,6 +54,9 @@ impl Upkeep {
         if let Some(last) = gone.last() {
             self.shared.segments.remove_below(last.next);
             self.shared.maps.close_below(last.next);
+        }
+        if is_better {
+            self.shared.options.alarm.ring();
         }
         for facts in &gone {
             remove_segment(&self.shared, facts.base)?;

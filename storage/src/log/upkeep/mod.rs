@@ -10,6 +10,7 @@
 mod deletion;
 mod flush;
 mod grow;
+mod scrub;
 mod seal;
 
 use std::io;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 pub use deletion::Deleted;
 pub(super) use grow::Growth;
+pub use scrub::{Scrub, Scrubbed};
 
 use super::errors::FlushError;
 use super::manifest::Manifest;

@@ -1,0 +1,169 @@
+//! What a broker serves, tells and takes when files of a partition's log are damaged.
+
+use std::io::IoSlice;
+use std::path::PathBuf;
+
+use weir_broker::shutdown::Stopped;
+use weir_protocol::code::Code;
+use weir_protocol::native::{Durability, Settings, SubscribeFrom, TopicDescription};
+use weir_storage::disk::{Disk, Open};
+use weir_tests::reading::PLENTY;
+use weir_tests::wire::{Wire, batch};
+use weir_tests::{Place, TestBroker};
+
+/// Records of a topic before anything is damaged: three to a segment, the last segment active.
+const RECORDS: u64 = 8;
+
+/// A stopped broker's place, with two topics of three segments.
+async fn two_topics(durability: Durability) -> (Place, TopicDescription, TopicDescription) {
+    let broker = Place::crashing().start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    let settings = Settings {
+        durability: Some(durability),
+        segment_bytes: Some(1 << 20),
+        batch_bytes_max: Some(400_000),
+        ..Settings::default()
+    };
+    let damaged = wire.create_with("damaged", 1, settings).await;
+    let sound = wire.create_with("sound", 1, settings).await;
+    for topic in [&damaged, &sound] {
+        for offset in 0..RECORDS {
+            assert_eq!(wire.produce(topic, 0, batch(&[&value(offset)])).await, Ok(offset));
+        }
+    }
+    let (place, stopped) = broker.stop().await;
+    assert_eq!(stopped, Stopped::Cleanly);
+    (place, damaged, sound)
+}
+
+fn value(offset: u64) -> Vec<u8> {
+    vec![offset as u8; 300_000]
+}
+
+fn file(place: &Place, topic: &TopicDescription, name: &str) -> PathBuf {
+    place.directory().join("topics").join(topic.id.to_string()).join("0").join(name)
+}
+
+fn flip(place: &Place, topic: &TopicDescription, name: &str, position: u64) {
+    let file = place.crash_disk().open(&file(place, topic, name), Open::Write).unwrap();
+    let mut byte = [0];
+    file.read_at(&mut byte, position).unwrap();
+    file.write_at(&[IoSlice::new(&[byte[0] ^ 4])], position).unwrap();
+}
+
+fn remove(place: &Place, topic: &TopicDescription, name: &str) {
+    place.crash_disk().remove_file(&file(place, topic, name)).unwrap();
+}
+
+/// What a reader of one record at an offset gets: its value, or the code of the refusal.
+async fn read_at(
+    wire: &mut Wire,
+    subscription: u32,
+    topic: &TopicDescription,
+    offset: u64,
+) -> Result<Vec<u8>, (Code, String)> {
+    use weir_protocol::native::Response;
+    let from = SubscribeFrom::Offset(offset);
+    if let Err(refused) = wire.subscribe(subscription, (topic, 0), from, PLENTY).await {
+        return Err((refused.code, refused.message));
+    }
+    loop {
+        match wire.event().await {
+            Response::Deliver(deliver) if deliver.subscription == subscription => {
+                let records = weir_tests::reading::records(&deliver.batches);
+                let found = records.into_iter().find(|(found, _)| *found == offset);
+                return Ok(found.expect("what is asked for is delivered").1);
+            }
+            Response::Ended(ended) if ended.subscription == subscription => {
+                return Err((ended.error.code, ended.error.message));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether these offsets and no others are refused, and all others served as they were written.
+async fn refuses(broker: &TestBroker, topic: &TopicDescription, refused: &[u64], tail: u64) {
+    for offset in 0..tail {
+        let (mut wire, _) = Wire::greeted(broker.native()).await;
+        match read_at(&mut wire, 1, topic, offset).await {
+            Ok(read) => {
+                assert!(!refused.contains(&offset), "offset {offset} is served");
+                assert!(read == value(offset), "offset {offset} is served as it was written");
+            }
+            Err((code, message)) => {
+                assert!(refused.contains(&offset), "offset {offset}: {message}");
+                assert_eq!(code, Code::Quarantined, "{message}");
+                assert!(message.contains("read on from offset"), "{message}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_with_a_damaged_log_serves_all_else_and_remembers_the_damage() {
+    type Damage = fn(&Place, &TopicDescription);
+    let damages: [(Damage, &[u64]); 5] = [
+        (|place, topic| flip(place, topic, "00000000000000000003.log", 500_000), &[3, 4, 5]),
+        (|place, topic| remove(place, topic, "00000000000000000000.log"), &[0, 1, 2]),
+        (|place, topic| remove(place, topic, "00000000000000000006.log"), &[6, 7]),
+        (|place, topic| remove(place, topic, "manifest"), &[0, 1, 2, 3, 4, 5]),
+        (|place, topic| flip(place, topic, "manifest", 40), &[0, 1, 2, 3, 4, 5]),
+    ];
+    for (number, (damage, refused)) in damages.into_iter().enumerate() {
+        let durability = [Durability::Synced, Durability::Written][number % 2];
+        let (mut place, damaged, sound) = two_topics(durability).await;
+        damage(&place, &damaged);
+        for run in 0..3 {
+            let broker = place.start().await;
+            let tail = RECORDS + run;
+            refuses(&broker, &damaged, refused, tail).await;
+            refuses(&broker, &sound, &[], tail).await;
+            broker.metric_is("weir_quarantined_segments", 1.0).await;
+            let (mut wire, _) = Wire::greeted(broker.native()).await;
+            for topic in [&damaged, &sound] {
+                let next = batch(&[&value(tail)]);
+                assert_eq!(wire.produce(topic, 0, next).await, Ok(tail), "{number}");
+            }
+            let (kept, stopped) = broker.stop().await;
+            assert_eq!(stopped, Stopped::Cleanly);
+            place = kept;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_that_nobody_reads_is_found_by_the_scrubber() {
+    let (place, damaged, _) = two_topics(Durability::Synced).await;
+    flip(&place, &damaged, "00000000000000000003.log", 700_000);
+    let broker = place.start().await;
+    broker.metric_is("weir_quarantined_segments", 1.0).await;
+    broker.metric_is("weir_scrub_passes_total", 1.0).await;
+    // Two segments of two topics, of three batches each.
+    assert!(3_600_000.0 < broker.metric("weir_scrubbed_bytes_total"));
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    let (code, _) = read_at(&mut wire, 1, &damaged, 4).await.unwrap_err();
+    assert_eq!(code, Code::Quarantined);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_cannot_be_opened_is_closed_and_no_other() {
+    let (place, damaged, sound) = two_topics(Durability::Synced).await;
+    let manifest = file(&place, &damaged, "manifest");
+    place.crash_disk().make_unreadable(&manifest, 0..8).unwrap();
+    let broker = place.start().await;
+    broker.metric_is("weir_quarantined_segments", 1.0).await;
+    refuses(&broker, &sound, &[], RECORDS).await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    for offset in [0, RECORDS - 1] {
+        let (code, message) = read_at(&mut wire, 1, &damaged, offset).await.unwrap_err();
+        assert_eq!(code, Code::Quarantined);
+        assert!(message.contains("is closed: cannot read"), "{message}");
+    }
+    let refused = wire.produce(&damaged, 0, batch(&[&value(RECORDS)])).await.unwrap_err();
+    assert_eq!(refused.code, Code::Quarantined);
+    assert_eq!(wire.produce(&sound, 0, batch(&[&value(RECORDS)])).await, Ok(RECORDS));
+    let (_, stopped) = broker.stop().await;
+    assert_eq!(stopped, Stopped::Cleanly);
+}
