@@ -6,8 +6,9 @@
 //! start recovers as behind a crash.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use weir_storage::directory::DataDir;
 use weir_storage::journal::Journal;
@@ -18,7 +19,7 @@ use crate::core::commit::seam::Work;
 use crate::core::commit::watch::Watch;
 use crate::core::partition::request::Request;
 use crate::hands::Hands;
-use crate::startup::Broker;
+use crate::listen::accept::Seats;
 use crate::startup::engine::{Engine, Inboxes};
 
 /// How a broker stopped.
@@ -30,10 +31,21 @@ pub enum Stopped {
     Unclean,
 }
 
-impl Broker {
-    /// Stops the broker. On return nothing of it runs and its files are closed.
-    pub async fn stop(self) -> Stopped {
-        let Self { engine, stop, seats, drain, .. } = self;
+/// What of a broker is stopped.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) engine: Engine,
+    /// Tells listeners and connections.
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) seats: Seats,
+    /// How long connections may take to end.
+    pub(crate) drain: Duration,
+}
+
+impl Running {
+    /// Stops it. On return nothing of it runs and its files are closed.
+    pub(crate) async fn stop(self) -> Stopped {
+        let Self { engine, stop, seats, drain } = self;
         stop.send_replace(true);
         if timeout(drain, seats.all_left()).await.is_err() {
             tracing::warn!("some connections did not end in time; they are cut off");

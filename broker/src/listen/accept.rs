@@ -134,7 +134,8 @@ impl Seats {
         let _seats = self.free.acquire_many(self.all).await.expect("seats are never closed");
     }
 
-    fn take(&self, connections: &Connections) -> Option<Seat> {
+    /// The right to be connected, if there is one left.
+    pub(crate) fn take(&self, connections: &Connections) -> Option<Seat> {
         let taken = Arc::clone(&self.free).try_acquire_owned().ok()?;
         connections.open.inc();
         Some(Seat { connections: connections.clone(), _taken: taken })
@@ -142,7 +143,7 @@ impl Seats {
 }
 
 /// The right to be connected; free again when dropped.
-struct Seat {
+pub(crate) struct Seat {
     connections: Connections,
     _taken: OwnedSemaphorePermit,
 }

@@ -7,6 +7,7 @@
 //! Nothing is served before all that was committed is there again. This folder and `shutdown.rs`
 //! are the only places that wire parts together.
 
+mod embedded;
 pub(crate) mod engine;
 mod layout;
 mod threads;
@@ -14,7 +15,6 @@ mod threads;
 use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use weir_storage::directory::{self, DataDir, NewIdentity};
@@ -25,23 +25,24 @@ use self::layout::Layout;
 use crate::admin;
 use crate::auth::Gate;
 use crate::clock::{Clock, Randomness};
-use crate::config::{Config, Limits, Listen};
+use crate::config::{self, Config, Limits, Listen};
 use crate::hands::Hands;
 use crate::listen::accept::{Acceptor, BindError, Seats};
 use crate::listen::{http, native};
 use crate::metrics::{Face, Metrics};
 use crate::session::{BrokerFacts, Door, Quota};
+use crate::shutdown::{Running, Stopped};
+
+pub use self::embedded::{Embedded, Entrance};
+pub use crate::listen::native::Pipe;
 
 /// A broker that runs.
 #[derive(Debug)]
 pub struct Broker {
-    pub(crate) native: SocketAddr,
-    pub(crate) http: SocketAddr,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) engine: Engine,
-    pub(crate) stop: watch::Sender<bool>,
-    pub(crate) seats: Seats,
-    pub(crate) drain: Duration,
+    native: SocketAddr,
+    http: SocketAddr,
+    metrics: Arc<Metrics>,
+    running: Running,
 }
 
 /// What a broker gets from the world around it.
@@ -75,8 +76,7 @@ impl Broker {
         let Config { data, listen, journal, log, topics, limits, .. } = config;
         let metrics = Arc::new(Metrics::new());
         let data = Arc::new(open_directory(data, &world).await?);
-        let layout = Layout::of(&data, journal, &log, &topics)
-            .map_err(|source| StartError::System { doing: "ask for the disk's room", source })?;
+        let layout = layout_of(&data, journal, &log, &topics)?;
         let seats = Seats::new(limits.connections_max);
         let bound = Bound::bind(&listen, &seats, &metrics).await?;
         let engine = Engine::start(Arc::clone(&data), layout, &world, &metrics).await?;
@@ -85,8 +85,8 @@ impl Broker {
         let (native, http) = (bound.native.bound(), bound.http.bound());
         bound.serve(&limits, door, &metrics, world.randomness, stopped);
         tell_addresses(&data, native, http, &world.hands).await?;
-        let drain = limits.shutdown_drain;
-        Ok(Self { native, http, metrics, engine, stop, seats, drain })
+        let running = Running { engine, stop, seats, drain: limits.shutdown_drain };
+        Ok(Self { native, http, metrics, running })
     }
 
     /// Where the native protocol is spoken.
@@ -103,6 +103,21 @@ impl Broker {
     pub fn metrics(&self) -> String {
         self.metrics.render()
     }
+
+    /// Stops the broker. On return nothing of it runs and its files are closed.
+    pub async fn stop(self) -> Stopped {
+        self.running.stop().await
+    }
+}
+
+fn layout_of(
+    data: &DataDir,
+    journal: config::Journal,
+    log: &config::Log,
+    topics: &config::Topics,
+) -> Result<Layout, StartError> {
+    Layout::of(data, journal, log, topics)
+        .map_err(|source| StartError::System { doing: "ask for the disk's room", source })
 }
 
 impl From<BindError> for StartError {

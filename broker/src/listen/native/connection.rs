@@ -6,7 +6,6 @@
 use std::io;
 
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use tokio::{select, time};
 use weir_protocol::code::Code;
@@ -15,6 +14,7 @@ use weir_protocol::native::{Amount, ErrorReply, ReceiverCredit, Response};
 
 use super::ConnectionLimits;
 use super::outbox::Outbox;
+use super::socket::Socket;
 use super::subscriptions::Subscriptions;
 use crate::session::Session;
 
@@ -24,7 +24,7 @@ const LINGER: time::Duration = time::Duration::from_secs(5);
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) stream: TcpStream,
+    pub(super) socket: Socket,
     pub(super) session: Session,
     pub(super) limits: ConnectionLimits,
     pub(super) state: Mutex<State>,
@@ -61,7 +61,7 @@ impl From<io::Error> for Ended {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, session: Session, limits: ConnectionLimits) -> Self {
+    pub(super) fn new(socket: Socket, session: Session, limits: ConnectionLimits) -> Self {
         let window = Amount::room_for_bytes(limits.producer_credit_bytes);
         let largest = Amount::of_bytes(BATCH_BYTES_MAX as u64);
         let state = State {
@@ -71,12 +71,13 @@ impl Connection {
             producer: ReceiverCredit::new(window, largest),
         };
         let (state, bell, written) = (Mutex::new(state), Notify::new(), Notify::new());
-        Self { stream, session, limits, state, bell, written }
+        Self { socket, session, limits, state, bell, written }
     }
 
     /// Serves until either side ends it.
     pub(super) async fn run(self, mut stopped: watch::Receiver<bool>) {
         let ended = select! {
+            biased;
             ended = self.read() => ended,
             ended = self.write() => ended,
             _ = stopped.wait_for(|stopped| *stopped) => self.shut_down(),
@@ -114,15 +115,15 @@ impl Connection {
         while self.state.lock().in_flight != 0 {
             self.session.signals().wait().await;
             self.take_signals(&mut signals);
-            self.state.lock().outbox.write_to(&self.stream)?;
+            self.state.lock().outbox.write_to(&self.socket)?;
         }
         self.answer(correlation, &Response::Error(error));
         loop {
-            self.state.lock().outbox.write_to(&self.stream)?;
+            self.state.lock().outbox.write_to(&self.socket)?;
             if self.state.lock().outbox.is_empty() {
                 return Ok(());
             }
-            self.stream.writable().await?;
+            self.socket.writable().await?;
         }
     }
 }

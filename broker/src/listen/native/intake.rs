@@ -15,9 +15,10 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 
 use bytes::BytesMut;
-use tokio::net::TcpStream;
 use tokio::time::{Duration, timeout};
 use weir_protocol::native::{DecodeError, Decoder};
+
+use super::socket::Socket;
 
 /// Room for reading, at least.
 const READ_BYTES_MIN: usize = 4 << 10;
@@ -58,14 +59,14 @@ impl Intake {
     /// Reads what has come of the frame that `decoder` waits for.
     pub(super) async fn fill<F>(
         &mut self,
-        stream: &TcpStream,
+        socket: &Socket,
         decoder: &Decoder<F>,
     ) -> io::Result<()> {
         let missing = decoder.wanted(&self.buffer);
         loop {
-            self.wait(stream).await?;
+            self.wait(socket).await?;
             self.make_room(missing);
-            match stream.try_read_buf(&mut self.buffer) {
+            match socket.try_read_buf(&mut self.buffer) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -75,15 +76,15 @@ impl Intake {
     }
 
     /// Waits until there is something to read; an idle connection holds no memory for it.
-    async fn wait(&mut self, stream: &TcpStream) -> io::Result<()> {
+    async fn wait(&mut self, socket: &Socket) -> io::Result<()> {
         if !self.buffer.is_empty() || !self.holds {
-            return stream.readable().await;
+            return socket.readable().await;
         }
-        if let Ok(readable) = timeout(IDLE, stream.readable()).await {
+        if let Ok(readable) = timeout(IDLE, socket.readable()).await {
             return readable;
         }
         *self = Self { proven_bytes: self.proven_bytes, ..Self::default() };
-        stream.readable().await
+        socket.readable().await
     }
 
     /// Makes room for the frame that is being read, of which `missing` bytes are still to come.

@@ -12,8 +12,10 @@ mod answers;
 mod connection;
 mod intake;
 mod outbox;
+mod pipe;
 mod reader;
 mod requests;
+mod socket;
 mod subscriptions;
 mod topics;
 mod writer;
@@ -28,6 +30,8 @@ use crate::config::Limits;
 use crate::session::Door;
 
 use self::connection::Connection;
+pub use self::pipe::Pipe;
+use self::socket::Socket;
 
 /// The bytes of batches a connection may have under way.
 const PRODUCER_CREDIT_BYTES_MAX: u64 = 16 << 20;
@@ -65,9 +69,18 @@ impl Native {
         Self { door, limits, stopped }
     }
 
-    /// Serves a connection until either side ends it.
+    /// Serves a connection of a machine until either side ends it.
     pub(crate) async fn serve(self: Arc<Self>, stream: TcpStream) {
+        self.serve_over(Socket::Tcp(stream)).await;
+    }
+
+    /// The same of a connection from within the process.
+    pub(crate) async fn serve_pipe(self: Arc<Self>, pipe: Pipe) {
+        self.serve_over(Socket::Pipe(pipe)).await;
+    }
+
+    async fn serve_over(&self, socket: Socket) {
         let (session, stopped) = (self.door.enter(), self.stopped.clone());
-        Connection::new(stream, session, self.limits).run(stopped).await;
+        Connection::new(socket, session, self.limits).run(stopped).await;
     }
 }

@@ -10,8 +10,9 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::net::TcpStream;
 use weir_protocol::native::{Response, deliver_head, encode_response};
+
+use super::socket::Socket;
 
 /// Pieces that one system call takes.
 const PIECES_PER_WRITE_MAX: usize = 64;
@@ -60,7 +61,7 @@ impl Outbox {
     }
 
     /// Writes as much as the socket takes.
-    pub(super) fn write_to(&mut self, stream: &TcpStream) -> io::Result<()> {
+    pub(super) fn write_to(&mut self, socket: &Socket) -> io::Result<()> {
         self.close_gathered();
         while !self.pieces.is_empty() {
             let mut slices = [IoSlice::new(&[]); PIECES_PER_WRITE_MAX];
@@ -68,7 +69,7 @@ impl Outbox {
             for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
                 *slice = IoSlice::new(piece.bytes());
             }
-            match stream.try_write_vectored(&slices[..count]) {
+            match socket.try_write_vectored(&slices[..count]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => self.sent(written),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),

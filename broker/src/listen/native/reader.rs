@@ -43,7 +43,7 @@ impl Connection {
             self.answers_have_room().await;
             match intake.take(decoder) {
                 Ok(Some(frame)) => return Ok(frame),
-                Ok(None) => intake.fill(&self.stream, decoder).await?,
+                Ok(None) => intake.fill(&self.socket, decoder).await?,
                 Err(error @ DecodeError::Refused { correlation, .. }) => {
                     if correlation != 0 {
                         self.refuse(correlation, error.reply());

@@ -32,6 +32,7 @@ impl Connection {
                     }
                 }
                 Ok(Socket::Idle) => select! {
+                    biased;
                     () = self.session.signals().wait() => {}
                     () = self.bell.notified() => {}
                 },
@@ -45,7 +46,8 @@ impl Connection {
     async fn writable(&self, signals: &mut Vec<Signal>) -> io::Result<()> {
         loop {
             select! {
-                writable = self.stream.writable() => return writable,
+                    biased;
+                writable = self.socket.writable() => return writable,
                 () = self.session.signals().wait() => self.take_signals(signals),
             }
         }
@@ -92,7 +94,7 @@ impl Connection {
             if outbox.is_empty() {
                 return Ok(Socket::Idle);
             }
-            outbox.write_to(&self.stream)?;
+            outbox.write_to(&self.socket)?;
             self.written.notify_one();
             if !outbox.is_empty() {
                 return Ok(Socket::Full);

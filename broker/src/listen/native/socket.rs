@@ -1,0 +1,63 @@
+//! What a connection runs over: a socket of the machine, or a pipe within the process.
+//!
+//! It moves bytes without waiting, and waits without moving any; what they mean it does not know.
+
+use std::io::{self, IoSlice};
+
+use bytes::BytesMut;
+use tokio::net::TcpStream;
+
+use super::pipe::Pipe;
+
+/// The socket.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(TcpStream),
+    Pipe(Pipe),
+}
+
+impl Socket {
+    /// Waits until there is something to read, or the end.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.readable().await,
+            Self::Pipe(pipe) => {
+                pipe.readable().await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads what is there; 0 at the end.
+    ///
+    /// # Errors
+    /// `WouldBlock` where nothing is there yet.
+    pub(super) fn try_read_buf(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_read_buf(buffer),
+            Self::Pipe(pipe) => pipe.try_read_buf(buffer),
+        }
+    }
+
+    /// Waits until something can be written.
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.writable().await,
+            Self::Pipe(pipe) => {
+                pipe.writable().await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes as much of the slices as is taken.
+    ///
+    /// # Errors
+    /// `WouldBlock` where nothing is taken now.
+    pub(super) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write_vectored(slices),
+            Self::Pipe(pipe) => pipe.try_write_vectored(slices),
+        }
+    }
+}
