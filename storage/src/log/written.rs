@@ -57,10 +57,16 @@ impl Log {
             survivors.push(Survivor::nothing_above(&at));
         }
         survey.remove_above(survivors.last().map_or(at.segment, |last| last.base))?;
+        let has_more = !survivors.is_empty();
         for survivor in survivors {
             opening.survive(survivor)?;
         }
-        survey.disk.sync_dir(directory).naming("sync", directory)?;
+        // What survived is nothing without the names of the log and its topic, to which the run
+        // that wrote it may not have come.
+        let names = if has_more { 3 } else { 1 };
+        for directory in directory.ancestors().take(names) {
+            survey.disk.sync_dir(directory).naming("sync", directory)?;
+        }
         opening.finish()
     }
 }

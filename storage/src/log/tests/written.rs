@@ -46,6 +46,21 @@ fn what_a_process_wrote_outlives_it() {
 }
 
 #[test]
+fn what_a_start_found_is_on_the_disk_with_the_names_above_it() {
+    for seed in 0..10 {
+        let mut bench = Bench::new(options());
+        bench.append(&Batch::new(2, 3000, 0));
+        let bench = restart(bench, End::default());
+        let before = bench.batches();
+        let bench = open_written(bench.disk.cut(seed), End::default());
+        assert!(bench.batches() == before, "seed {seed}");
+        let at = bench.upkeep.flush().unwrap();
+        let bench = open_written(bench.disk.cut(seed), at);
+        assert!(bench.batches() == before, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_segment_without_its_name_yet_is_found() {
     let mut bench = Bench::new(options());
     for _ in 0..3 {
