@@ -1,0 +1,141 @@
+//! Histories made up for it, good and bad.
+
+use super::*;
+
+const TOPIC: TopicId = TopicId::from_bytes([7; 16]);
+const PLACE: Place = (TOPIC, 0);
+
+/// A checker that knows one partition, to which producer 1 has offered record after record.
+fn checker(promise: Promise, offered: u64) -> Checker {
+    let mut checker = Checker::default();
+    checker.opened(PLACE, promise);
+    for turn in 0..offered {
+        checker.offered(PLACE, turn, 1, 1, turn);
+    }
+    checker
+}
+
+/// A whole partition that begins at 0, with these records from there on.
+fn found(numbers: &[Number]) -> Found {
+    let records: Vec<_> = (0..).zip(numbers.iter().copied()).collect();
+    Found { tail: numbers.len() as u64, records, ..Found::default() }
+}
+
+fn span(start: u64, end: u64) -> Vec<std::ops::Range<u64>> {
+    std::iter::once(start..end).collect()
+}
+
+#[test]
+fn an_acknowledged_record_of_a_synced_topic_is_owed_behind_a_power_cut() {
+    let mut checker = checker(Promise::Synced, 2);
+    checker.acked(0, 1, 0, Acked::Topic).unwrap();
+    checker.ended(Ending::PowerCut);
+    assert!(matches!(checker.audit(PLACE, &found(&[])), Err(Broken::Lost { offset: 0, .. })));
+    assert_eq!(checker.audit(PLACE, &found(&[0, 1])), Ok(()), "what nobody answered may be there");
+}
+
+#[test]
+fn a_written_ack_is_owed_behind_a_kill_and_not_behind_a_power_cut() {
+    for promise in [Promise::Synced, Promise::Written] {
+        let mut checker = checker(promise, 1);
+        checker.acked(0, 1, 0, Acked::Written).unwrap();
+        checker.ended(Ending::Kill);
+        assert!(checker.audit(PLACE, &found(&[])).is_err());
+        checker.ended(Ending::PowerCut);
+        assert_eq!(checker.audit(PLACE, &found(&[])), Ok(()));
+    }
+}
+
+#[test]
+fn what_was_flushed_of_a_written_topic_is_owed_behind_a_power_cut() {
+    let mut checker = checker(Promise::Written, 3);
+    checker.acked(0, 2, 0, Acked::Topic).unwrap();
+    checker.flushed(PLACE, 0);
+    checker.acked(2, 1, 2, Acked::Topic).unwrap();
+    checker.ended(Ending::PowerCut);
+    assert!(matches!(checker.audit(PLACE, &found(&[0])), Err(Broken::Lost { offset: 1, .. })));
+    assert_eq!(checker.audit(PLACE, &found(&[0, 1])), Ok(()));
+}
+
+#[test]
+fn what_was_read_of_a_synced_topic_never_goes() {
+    let mut checker = checker(Promise::Synced, 1);
+    checker.read(PLACE, 0, 0).unwrap();
+    checker.ended(Ending::PowerCut);
+    assert!(matches!(checker.audit(PLACE, &found(&[])), Err(Broken::Lost { .. })));
+}
+
+#[test]
+fn an_offset_that_was_used_is_not_used_again() {
+    let mut checker = checker(Promise::Written, 2);
+    checker.acked(0, 1, 0, Acked::Topic).unwrap();
+    checker.ended(Ending::PowerCut);
+    let again = checker.acked(1, 1, 0, Acked::Topic);
+    assert_eq!(again, Err(Broken::TwoValues { place: PLACE, offset: 0, first: 0, then: 1 }));
+}
+
+#[test]
+fn a_record_is_stored_once_and_where_it_was_sent() {
+    let mut checker = checker(Promise::Synced, 2);
+    checker.read(PLACE, 0, 0).unwrap();
+    assert!(matches!(checker.read(PLACE, 1, 0), Err(Broken::Twice { .. })));
+    assert!(matches!(checker.read(PLACE, 1, 9), Err(Broken::Foreign { .. })));
+    checker.opened((TOPIC, 1), Promise::Synced);
+    assert!(matches!(checker.read((TOPIC, 1), 0, 1), Err(Broken::Foreign { .. })));
+}
+
+#[test]
+fn what_was_refused_is_never_there() {
+    let mut checker = checker(Promise::Synced, 2);
+    checker.refused(0, 1).unwrap();
+    assert!(matches!(checker.read(PLACE, 0, 0), Err(Broken::RefusedIsStored { .. })));
+    checker.read(PLACE, 0, 1).unwrap();
+    assert!(matches!(checker.refused(1, 1), Err(Broken::RefusedIsStored { .. })));
+}
+
+#[test]
+fn records_of_one_producer_stand_in_the_order_they_were_sent() {
+    let mut checker = checker(Promise::Synced, 2);
+    let swapped = checker.audit(PLACE, &found(&[1, 0]));
+    assert_eq!(swapped, Err(Broken::Order { place: PLACE, earlier: 0, later: 1 }));
+}
+
+#[test]
+fn a_tail_that_was_told_never_goes_back_and_a_start_never_goes_ahead_unasked() {
+    let mut checker = checker(Promise::Written, 3);
+    checker.told_tail(PLACE, 3);
+    checker.ended(Ending::PowerCut);
+    assert!(matches!(checker.audit(PLACE, &found(&[])), Err(Broken::TailWentBack { .. })));
+    let gap = Found { tail: 5, gaps: span(0, 5), ..Found::default() };
+    assert_eq!(checker.audit(PLACE, &gap), Ok(()));
+    let trimmed = Found { start: 5, tail: 5, ..Found::default() };
+    assert!(matches!(checker.audit(PLACE, &trimmed), Err(Broken::StartWentAhead { .. })));
+    checker.may_trim(PLACE, 5);
+    assert_eq!(checker.audit(PLACE, &trimmed), Ok(()));
+}
+
+#[test]
+fn between_two_records_nothing_is_missing_without_a_word() {
+    let mut checker = checker(Promise::Synced, 3);
+    let skipped = Found { tail: 3, records: vec![(0, 0), (2, 1)], ..Found::default() };
+    assert!(matches!(checker.audit(PLACE, &skipped), Err(Broken::Skipped { expected: 1, .. })));
+    let told = Found { gaps: span(1, 2), ..skipped };
+    assert_eq!(checker.audit(PLACE, &told), Ok(()));
+    let short = Found { tail: 4, ..told };
+    assert!(matches!(checker.audit(PLACE, &short), Err(Broken::Skipped { expected: 3, .. })));
+}
+
+#[test]
+fn a_topic_is_what_the_broker_answered_or_one_of_what_it_left_open() {
+    use super::topics::{Being, Topics};
+    let mut topics = Topics::default();
+    let red = |partitions| BTreeMap::from([("red".to_owned(), (TOPIC, partitions))]);
+    topics.is("red", Being::Some { id: TOPIC, partitions: 1 });
+    assert!(topics.audit(&BTreeMap::new()).is_err(), "it may not be gone");
+    assert!(topics.audit(&red(2)).is_err(), "nobody asked for two");
+    topics.may_be("red", Being::Some { id: TOPIC, partitions: 2 });
+    assert_eq!(topics.audit(&red(2)), Ok(()));
+    assert!(topics.audit(&red(1)).is_err(), "it was seen to have two");
+    topics.is("red", Being::None);
+    assert!(topics.audit(&red(2)).is_err(), "what was deleted does not come back");
+}

@@ -1,0 +1,99 @@
+//! The auditor: reads all that there is while nobody writes, behind each start.
+
+use std::collections::BTreeMap;
+
+use weir_protocol::native::{
+    Gap, ListTopics, Request, Response, Subscribe, SubscribeFrom, TopicDescription,
+};
+use weir_tests::reading::PLENTY;
+
+use super::consumer::records;
+use crate::book::{Book, Way};
+use crate::checker::{Found, Place};
+use crate::dice::Dice;
+use crate::line::{Line, Lost};
+use crate::trace::note;
+
+/// Audits all topics; on return the clients know them.
+pub(crate) async fn audit(book: Book, way: Way, mut dice: Dice) {
+    let Some(pipe) = way.connect(&mut dice) else { return };
+    if let Err(lost) = audit_over(&book, pipe).await {
+        book.lost("the auditor", &lost);
+    }
+}
+
+async fn audit_over(book: &Book, pipe: weir_broker::startup::Pipe) -> Result<(), Lost> {
+    let mut line = Line::greet(pipe).await?;
+    let topics = list(&mut line).await?;
+    let listed: BTreeMap<_, _> =
+        topics.iter().map(|topic| (topic.name.to_string(), (topic.id, count(topic)))).collect();
+    note!(book.trace, "the auditor finds {listed:?}");
+    let outcome = book.open().topics.audit(&listed);
+    book.judge(outcome);
+    book.open().known.clear();
+    for topic in &topics {
+        book.learn(topic);
+    }
+    for topic in &topics {
+        for partition in 0..count(topic) {
+            let place = (topic.id, partition);
+            let found = read_all(&mut line, place).await?;
+            note!(
+                book.trace,
+                "the auditor reads {place:?}: {}..{}, {} records, gaps {:?}",
+                found.start,
+                found.tail,
+                found.records.len(),
+                found.gaps
+            );
+            let outcome = book.open().checker.audit(place, &found);
+            book.judge(outcome);
+        }
+    }
+    Ok(())
+}
+
+async fn list(line: &mut Line) -> Result<Vec<TopicDescription>, Lost> {
+    let list = Request::ListTopics(ListTopics { after: None, limit: 1000 });
+    match line.ask(&list).await? {
+        Ok(Response::Topics(page)) => Ok(page.topics),
+        other => Err(Lost::Nonsense(format!("a listing is answered by {other:?}"))),
+    }
+}
+
+async fn read_all(line: &mut Line, place: Place) -> Result<Found, Lost> {
+    let ((topic, partition), from, credit) = (place, SubscribeFrom::Earliest, PLENTY);
+    let subscribe = Subscribe { subscription: 1, topic, partition, from, credit };
+    let subscribed = match line.ask(&Request::Subscribe(subscribe)).await? {
+        Ok(Response::Subscribed(subscribed)) => subscribed,
+        other => return Err(Lost::Nonsense(format!("{place:?} cannot be read: {other:?}"))),
+    };
+    let mut found = Found { start: subscribed.from, tail: subscribed.tail, ..Found::default() };
+    let mut next = subscribed.from;
+    while next < found.tail {
+        match line.next().await?.response {
+            Response::Deliver(deliver) => {
+                let read = records(&deliver.batches).map_err(Lost::Nonsense)?;
+                let read = read.into_iter().filter(|(offset, _)| subscribed.from <= *offset);
+                found.records.extend(read);
+                next = found.records.last().map_or(next, |(offset, _)| offset + 1).max(next);
+            }
+            Response::Gap(Gap { span, .. }) => {
+                next = next.max(span.end);
+                found.gaps.push(span);
+            }
+            Response::Ended(ended) => {
+                return Err(Lost::Nonsense(format!("{place:?} ended: {:?}", ended.error)));
+            }
+            _ => {}
+        }
+    }
+    match line.ask(&Request::Unsubscribe { subscription: 1 }).await? {
+        Ok(Response::Unsubscribed) => Ok(found),
+        other => Err(Lost::Nonsense(format!("unsubscribed by {other:?}"))),
+    }
+}
+
+fn count(topic: &TopicDescription) -> u32 {
+    u32::try_from(topic.partitions.len()).expect("partitions are limited")
+}
