@@ -2,8 +2,8 @@
 //! clean mark.
 //!
 //! Nothing that was taken in is dropped: what a shard has decided is committed and answered
-//! before the last checkpoint. Where any step fails the clean mark is not written, and the next
-//! start recovers as behind a crash.
+//! before the last checkpoint. Where any step fails, or the disk failed before, the clean mark is
+//! not written, and the next start recovers as behind a crash.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,9 @@ use weir_storage::directory::DataDir;
 use weir_storage::journal::Journal;
 
 use crate::core::catalog::actor::Request as CatalogRequest;
-use crate::core::commit::chore::{Chore, Space};
+use crate::core::commit::chore::Chore;
 use crate::core::commit::seam::Work;
+use crate::core::commit::space::Space;
 use crate::core::commit::watch::Watch;
 use crate::core::partition::request::Request;
 use crate::hands::Hands;
@@ -82,7 +83,7 @@ async fn settle(engine: &Engine) -> bool {
 
 /// Ends the stages: first those that ask the others.
 async fn end_stages(engine: Engine) -> Option<Journal> {
-    let Engine { inboxes, threads, catalog, shards, topics, data, hands, watching } = engine;
+    let Engine { inboxes, threads, catalog, shards, topics, data, hands, halt, watching } = engine;
     let Inboxes { commit, log, space, keeper } = inboxes;
     let asking = move || {
         let _ = watching.inbox.send(Watch::Stop);
@@ -111,7 +112,7 @@ async fn end_stages(engine: Engine) -> Option<Journal> {
         drop((watch, log, space, keeper, threads.cold_reads, catalog, shards, topics, data));
         commit.map(|commit| commit.journal)
     };
-    hands.errand(closing).await?.filter(|_| ended)
+    hands.errand(closing).await?.filter(|_| ended && !halt.is_raised())
 }
 
 async fn mark_clean(mut journal: Journal, data: Arc<DataDir>, hands: &Hands) -> Stopped {

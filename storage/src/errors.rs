@@ -37,6 +37,13 @@ impl DiskError {
     pub fn is_exhaustion(&self) -> bool {
         disk::is_exhaustion(&self.source)
     }
+
+    /// True where nothing was done for want of something that may come back: room on the disk, a
+    /// descriptor, memory. Anything else says that the disk fails. Never asked of a sync of bytes
+    /// that somebody relies on: one that failed is not tried again, whatever it said.
+    pub fn is_passing(&self) -> bool {
+        self.is_full() || self.is_exhaustion()
+    }
 }
 
 /// Names what was tried and on what, where a call to the disk failed.
@@ -59,6 +66,6 @@ mod tests {
         let failed: io::Result<()> = Err(io::ErrorKind::StorageFull.into());
         let error = failed.naming("allocate", Path::new("/data/topics")).unwrap_err();
         assert_eq!(error.to_string(), "cannot allocate /data/topics: no storage space");
-        assert!(error.is_full());
+        assert!(error.is_full() && error.is_passing());
     }
 }

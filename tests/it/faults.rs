@@ -5,9 +5,14 @@ use std::time::Duration;
 use tokio::time::timeout;
 use weir_broker::shutdown::Stopped;
 use weir_protocol::code::Code;
-use weir_protocol::native::{AlterTopic, Request, Settings};
-use weir_tests::Place;
+use weir_protocol::name::TopicName;
+use weir_protocol::native::{
+    AlterTopic, CreateTopic, Durability, Request, Settings, SubscribeFrom,
+};
+use weir_storage::disk::Call;
+use weir_tests::reading::PLENTY;
 use weir_tests::wire::{Wire, batch};
+use weir_tests::{Place, SMALL_JOURNAL, gate};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -57,5 +62,79 @@ async fn batches_that_are_refused_take_no_room_in_the_journal() {
         assert_eq!(refused.code, Code::BatchTooLarge);
     }
     assert_eq!(wire.produce(&topic, 0, batch(&[b"small"])).await, Ok(0));
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_whose_flush_fails_stops_all_writes_and_what_is_certain_is_read_on() {
+    let quick = format!("{SMALL_JOURNAL}[log]\nwritten_flush_ms_max = 10\n");
+    let place = Place::crashing().configured(&quick);
+    let broker = place.start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    let synced = wire.create("synced", 1).await;
+    let settings = Settings { durability: Some(Durability::Written), ..Settings::default() };
+    let written = wire.create_with("written", 1, settings).await;
+    assert_eq!(wire.produce(&synced, 0, batch(&[b"kept"])).await, Ok(0));
+    let logs = format!("/topics/{}", written.id);
+    place.crash_disk().fail_after(Call::Sync, &logs, 0);
+    assert_eq!(wire.produce(&written, 0, batch(&[b"in doubt"])).await, Ok(0));
+    broker.metric_is("weir_writes_stopped", 1.0).await;
+    for topic in [&synced, &written, &synced] {
+        let refused = wire.produce(topic, 0, batch(&[b"behind"])).await.unwrap_err();
+        assert_eq!(refused.code, Code::WritesStopped, "{}", refused.message);
+    }
+    let kept = [(0, b"kept".to_vec())];
+    assert_eq!(wire.stored(&synced, 0).await, kept, "its flush has not failed");
+    wire.subscribe(1, (&written, 0), SubscribeFrom::Earliest, PLENTY).await.unwrap();
+    assert_eq!(wire.ended(1).await.code, Code::WritesStopped, "nothing of it was flushed");
+    let (place, stopped) = timeout(PATIENCE, broker.stop()).await.expect("the broker stops");
+    assert_eq!(stopped, Stopped::Unclean);
+    let broker = place.start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    assert_eq!(wire.stored(&synced, 0).await, kept);
+    assert!(wire.produce(&written, 0, batch(&[b"on"])).await.is_ok());
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_a_journal_that_gets_no_segment_any_more_is_told_so() {
+    let place = Place::crashing();
+    let broker = place.start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    let topic = wire.create("flights", 1).await;
+    place.crash_disk().fail_after(Call::Allocate, "/journal/", 0);
+    let value = vec![3; 1_000_000];
+    let mut taken = 0;
+    while broker.metric("weir_writes_stopped") == 0.0 {
+        let mut waiting = Vec::new();
+        for _ in 0..10 {
+            waiting.push(wire.begin_produce(&topic, 0, batch(&[&value])).await);
+        }
+        for correlation in waiting {
+            match wire.produced(correlation).await {
+                Ok(offset) => {
+                    assert_eq!(offset, taken, "none is taken behind one that was refused");
+                    taken += 1;
+                }
+                Err(refused) => assert_eq!(refused.code, Code::WritesStopped, "{refused:?}"),
+            }
+        }
+    }
+    assert_eq!(wire.stored(&topic, 0).await.len() as u64, taken);
+    assert_eq!(broker.stop().await.1, Stopped::Unclean);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_whose_creation_met_the_failed_sync_is_in_doubt_and_later_ones_are_refused() {
+    let place = Place::crashing();
+    let broker = place.start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    place.gate().fail_next(gate::Call::Sync);
+    for code in [Code::OutcomeUnknown, Code::WritesStopped] {
+        let name = TopicName::parse("flights").unwrap();
+        let create = CreateTopic { name, partitions: 1, settings: Settings::default() };
+        let refused = wire.ask(Request::CreateTopic(create)).await.unwrap_err();
+        assert_eq!(refused.code, code, "{}", refused.message);
+    }
     broker.stop().await;
 }

@@ -127,6 +127,18 @@ impl Scrub {
     }
 }
 
+/// How the disk is.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    pub writes_stopped: IntGauge,
+}
+
+impl Disk {
+    pub(super) fn enter(book: &Book) -> Self {
+        Self { writes_stopped: book.gauge(&names::WRITES_STOPPED) }
+    }
+}
+
 /// What there is.
 #[derive(Clone, Debug)]
 pub struct Catalog {

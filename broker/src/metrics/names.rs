@@ -173,6 +173,11 @@ pub(super) const HTTP_REQUESTS: LabelledCounter = LabelledCounter {
     labels: &["route", "status"],
 };
 
+pub(super) const WRITES_STOPPED: Gauge = Gauge {
+    name: "weir_writes_stopped",
+    help: "1 since a write or sync failed: no writes are taken before a restart, reads go on.",
+};
+
 pub(super) const BUILD: LabelledGauge = LabelledGauge {
     name: "weir_build_info",
     help: "Always 1; its label says which weir this is.",

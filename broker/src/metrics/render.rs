@@ -11,7 +11,9 @@ use prometheus::{
 };
 use tracing::debug;
 
-use super::meters::{Catalog, ColdReads, Connections, Deliver, Http, Journal, Produce, Scrub};
+use super::meters::{
+    Catalog, ColdReads, Connections, Deliver, Disk, Http, Journal, Produce, Scrub,
+};
 use super::names;
 use super::process::Process;
 
@@ -23,6 +25,7 @@ pub struct Metrics {
     pub cold_reads: ColdReads,
     pub journal: Journal,
     pub scrub: Scrub,
+    pub disk: Disk,
     pub catalog: Catalog,
     pub native: Connections,
     pub http_connections: Connections,
@@ -45,6 +48,7 @@ impl Metrics {
             cold_reads: ColdReads::enter(&book),
             journal: Journal::enter(&book),
             scrub: Scrub::enter(&book),
+            disk: Disk::enter(&book),
             catalog: Catalog::enter(&book),
             native,
             http_connections,

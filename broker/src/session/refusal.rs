@@ -54,6 +54,7 @@ impl From<AppendError> for Refusal {
             AppendError::TooLarge => Code::BatchTooLarge,
             AppendError::DiskFull => Code::DiskFull,
             AppendError::Quarantined => Code::Quarantined,
+            AppendError::Overloaded => Code::Overloaded,
             AppendError::OutcomeUnknown => Code::OutcomeUnknown,
             AppendError::WritesStopped => Code::WritesStopped,
             AppendError::ShuttingDown => Code::ShuttingDown,
@@ -102,6 +103,7 @@ impl From<CatalogError> for Refusal {
             CatalogError::Open(_) => Code::Internal,
             CatalogError::JournalFull => Code::JournalFull,
             CatalogError::WritesStopped => Code::WritesStopped,
+            CatalogError::OutcomeUnknown => Code::OutcomeUnknown,
             CatalogError::ShuttingDown => Code::ShuttingDown,
         };
         Self::new(code, error.to_string())

@@ -21,6 +21,7 @@ use crate::core::catalog::rebuild::{LiveTables, Rebuilding};
 use crate::core::catalog::table::Table;
 use crate::core::catalog::topic::{Topic, Topics};
 use crate::core::commit::checkpoint::{Checkpointer, OpenLogs};
+use crate::core::commit::halt::Halt;
 use crate::core::commit::replay::{self, RecoverError, Recovered, Report};
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::CATALOG_SHARD;
@@ -29,6 +30,7 @@ use crate::core::shard::actor::Actor;
 use crate::core::shard::lane::Lane;
 use crate::core::shard::state::{self, Shard};
 use crate::core::shard::table;
+use crate::core::wake::Bells;
 use crate::hands::Hands;
 use crate::metrics::Metrics;
 
@@ -44,6 +46,7 @@ pub(crate) struct Engine {
     pub(crate) data: Arc<DataDir>,
     pub(crate) hands: Hands,
     pub(crate) watching: Watching,
+    pub(crate) halt: Halt,
 }
 
 /// Why the engine did not start.
@@ -70,52 +73,49 @@ impl Engine {
         let Recovered { journal, maker, room, logs, applied, report } = recovered;
         tell(&report, metrics);
         let (inboxes, outlets) = threads::inboxes();
-        let room_bell = RoomBell::new(SHARDS);
+        let bells = Bells::new(SHARDS);
+        let room_bell = RoomBell::new(bells.clone());
+        let halt = Halt::new(bells.clone(), metrics.disk.clone());
+        let open_logs = OpenLogs::default();
         let wiring = Wiring {
+            data: &data,
+            open_logs: &open_logs,
             inboxes: &inboxes,
             room: &room,
             room_bell: &room_bell,
+            bells: &bells,
+            halt: &halt,
             applied: &applied,
             world,
+            metrics,
         };
         let shards = wiring.shards(tables.shards);
         let (catalog, catalog_inbox) = mpsc::channel(catalog::REQUESTS_MAX);
-        let open_logs = OpenLogs::default();
-        let checkpointer = Checkpointer {
-            data: Arc::clone(&data),
-            open_logs: open_logs.clone(),
-            tables: Box::new(LiveTables {
-                catalog: catalog.downgrade(),
-                shards: shards.iter().map(mpsc::Sender::downgrade).collect(),
-            }),
-            commit: inboxes.commit.clone(),
-            clock: world.clock.clone(),
-            metrics: metrics.journal.clone(),
-            run: report.run,
-            number: report.checkpoint,
-            newest_from: report.journal_from,
+        let tables_of = LiveTables {
+            catalog: catalog.downgrade(),
+            shards: shards.iter().map(mpsc::Sender::downgrade).collect(),
         };
+        let checkpointer = wiring.checkpointer(tables_of, &report);
         let journal_from = report.journal_from;
         let bell = room_bell.clone();
-        let owned = Owned { journal, journal_from, maker, checkpointer, room_bell: bell };
+        let owned = Owned {
+            journal,
+            journal_from,
+            maker,
+            checkpointer,
+            room_bell: bell,
+            halt: halt.clone(),
+        };
         let threads = Threads::start(outlets, &inboxes, owned, &layout, world, metrics)?;
-        let opener = Arc::new(Opener {
-            data: Arc::clone(&data),
-            log_options: layout.log,
-            shards: shards.clone(),
-            commit: inboxes.commit.clone(),
-            log: inboxes.log.clone(),
-            open_logs,
-            numbers: Default::default(),
-            hands: world.hands.clone(),
-        });
+        let opener = Arc::new(wiring.opener(&shards, layout.log));
         let topics = adopt_all(&opener, &tables.catalog, logs, &tables.reserved).await?;
         let rate = layout.scrub_bytes_per_second;
         let watching = Watching::start(&opener, &topics, report.run, rate, world, metrics)?;
         let deleter = deleter(&opener, &inboxes, &catalog);
         let actor = catalog::Actor {
             lane: wiring.lane(CATALOG_SHARD),
-            bell: room_bell.of(CATALOG_SHARD),
+            bell: bells.of(CATALOG_SHARD),
+            halt: halt.clone(),
             producer_id: tables.catalog.producer_ids_below(),
             table: tables.catalog,
             inbox: catalog_inbox,
@@ -129,7 +129,7 @@ impl Engine {
         };
         tokio::spawn(actor.run());
         let hands = world.hands.clone();
-        Ok(Self { topics, catalog, shards, inboxes, threads, data, hands, watching })
+        Ok(Self { topics, catalog, shards, inboxes, threads, data, hands, watching, halt })
     }
 }
 
@@ -210,11 +210,16 @@ async fn adopt_all(
 
 /// What all shards share when they start.
 struct Wiring<'a> {
+    data: &'a Arc<DataDir>,
+    open_logs: &'a OpenLogs,
     inboxes: &'a Inboxes,
     room: &'a journal::Room,
     room_bell: &'a RoomBell,
+    bells: &'a Bells,
+    halt: &'a Halt,
     applied: &'a BTreeMap<u16, Index>,
     world: &'a World,
+    metrics: &'a Metrics,
 }
 
 impl Wiring<'_> {
@@ -222,7 +227,35 @@ impl Wiring<'_> {
     fn lane(&self, shard: u16) -> Lane {
         let applied = self.applied.get(&shard).copied().unwrap_or_default();
         let commit = self.inboxes.commit.clone();
-        Lane::new(shard, commit, Some(self.room.clone()), applied, &self.room_bell.of(shard))
+        Lane::new(shard, commit, Some(self.room.clone()), applied, &self.bells.of(shard))
+    }
+
+    fn checkpointer(&self, tables: LiveTables, report: &Report) -> Checkpointer {
+        Checkpointer {
+            data: Arc::clone(self.data),
+            open_logs: self.open_logs.clone(),
+            tables: Box::new(tables),
+            commit: self.inboxes.commit.clone(),
+            clock: self.world.clock.clone(),
+            metrics: self.metrics.journal.clone(),
+            halt: self.halt.clone(),
+            run: report.run,
+            number: report.checkpoint,
+            newest_from: report.journal_from,
+        }
+    }
+
+    fn opener(&self, shards: &[mpsc::Sender<Request>], log_options: log::Options) -> Opener {
+        Opener {
+            data: Arc::clone(self.data),
+            log_options,
+            shards: shards.to_vec(),
+            commit: self.inboxes.commit.clone(),
+            log: self.inboxes.log.clone(),
+            open_logs: self.open_logs.clone(),
+            numbers: Default::default(),
+            hands: self.world.hands.clone(),
+        }
     }
 
     /// Starts the tasks of shards 1 and up.
@@ -232,7 +265,7 @@ impl Wiring<'_> {
 
     fn shard(&self, number: u16, table: table::Table) -> mpsc::Sender<Request> {
         let (sender, inbox) = mpsc::channel(REQUESTS_MAX);
-        let bell = self.room_bell.of(number);
+        let bell = self.bells.of(number);
         let shard = Shard::new(state::Parts {
             table,
             journal: self.lane(number),
@@ -241,6 +274,7 @@ impl Wiring<'_> {
             keeper: self.inboxes.keeper.clone(),
             bell: Arc::clone(&bell),
             room_bell: self.room_bell.clone(),
+            halt: self.halt.clone(),
         });
         let clock = self.world.clock.clone();
         tokio::spawn(Actor { shard, inbox, bell, clock }.run());

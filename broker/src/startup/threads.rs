@@ -14,15 +14,15 @@ use super::layout::Layout;
 use crate::core::catalog::opener::Opener;
 use crate::core::catalog::topic::Topics;
 use crate::core::commit::checkpoint::Checkpointer;
-use crate::core::commit::chore::{
-    self, CHORES_MAX, Chore, KeeperSender, SPACE_MAX, Space, SpaceStage,
-};
+use crate::core::commit::chore::{self, CHORES_MAX, Chore, KeeperSender};
 use crate::core::commit::group_commit::GroupCommit;
+use crate::core::commit::halt::Halt;
 use crate::core::commit::log_thread::LogThread;
 use crate::core::commit::logs::Logs;
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::scrub::Scrubber;
 use crate::core::commit::seam::{INBOX_MAX, Work, WorkSender};
+use crate::core::commit::space::{SPACE_MAX, Space, SpaceStage};
 use crate::core::commit::watch::{self, WATCH_MAX, Watch, WatchStage};
 use crate::core::read::ColdReads;
 use crate::hands::{Awaiting, Hands, Stage, Started};
@@ -64,6 +64,7 @@ pub(super) struct Owned {
     pub(super) maker: Maker,
     pub(super) checkpointer: Checkpointer,
     pub(super) room_bell: RoomBell,
+    pub(super) halt: Halt,
 }
 
 /// Makes all inboxes.
@@ -91,13 +92,14 @@ impl Threads {
         world: &World,
         metrics: &Metrics,
     ) -> Result<Self, EngineError> {
-        let Owned { journal, journal_from, maker, checkpointer, room_bell } = owned;
+        let Owned { journal, journal_from, maker, checkpointer, room_bell, halt } = owned;
         let cold_reads = ColdReads::new(metrics.cold_reads.clone());
         let space = SpaceStage {
             inbox: outlets.space,
             maker,
             making: MakerStep::Worked,
             room_bell: room_bell.clone(),
+            halt: halt.clone(),
         };
         let commit = GroupCommit {
             journal,
@@ -113,7 +115,7 @@ impl Threads {
             group: Vec::new(),
             entries: Vec::new(),
             wakes: Default::default(),
-            stopped: false,
+            halt: halt.clone(),
         };
         let log = LogThread {
             logs: Logs::new(inboxes.keeper.clone()),
@@ -124,7 +126,7 @@ impl Threads {
             group: Vec::new(),
             wakes: Default::default(),
             unflushed: Default::default(),
-            stopped: false,
+            halt,
         };
         let keeper = Awaiting::new(chore::run_keeper(outlets.keeper, checkpointer));
         let hands = &world.hands;

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-pub use crash::{Counts, CrashDisk};
+pub use crash::{Call, Counts, CrashDisk};
 pub(crate) use real::met_link;
 pub use real::{RealDisk, raise_descriptor_limit};
 

@@ -210,6 +210,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
+    use crate::errors::DiskError;
 
     fn open_new(directory: &Path) -> Arc<dyn File> {
         RealDisk.open(&directory.join("file"), Open::Create).unwrap()
@@ -254,6 +255,22 @@ mod tests {
         assert!(met_link(&RealDisk.open(&path.join("a"), Open::Read).unwrap_err()));
         assert!(RealDisk.open(&path.join("file"), Open::Create).is_err());
         RealDisk.sync_dir(path).unwrap();
+    }
+
+    #[test]
+    fn only_a_want_of_room_descriptors_or_memory_passes() {
+        for (errno, passes) in [
+            (Errno::NOSPC, true),
+            (Errno::DQUOT, true),
+            (Errno::MFILE, true),
+            (Errno::NOMEM, true),
+            (Errno::IO, false),
+            (Errno::ROFS, false),
+        ] {
+            let path = Path::new("/data").to_owned();
+            let error = DiskError { doing: "write", path, source: errno.into() };
+            assert_eq!(error.is_passing(), passes, "{errno}");
+        }
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl Maker {
     /// Does one piece of work: makes a segment, or zeroes and syncs a chunk of one.
     ///
     /// # Errors
-    /// - [`MakeError::Full`]: nothing was made; step again when there is room.
+    /// - [`MakeError::Passing`]: nothing was made; step again when there is room.
     /// - [`MakeError::Failed`], and from then on always: the journal can use what is ready and
     ///   will then be full.
     pub fn step(&mut self) -> Result<MakerStep, MakeError> {
@@ -181,7 +181,7 @@ impl Maker {
             Err(error) => {
                 // It has no header, so nothing is lost if it stays; the next try needs the name.
                 let _ = self.disk.remove_file(&path);
-                Err(if error.is_full() { MakeError::Full(error) } else { self.fail(error) })
+                Err(if error.is_passing() { MakeError::Passing(error) } else { self.fail(error) })
             }
         }
     }
@@ -226,8 +226,9 @@ pub enum MakerStep {
 /// Why a step made nothing.
 #[derive(Debug, Error)]
 pub enum MakeError {
-    #[error("the disk has no room for another journal segment: {0}")]
-    Full(DiskError),
+    /// The disk is full, or the process has no descriptor left.
+    #[error("there is no room for another journal segment now: {0}")]
+    Passing(DiskError),
     #[error("the journal can get no more segments until a restart: {0}")]
     Failed(DiskError),
     #[error("the journal gets no more segments until a restart: an earlier one failed")]

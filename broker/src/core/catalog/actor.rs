@@ -23,6 +23,7 @@ use super::settings::{self, SettingError, Settings, Wanted};
 use super::table::{Entry, Table};
 use super::topic::{Topic, Topics};
 use crate::clock::{Clock, Randomness};
+use crate::core::commit::halt::Halt;
 use crate::core::commit::seam::Entry as Proposed;
 use crate::core::shard::lane::Lane;
 use crate::metrics;
@@ -79,8 +80,10 @@ pub(crate) enum CatalogError {
     TooMany { what: &'static str, now: u64, max: u64 },
     #[error(transparent)]
     Open(#[from] OpenError),
-    #[error("writes are stopped since a write to the disk failed: restart the broker")]
+    #[error("writes are stopped since the disk failed: see to it, then restart the broker")]
     WritesStopped,
+    #[error("the disk failed: the change may be there or not when the broker was restarted")]
+    OutcomeUnknown,
     #[error("the journal is full; it is being checkpointed, try again")]
     JournalFull,
     #[error("the broker is shutting down")]
@@ -103,6 +106,7 @@ pub(crate) struct Actor {
     pub(crate) lane: Lane,
     pub(crate) inbox: mpsc::Receiver<Request>,
     pub(crate) bell: Arc<Notify>,
+    pub(crate) halt: Halt,
     pub(crate) topics: Topics,
     pub(crate) opener: Arc<Opener>,
     pub(crate) deleter: delete::Deleter,
@@ -245,7 +249,7 @@ impl Actor {
 
     /// Proposes a command and applies it once it is committed.
     async fn commit(&mut self, command: Command) -> Result<(), CatalogError> {
-        if self.lane.progress().is_stopped() {
+        if self.halt.is_raised() || self.lane.progress().is_stopped() {
             return Err(CatalogError::WritesStopped);
         }
         let body = command.encode();
@@ -262,7 +266,10 @@ impl Actor {
                 return Ok(());
             }
             if self.lane.progress().is_stopped() {
-                return Err(CatalogError::WritesStopped);
+                return Err(match self.lane.progress().is_doubted(index) {
+                    true => CatalogError::OutcomeUnknown,
+                    false => CatalogError::WritesStopped,
+                });
             }
             self.bell.notified().await;
         }

@@ -21,10 +21,11 @@ use tokio::sync::oneshot;
 use weir_protocol::id::TopicId;
 use weir_storage::directory::{DataDir, partition_shard};
 use weir_storage::journal::checkpoint::{Before, Checkpoint, LogMark, Table};
-use weir_storage::log::{End, Upkeep};
+use weir_storage::log::{End, FlushError, Upkeep};
 use weir_storage::offset::{Index, JournalPos};
 
 use super::append::Slot;
+use super::halt::Halt;
 use super::seam::{Work, WorkSender};
 use crate::clock::Clock;
 use crate::metrics;
@@ -83,6 +84,7 @@ pub(crate) struct Checkpointer {
     pub(crate) commit: WorkSender,
     pub(crate) clock: Clock,
     pub(crate) metrics: metrics::Journal,
+    pub(crate) halt: Halt,
     pub(crate) run: u32,
     /// The newest checkpoint's number.
     pub(crate) number: u64,
@@ -96,27 +98,36 @@ pub(crate) enum CheckpointError {
     #[error("the broker is shutting down")]
     ShuttingDown,
     #[error("partition {partition} of topic {topic}: {source}")]
-    Log { topic: TopicId, partition: u32, source: weir_storage::log::FlushError },
+    Log { topic: TopicId, partition: u32, source: FlushError },
     #[error(transparent)]
     Disk(#[from] weir_storage::errors::DiskError),
 }
 
 impl Checkpointer {
-    /// Makes a checkpoint, and says whether there is one.
+    /// Makes a checkpoint, and says whether there is one. Where writes are stopped there is none
+    /// any more: nobody knows what it could vouch for.
     pub(crate) async fn run(&mut self) -> bool {
+        if self.halt.is_raised() {
+            return false;
+        }
         let before = self.clock.now();
         match self.make().await {
             Ok(()) => {
                 self.metrics.checkpoints.inc();
                 let took = self.clock.now() - before;
                 self.metrics.checkpoint_seconds.observe(took.as_secs_f64());
-                true
+                return true;
             }
+            Err(CheckpointError::Log { topic, partition, source }) => {
+                let of = format!("partition {partition} of topic {topic}");
+                self.fail_or_wait(source, &of);
+            }
+            Err(CheckpointError::Disk(error)) if !error.is_passing() => self.halt.raise(&error),
             Err(error) => {
-                tracing::error!(%error, "no checkpoint was made; the journal keeps what it has");
-                false
+                tracing::warn!(%error, "no checkpoint was made; the journal keeps what it has");
             }
         }
+        false
     }
 
     async fn make(&mut self) -> Result<(), CheckpointError> {
@@ -151,13 +162,32 @@ impl Checkpointer {
         wait.await.map_err(|_| CheckpointError::ShuttingDown)
     }
 
-    /// Removes the files of a topic that no checkpoint names.
+    /// Removes the files of a topic that no checkpoint names, and says whether they are gone.
     pub(crate) fn remove(&self, topic: TopicId) -> bool {
-        match self.data.remove_topic(topic) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::error!(%error, %topic, "a deleted topic's files are left over");
-                false
+        let removed = self.data.remove_topic(topic);
+        match &removed {
+            Ok(()) => {}
+            Err(error) if error.is_passing() => {
+                tracing::warn!(%error, %topic, "a deleted topic's files wait for the next start");
+            }
+            Err(error) => self.halt.raise(error),
+        }
+        removed.is_ok()
+    }
+
+    /// What a log's failed flush means: the end of all writes, or another try.
+    pub(crate) fn fail_or_wait(&self, error: FlushError, of: &str) {
+        match error {
+            FlushError::Disk(error) if error.is_passing() => {
+                tracing::warn!(%error, %of, "a log is not flushed; it is tried again");
+            }
+            // Its first failure was told to all.
+            FlushError::Stopped => {}
+            error @ FlushError::Closed { .. } => {
+                tracing::warn!(%error, %of, "no checkpoint names this log");
+            }
+            error @ (FlushError::Disk(_) | FlushError::Sync(_)) => {
+                self.halt.raise(&format_args!("{of}: {error}"));
             }
         }
     }

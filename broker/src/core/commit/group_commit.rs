@@ -23,10 +23,12 @@ use weir_storage::log::ApplyError;
 use weir_storage::offset::{JournalPos, Term};
 
 use super::append::AckAt;
-use super::chore::{Chore, KeeperSender, Space, ask_if_free, remind};
+use super::chore::{Chore, KeeperSender, remind};
+use super::halt::Halt;
 use super::logs::Logs;
 use super::room_bell::RoomBell;
 use super::seam::{Entry, Proposal, Work};
+use super::space::{Space, ask_if_free};
 use crate::clock::Clock;
 use crate::core::wake::{AppendError, WakeList};
 use crate::hands::{Stage, Turn};
@@ -56,7 +58,7 @@ pub(crate) struct GroupCommit {
     /// Empty between groups: kept for its memory.
     pub(crate) entries: Vec<EntryRef<'static>>,
     pub(crate) wakes: WakeList,
-    pub(crate) stopped: bool,
+    pub(crate) halt: Halt,
 }
 
 impl Stage for GroupCommit {
@@ -103,7 +105,7 @@ impl GroupCommit {
     }
 
     fn commit(&mut self) {
-        if self.stopped {
+        if self.halt.is_raised() {
             return self.refuse(AppendError::WritesStopped);
         }
         let mut entries = std::mem::take(&mut self.entries);
@@ -167,8 +169,7 @@ impl GroupCommit {
     }
 
     fn stop(&mut self, error: &dyn std::fmt::Display) {
-        tracing::error!(%error, "the disk failed: writes are stopped until the next start");
-        self.stopped = true;
+        self.halt.raise(error);
         self.refuse(AppendError::OutcomeUnknown);
     }
 

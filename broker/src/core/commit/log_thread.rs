@@ -18,6 +18,7 @@ use weir_storage::log::Upkeep;
 use super::append::{AckAt, Slot};
 use super::chore::{Chore, KeeperSender};
 use super::group_commit::apply_all;
+use super::halt::Halt;
 use super::logs::Logs;
 use super::seam::{Proposal, Work};
 use crate::clock::Clock;
@@ -39,7 +40,7 @@ pub(crate) struct LogThread {
     pub(crate) group: Vec<Proposal>,
     pub(crate) wakes: WakeList,
     pub(crate) unflushed: Unflushed,
-    pub(crate) stopped: bool,
+    pub(crate) halt: Halt,
 }
 
 /// Logs with batches that may not be on the disk, and since when.
@@ -114,13 +115,12 @@ impl LogThread {
     }
 
     fn apply(&mut self) {
-        if self.stopped {
+        if self.halt.is_raised() {
             return self.refuse(AppendError::WritesStopped);
         }
         if let Err(error) = apply_all(&mut self.logs, &self.group) {
-            tracing::error!(%error, "a log failed: writes are stopped until the next start");
             // What is under way may follow what was not written.
-            self.stopped = true;
+            self.halt.raise(&error);
             return self.refuse(AppendError::OutcomeUnknown);
         }
         self.unflushed.note(&self.logs, self.clock.now());

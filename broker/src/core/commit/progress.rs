@@ -2,7 +2,7 @@
 //! share.
 //!
 //! Invariant: `applied` only rises. Once `stopped` is set no proposal above `applied` will ever be
-//! applied by this process.
+//! applied by this process; those up to `doubted` may be there after a restart.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,6 +19,7 @@ pub(crate) struct Progress {
 #[derive(Debug)]
 struct Shared {
     applied: AtomicU64,
+    doubted: AtomicU64,
     stopped: AtomicBool,
     wanted: AtomicBool,
     bell: Arc<Notify>,
@@ -29,6 +30,7 @@ impl Progress {
     pub(crate) fn new(applied: Index, bell: Arc<Notify>) -> Self {
         let shared = Shared {
             applied: AtomicU64::new(applied.get()),
+            doubted: AtomicU64::new(applied.get()),
             stopped: AtomicBool::new(false),
             wanted: AtomicBool::new(false),
             bell,
@@ -55,6 +57,16 @@ impl Progress {
         let before = self.shared.applied.swap(index.get(), Ordering::SeqCst);
         assert!(before <= index.get(), "applied only rises");
         self.ring_if_wanted();
+    }
+
+    /// Whether nobody knows if the proposal at `index` was made durable, before a restart.
+    pub(crate) fn is_doubted(&self, index: Index) -> bool {
+        index.get() <= self.shared.doubted.load(Ordering::Acquire)
+    }
+
+    /// A write or sync of what there is up to `index` failed; [`stop`](Self::stop) follows.
+    pub(crate) fn doubt(&self, index: Index) {
+        self.shared.doubted.fetch_max(index.get(), Ordering::AcqRel);
     }
 
     /// Nothing more will be applied.

@@ -1,12 +1,13 @@
 //! Rings the shards that wait for room in the journal: when a segment was made or recycled, and
-//! when there is no disk to make one on.
+//! when there is no disk to make one on. Where none can be made any more, because the disk failed,
+//! [`Halt`](super::halt::Halt) rings.
 //!
 //! Invariant: a shard that asked to be rung and then found no room is rung at the next change.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::Notify;
+use crate::core::wake::Bells;
 
 /// The bell; clones ring the same shards.
 #[derive(Clone, Debug)]
@@ -18,20 +19,14 @@ pub(crate) struct RoomBell {
 struct Shared {
     wanted: AtomicBool,
     disk_is_full: AtomicBool,
-    bells: Vec<Arc<Notify>>,
+    bells: Bells,
 }
 
 impl RoomBell {
-    /// A bell over the bells of so many shards.
-    pub(crate) fn new(shards: u16) -> Self {
-        let bells = (0..shards).map(|_| Arc::default()).collect();
+    /// A bell that rings those of the shards, which ring for much else too.
+    pub(crate) fn new(bells: Bells) -> Self {
         let (wanted, disk_is_full) = (AtomicBool::new(false), AtomicBool::new(false));
         Self { shared: Arc::new(Shared { wanted, disk_is_full, bells }) }
-    }
-
-    /// A shard's own bell, which rings for much else too.
-    pub(crate) fn of(&self, shard: u16) -> Arc<Notify> {
-        Arc::clone(&self.shared.bells[usize::from(shard)])
     }
 
     /// Asks to be rung. The caller looks for room once more behind this call.
@@ -58,9 +53,7 @@ impl RoomBell {
 
     fn ring(&self) {
         if self.shared.wanted.swap(false, Ordering::SeqCst) {
-            for bell in &self.shared.bells {
-                bell.notify_one();
-            }
+            self.shared.bells.ring();
         }
     }
 }
@@ -71,8 +64,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_asked_is_rung_by_room_and_by_its_end() {
-        let room = RoomBell::new(1);
-        let bell = room.of(0);
+        let bells = Bells::new(1);
+        let (room, bell) = (RoomBell::new(bells.clone()), bells.of(0));
         room.want();
         room.disk_filled();
         bell.notified().await;

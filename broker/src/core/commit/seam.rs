@@ -93,6 +93,9 @@ impl Proposal {
         for entry in &mut self.entries {
             entry.refuse(error, wakes);
         }
+        if error == AppendError::OutcomeUnknown {
+            self.progress.doubt(self.index);
+        }
         self.progress.stop();
     }
 

@@ -99,7 +99,7 @@ impl Partition {
             }
             Err(NoRoom::Growing) => Admitted::Wait(batch, Wait::Growth),
             Err(NoRoom::Full) => Admitted::Refused(batch, AppendError::DiskFull),
-            Err(NoRoom::Failing) => Admitted::Refused(batch, AppendError::WritesStopped),
+            Err(NoRoom::Failing) => Admitted::Refused(batch, AppendError::Overloaded),
             Err(NoRoom::Closed) => Admitted::Refused(batch, AppendError::Quarantined),
             Err(NoRoom::TooLarge { .. }) => Admitted::Refused(batch, AppendError::TooLarge),
         }

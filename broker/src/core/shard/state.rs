@@ -19,9 +19,11 @@ use super::entries::{Change, GONE_BYTES, RESERVE_BYTES};
 use super::lane::Lane;
 use super::table::Table;
 use crate::core::commit::append::entry_bytes;
-use crate::core::commit::chore::{Chore, KeeperSender, Space, ask_if_free, remind};
+use crate::core::commit::chore::{Chore, KeeperSender, remind};
+use crate::core::commit::halt::Halt;
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::Entry;
+use crate::core::commit::space::{Space, ask_if_free};
 use crate::core::partition::admission::{Admitted, Partition, Path, Wait};
 use crate::core::partition::request::{Batch, Request, Seat};
 use crate::core::wake::{AppendError, WakeList};
@@ -38,6 +40,7 @@ pub(crate) struct Parts {
     pub(crate) keeper: KeeperSender,
     pub(crate) bell: Arc<Notify>,
     pub(crate) room_bell: RoomBell,
+    pub(crate) halt: Halt,
 }
 
 /// A shard's state.
@@ -55,12 +58,13 @@ pub(crate) struct Shard {
     keeper: KeeperSender,
     bell: Arc<Notify>,
     room_bell: RoomBell,
+    halt: Halt,
     wakes: WakeList,
 }
 
 impl Shard {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { table, journal, log, space, keeper, bell, room_bell } = parts;
+        let Parts { table, journal, log, space, keeper, bell, room_bell, halt } = parts;
         Self {
             seats: Vec::new(),
             waiting: BTreeSet::new(),
@@ -72,6 +76,7 @@ impl Shard {
             keeper,
             bell,
             room_bell,
+            halt,
             wakes: WakeList::default(),
         }
     }
@@ -179,7 +184,7 @@ impl Shard {
         self.wakes.ring();
     }
 
-    /// A thread behind the seam has stopped: nothing that waits will ever be done.
+    /// Writes are stopped, or a thread behind the seam has ended: nothing that waits will be done.
     fn refuse_all(&mut self) {
         self.refuse_parked(AppendError::WritesStopped);
         self.journal.refuse_rest(AppendError::WritesStopped, &mut self.wakes);
@@ -190,9 +195,11 @@ impl Shard {
         self.changes.retain(|(index, ..)| self.journal.will_apply(*index));
     }
 
-    /// Whether one of the threads behind the seam has stopped for good.
+    /// Whether nothing more will be written in this run.
     pub(super) fn is_stopped(&self) -> bool {
-        self.journal.progress().is_stopped() || self.log.progress().is_stopped()
+        self.halt.is_raised()
+            || self.journal.progress().is_stopped()
+            || self.log.progress().is_stopped()
     }
 
     fn seat(&mut self, seat: Seat, partition: Partition) {

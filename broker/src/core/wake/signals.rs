@@ -61,9 +61,13 @@ pub(crate) enum AppendError {
          run `weir check` on its data directory"
     )]
     Quarantined,
+    #[error(
+        "the broker has no memory or descriptors to spare: nothing was stored, send again later"
+    )]
+    Overloaded,
     #[error("the write or its sync failed: the records may or may not survive")]
     OutcomeUnknown,
-    #[error("writes are stopped since a write to the disk failed: restart the broker")]
+    #[error("writes are stopped since the disk failed: see to it, then restart the broker")]
     WritesStopped,
     #[error("the broker is shutting down")]
     ShuttingDown,

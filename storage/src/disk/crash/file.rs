@@ -4,16 +4,19 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::{CrashDisk, Open};
+use super::chance::Chance;
+use super::{Call, CrashDisk, Open};
 use crate::disk::File;
 
 pub(super) struct CrashFile {
     pub(super) disk: CrashDisk,
     pub(super) id: u64,
+    pub(super) path: PathBuf,
     pub(super) live: Arc<OwnedFd>,
     pub(super) how: Open,
 }
@@ -40,12 +43,17 @@ impl File for CrashFile {
         if self.how == Open::ReadDirect && !is_aligned(buffer, position) {
             return Err(Errno::INVAL.into());
         }
+        state.faults.check(Call::Read, &self.path)?;
         let inode = state.inode(self.id)?;
         let end = position + buffer.len() as u64;
         if inode.unreadable.iter().any(|bad| bad.start < end && position < bad.end) {
             return Err(Errno::IO.into());
         }
-        inode.read(buffer, position)
+        let count = inode.read(buffer, position)?;
+        if self.how == Open::ReadDirect {
+            inode.uncover(&mut buffer[..count], position);
+        }
+        Ok(count)
     }
 
     fn write_at(&self, pieces: &[IoSlice<'_>], position: u64) -> io::Result<()> {
@@ -57,20 +65,17 @@ impl File for CrashFile {
         state.allocate(self.id, position..end)?;
         state.counts.writes += 1;
         state.counts.written_bytes += bytes.len() as u64;
-        match state.faults.writes_left.take() {
-            Some(0) => {
-                state.inode(self.id)?.write(&bytes[..bytes.len() / 2], position)?;
-                return Err(Errno::IO.into());
-            }
-            left => state.faults.writes_left = left.map(|left| left - 1),
-        }
-        state.inode(self.id)?.write(&bytes, position)
+        let checked = state.faults.check(Call::Write, &self.path);
+        let written = if checked.is_ok() { bytes.len() } else { bytes.len() / 2 };
+        state.inode(self.id)?.write(&bytes[..written], position)?;
+        checked
     }
 
     fn allocate(&self, range: Range<u64>) -> io::Result<()> {
         self.check_writable()?;
         let mut state = self.disk.state.lock();
         state.spend_operation()?;
+        state.faults.check(Call::Allocate, &self.path)?;
         state.allocate(self.id, range.clone())?;
         let inode = state.inode(self.id)?;
         if inode.len()? < range.end { inode.set_len(range.end) } else { Ok(()) }
@@ -87,12 +92,11 @@ impl File for CrashFile {
         let mut state = self.disk.state.lock();
         state.spend_operation()?;
         state.counts.syncs += 1;
-        match state.faults.syncs_left.take() {
-            Some(0) => {
-                state.inode(self.id)?.forget_dirty();
-                return Err(Errno::IO.into());
-            }
-            left => state.faults.syncs_left = left.map(|left| left - 1),
+        let checked = state.faults.check(Call::Sync, &self.path);
+        if checked.is_err() {
+            let mut chance = Chance::new(state.counts.syncs);
+            state.inode(self.id)?.lose_dirty(&mut chance)?;
+            return checked;
         }
         if state.faults.lying { Ok(()) } else { state.inode(self.id)?.harden() }
     }

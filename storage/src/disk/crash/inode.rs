@@ -1,5 +1,6 @@
 //! One file's two images, and what a power cut makes of them.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
@@ -16,6 +17,9 @@ pub(super) struct Inode {
     durable: Vec<u8>,
     /// Where live may differ from durable, for all that the next sync has to care about.
     dirty: Vec<Range<u64>>,
+    /// Pages whose sync failed: live, and clean for the kernel, but not on the disk. What was live
+    /// then stands here; a page that differs from it was written again.
+    lost: BTreeMap<usize, Vec<u8>>,
     /// A map may change any byte without a call.
     pub(super) mapped: bool,
     /// One flag a page: has it room on the disk?
@@ -30,6 +34,7 @@ impl Inode {
             live: Arc::new(fs::memfd_create("weir-crash-disk", MemfdFlags::CLOEXEC)?),
             durable: Vec::new(),
             dirty: Vec::new(),
+            lost: BTreeMap::new(),
             mapped: false,
             allocated: Vec::new(),
             named: true,
@@ -47,7 +52,11 @@ impl Inode {
 
     /// Writes to the live image; the room is allocated.
     pub(super) fn write(&mut self, mut bytes: &[u8], mut position: u64) -> io::Result<()> {
-        self.dirty.push(position..position + bytes.len() as u64);
+        let range = position..position + bytes.len() as u64;
+        for page in pages(&range) {
+            self.lost.remove(&page);
+        }
+        self.dirty.push(range);
         while !bytes.is_empty() {
             let count = pwrite(&*self.live, bytes, position)?;
             bytes = &bytes[count..];
@@ -62,6 +71,7 @@ impl Inode {
         if len < before {
             self.dirty.push(len..before);
             self.allocated.truncate(pages(&(0..len)).len());
+            self.lost.split_off(&((len / PAGE as u64) as usize));
         }
         Ok(())
     }
@@ -90,6 +100,8 @@ impl Inode {
         let len = self.len()?;
         let mut dirty = std::mem::take(&mut self.dirty);
         if self.mapped {
+            // Whether a lost page was written again by the same bytes, nobody can tell.
+            self.lost.clear();
             dirty.clear();
             dirty.push(0..len);
         }
@@ -107,9 +119,41 @@ impl Inode {
         Ok(())
     }
 
-    /// A sync failed: the kernel takes the bytes for clean, and no later sync writes them.
-    pub(super) fn forget_dirty(&mut self) {
-        self.dirty.clear();
+    /// A sync failed: some pages came to the disk; the kernel takes all of them for clean, and no
+    /// later sync writes them.
+    pub(super) fn lose_dirty(&mut self, chance: &mut Chance) -> io::Result<()> {
+        let len = self.len()?;
+        let mut dirty = std::mem::take(&mut self.dirty);
+        if self.mapped {
+            dirty.clear();
+            dirty.push(0..len);
+        }
+        self.durable.resize(len as usize, 0);
+        for number in dirty.iter().flat_map(|range| pages(&(range.start..range.end.min(len)))) {
+            let mut page = vec![0; PAGE.min(len as usize - number * PAGE)];
+            self.read(&mut page, (number * PAGE) as u64)?;
+            let durable = &mut self.durable[number * PAGE..][..page.len()];
+            if *durable == *page {
+                continue;
+            }
+            if chance.coin() {
+                durable.copy_from_slice(&page);
+            } else {
+                self.lost.insert(number, page);
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows what the disk holds of the pages in `buffer`, which begins at `position`: of those
+    /// that were lost, what was there before.
+    pub(super) fn uncover(&self, buffer: &mut [u8], position: u64) {
+        let first = (position / PAGE as u64) as usize;
+        for (number, page) in (first..).zip(buffer.chunks_mut(PAGE)) {
+            if self.lost.get(&number).is_some_and(|lost| lost == page) {
+                page.copy_from_slice(&self.durable[number * PAGE..][..page.len()]);
+            }
+        }
     }
 
     pub(super) fn survive(&self, chance: &mut Chance) -> Self {
@@ -125,7 +169,8 @@ impl Inode {
             live.fill(0);
             self.read(&mut live, (number * PAGE) as u64)?;
             let live = &live[..page.len()];
-            if page != live {
+            let is_lost = self.lost.get(&number).is_some_and(|lost| lost == live);
+            if page != live && !is_lost {
                 mix_page(page, live, chance);
             }
         }

@@ -17,6 +17,7 @@
 //! can be relied on to survive, or not to.
 
 mod chance;
+mod faults;
 mod file;
 mod inode;
 mod names;
@@ -35,6 +36,8 @@ use parking_lot::Mutex;
 use rustix::io::Errno;
 
 use self::chance::Chance;
+pub use self::faults::Call;
+use self::faults::Faults;
 use self::file::CrashFile;
 use self::inode::Inode;
 use self::names::{Change, Names};
@@ -92,13 +95,24 @@ impl CrashDisk {
     /// Lets `successes` more syncs of files succeed; the one after them fails, and what it was to
     /// make certain is as uncertain as before, whatever a later sync says.
     pub fn fail_sync_after(&self, successes: u64) {
-        self.state.lock().faults.syncs_left = Some(successes);
+        self.fail_after(Call::Sync, "", successes);
     }
 
     /// Lets `successes` more writes succeed; of the one after them a part is written, then it
     /// fails.
     pub fn fail_write_after(&self, successes: u64) {
-        self.state.lock().faults.writes_left = Some(successes);
+        self.fail_after(Call::Write, "", successes);
+    }
+
+    /// Lets `successes` more calls of this kind succeed on what has `path_part` in its path; the
+    /// one after them fails with EIO.
+    pub fn fail_after(&self, call: Call, path_part: &str, successes: u64) {
+        self.state.lock().faults.plan(call, path_part, successes);
+    }
+
+    /// How many calls were failed as planned.
+    pub fn failed_calls(&self) -> u64 {
+        self.state.lock().faults.fired()
     }
 
     /// From now on syncs of files report success and do nothing, as some disks do.
@@ -139,7 +153,7 @@ impl Disk for CrashDisk {
             }
         };
         let live = Arc::clone(&state.inode(id)?.live);
-        Ok(Arc::new(CrashFile { disk: self.clone(), id, live, how }))
+        Ok(Arc::new(CrashFile { disk: self.clone(), id, path: path.to_owned(), live, how }))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -200,8 +214,13 @@ impl Disk for CrashDisk {
         let mut state = self.state.lock();
         state.spend_operation()?;
         let id = state.find(directory)?;
-        state.names(id)?.harden();
-        Ok(())
+        let checked = state.faults.check(Call::SyncDirectory, directory);
+        let names = state.names(id)?;
+        match &checked {
+            Ok(()) => names.harden(),
+            Err(_) => names.lose_unsynced(),
+        }
+        checked
     }
 
     fn lock(&self, path: &Path) -> io::Result<Lock> {
@@ -260,15 +279,6 @@ pub struct Counts {
     pub written_bytes: u64,
     /// Syncs of files, those that failed and those that lied included.
     pub syncs: u64,
-}
-
-/// What is to go wrong, and when.
-#[derive(Debug, Default)]
-struct Faults {
-    operations_left: Option<u64>,
-    syncs_left: Option<u64>,
-    writes_left: Option<u64>,
-    lying: bool,
 }
 
 struct State {

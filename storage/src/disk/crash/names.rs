@@ -15,17 +15,30 @@ pub(super) struct Names {
     pub(super) live: Entries,
     durable: Entries,
     unsynced: Vec<Change>,
+    /// Names whose sync failed: no later one makes them certain, unless they change again.
+    lost: BTreeSet<OsString>,
 }
 
 impl Names {
     pub(super) fn change(&mut self, change: Change) {
         change.apply(&mut self.live);
+        for name in change.names() {
+            self.lost.remove(name);
+        }
         self.unsynced.push(change);
     }
 
     pub(super) fn harden(&mut self) {
-        self.durable.clone_from(&self.live);
-        self.unsynced.clear();
+        let Self { live, durable, unsynced, lost } = self;
+        durable.retain(|name, _| lost.contains(name));
+        let certain = live.iter().filter(|(name, _)| !lost.contains(*name));
+        durable.extend(certain.map(|(name, id)| (name.clone(), *id)));
+        unsynced.retain(|change| change.names().any(|name| lost.contains(name)));
+    }
+
+    /// A sync failed: what it was to make certain is as uncertain as before, for good.
+    pub(super) fn lose_unsynced(&mut self) {
+        self.lost.extend(self.unsynced.iter().flat_map(Change::names).cloned());
     }
 
     pub(super) fn survive(&self, chance: &mut Chance) -> Self {
@@ -39,7 +52,7 @@ impl Names {
                 lost.extend(change.names());
             }
         }
-        Self { live: left.clone(), durable: left, unsynced: Vec::new() }
+        Self { live: left.clone(), durable: left, ..Self::default() }
     }
 }
 

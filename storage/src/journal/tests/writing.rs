@@ -183,7 +183,7 @@ fn a_disk_without_room_makes_no_segment_and_may_later() {
     let mut bench = bed.open();
     bed.disk.set_capacity(Some(3 * SEGMENT_BYTES / 2));
     let error = bench.maker.step().unwrap_err();
-    assert!(matches!(error, MakeError::Full(_)), "{error}");
+    assert!(matches!(error, MakeError::Passing(_)), "{error}");
     bed.disk.set_capacity(None);
     assert_eq!(bench.maker.step().unwrap(), MakerStep::Worked);
     bench.append(1);
