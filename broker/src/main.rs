@@ -1,12 +1,12 @@
 //! The `weir` binary: the broker, and the commands that talk to it.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use weir_broker::check::Check;
 use weir_broker::clock::{Clock, Randomness};
 use weir_broker::config::{Config, Overrides};
@@ -75,8 +75,8 @@ impl Server {
         tracing_subscriber::fmt()
             .with_max_level(config.log_output.level)
             .with_target(false)
-            .with_ansi(std::io::stderr().is_terminal())
-            .with_writer(std::io::stderr)
+            .with_ansi(io::stderr().is_terminal())
+            .with_writer(io::stderr)
             .init();
         allow_descriptors(config.descriptors_max());
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -108,29 +108,40 @@ async fn serve(config: Config) -> ExitCode {
         randomness: Randomness::system(),
         hands: Hands::threads(),
     };
+    // Heard from here on, so that a stop that comes early is a stop like any other.
+    let stop = match StopSignals::listen() {
+        Ok(stop) => stop,
+        Err(error) => return fail(&error, FAILURE),
+    };
     let broker = match Broker::start(config, world).await {
         Ok(broker) => broker,
         Err(error) => return fail(&error, FAILURE),
     };
     tracing::info!(native = %broker.native(), http = %broker.http(), "ready");
-    wait_for_stop().await;
+    stop.wait().await;
     tracing::info!("stopping");
     let stopped = broker.stop().await;
     tracing::info!(?stopped, "stopped");
     ExitCode::SUCCESS
 }
 
-/// Waits for Ctrl-C or SIGTERM; where neither can be heard, for ever.
-async fn wait_for_stop() {
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => terminate.recv().await,
-            Err(_) => std::future::pending().await,
+/// Ctrl-C and SIGTERM.
+struct StopSignals {
+    interrupted: Signal,
+    terminated: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> io::Result<Self> {
+        let interrupted = signal(SignalKind::interrupt())?;
+        Ok(Self { interrupted, terminated: signal(SignalKind::terminate())? })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.interrupted.recv() => {}
+            _ = self.terminated.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated => {}
     }
 }
 

@@ -1,10 +1,18 @@
-//! The broker that tests run, in the test's own process, on a free port and a disk of its own.
+//! The broker that tests run, in the test's own process, on a free port and a disk of its own; and
+//! what tests of the real binary stand on: `server`, `load`, `history`.
 //!
 //! A [`TestBroker`] is stopped by [`TestBroker::stop`] as an operator would, or by
 //! [`TestBroker::cut_power`]: then a new one starts on what its disk kept.
 
+pub mod binary;
+pub mod crashes;
+pub mod dice;
 pub mod gate;
+pub mod history;
+pub mod load;
 pub mod reading;
+pub mod server;
+pub mod tools;
 pub mod wire;
 
 use std::io::{ErrorKind, Write};

@@ -94,9 +94,13 @@ impl Wire {
                 other => panic!("a subscription brings records and gaps, not {other:?}"),
             }
         }
+        self.unsubscribe(subscription).await;
+        found
+    }
+
+    pub async fn unsubscribe(&mut self, subscription: u32) {
         let ended = self.ask(Request::Unsubscribe { subscription }).await;
         assert_eq!(ended, Ok(Response::Unsubscribed));
-        found
     }
 
     /// All topics, up to a page of them.

@@ -1,6 +1,7 @@
 //! A peer that speaks frames, and says what it likes: for tests of the native protocol itself.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -32,13 +33,30 @@ impl Wire {
     /// Connects and says nothing.
     pub async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the broker listens");
-        stream.set_nodelay(true).expect("a socket takes an option");
-        Self { stream, decoder: Decoder::client(), buffer: BytesMut::new(), correlation: 0 }
+        Self::over(stream).expect("a socket takes an option")
+    }
+
+    fn over(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        let (decoder, buffer) = (Decoder::client(), BytesMut::new());
+        Ok(Self { stream, decoder, buffer, correlation: 0 })
     }
 
     /// Connects and says hello.
     pub async fn greeted(address: SocketAddr) -> (Self, HelloReply) {
         Self::greeted_with(address, hello()).await
+    }
+
+    /// The same where the broker may be gone.
+    pub async fn try_greeted(address: SocketAddr) -> io::Result<(Self, HelloReply)> {
+        let mut wire = Self::over(TcpStream::connect(address).await?)?;
+        match wire.try_ask(Request::Hello(hello())).await? {
+            Ok(Response::Hello(reply)) => {
+                wire.decoder.hello_done(FRAME_BYTES_MAX);
+                Ok((wire, reply))
+            }
+            other => panic!("hello is answered by hello, not {other:?}"),
+        }
     }
 
     /// The same with a hello of its own.
@@ -54,13 +72,18 @@ impl Wire {
 
     /// Sends a request, and says under which number.
     pub async fn send(&mut self, request: &Request) -> u32 {
+        self.try_send(request).await.expect("the broker reads")
+    }
+
+    /// The same where the broker may be gone.
+    pub async fn try_send(&mut self, request: &Request) -> io::Result<u32> {
         let answered = request.is_answered();
         self.correlation += u32::from(answered);
         let correlation = if answered { self.correlation } else { 0 };
         let mut frame = BytesMut::new();
         encode_request(correlation, request, &mut frame);
-        self.send_raw(&frame).await;
-        correlation
+        self.try_send_raw(&frame).await?;
+        Ok(correlation)
     }
 
     pub async fn send_raw(&mut self, bytes: &[u8]) {
@@ -68,7 +91,7 @@ impl Wire {
     }
 
     /// The same where the broker may have closed.
-    pub async fn try_send_raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    pub async fn try_send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes).await
     }
 
@@ -99,12 +122,25 @@ impl Wire {
         self.answer(correlation).await
     }
 
+    /// The same where the broker may be gone before it answers.
+    pub async fn try_ask(&mut self, request: Request) -> io::Result<Result<Response, ErrorReply>> {
+        let correlation = self.try_send(&request).await?;
+        self.answered(correlation).await.ok_or(io::ErrorKind::ConnectionReset.into())
+    }
+
     pub async fn answer(&mut self, correlation: u32) -> Result<Response, ErrorReply> {
+        let answer = self.answered(correlation).await;
+        answer.expect("the broker stays until it has answered")
+    }
+
+    async fn answered(&mut self, correlation: u32) -> Option<Result<Response, ErrorReply>> {
         loop {
-            let frame = self.next().await.expect("the broker stays until it has answered");
+            let frame = self.next().await?;
             match frame.response {
-                Response::Error(error) if frame.correlation == correlation => return Err(error),
-                response if frame.correlation == correlation => return Ok(response),
+                Response::Error(error) if frame.correlation == correlation => {
+                    return Some(Err(error));
+                }
+                response if frame.correlation == correlation => return Some(Ok(response)),
                 _ => {}
             }
         }

@@ -1,0 +1,8 @@
+//! The real binary: how it starts, how it stops, what a kill leaves, what strangers may cost.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod kills;
+mod memory;
+mod starts;
+mod stops;
