@@ -48,6 +48,11 @@ impl Clock {
         }
     }
 
+    /// Both times, for who needs both to be of one moment.
+    pub fn moment(&self) -> Moment {
+        Moment { now: self.now(), wall_ms: self.wall_ms() }
+    }
+
     /// A point on the time that never goes back.
     pub fn now(&self) -> Instant {
         match &self.0 {
@@ -55,6 +60,13 @@ impl Clock {
             Source::Fake(time) => time.lock().now,
         }
     }
+}
+
+/// When something is done, by both times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    pub now: Instant,
+    pub wall_ms: i64,
 }
 
 /// Moves the clock it was made with.
@@ -152,7 +164,7 @@ mod tests {
     fn a_fake_clock_stands_still_until_it_is_moved() {
         let (clock, hand) = Clock::fake();
         let start = clock.now();
-        assert_eq!((clock.wall_ms(), clock.now()), (0, start));
+        assert_eq!(clock.moment(), Moment { now: start, wall_ms: 0 });
 
         hand.advance(Duration::from_micros(2_500));
         assert_eq!(clock.wall_ms(), 2);

@@ -77,8 +77,8 @@ async fn settle(engine: &Engine) -> bool {
         }
     }
     let (made, wait) = oneshot::channel();
-    let asked = engine.inboxes.keeper.send(Chore::Checkpoint(Some(made))).await;
-    asked.is_ok() && wait.await.is_ok_and(|made| made)
+    let asked = engine.inboxes.keeper.ask(Chore::Checkpoint(Some(made))).await;
+    asked && wait.await.is_ok_and(|made| made)
 }
 
 /// Ends the stages: first those that ask the others.
@@ -99,7 +99,7 @@ async fn end_stages(engine: Engine) -> Option<Journal> {
         let _ = space.send(Space::Stop);
     };
     hands.errand(asking).await?;
-    let _ = keeper.send(Chore::Stop).await;
+    keeper.ask(Chore::Stop).await;
     drop(keeper);
     let space = threads.space.ended().await;
     let keeper = threads.keeper.ended().await;

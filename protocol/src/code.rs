@@ -156,7 +156,7 @@ codes! {
 
     /// The disk has no room; reads, acks and deletes go on.
     DiskFull = 400, "DISK_FULL", Later;
-    /// The journal has no room until its next checkpoint.
+    /// The journal had no room for as long as `limits.room_wait_ms_max`. Nothing was stored.
     JournalFull = 401, "JOURNAL_FULL", Later;
     /// The broker holds as many bytes in flight as it may.
     Overloaded = 402, "OVERLOADED", Later;

@@ -138,3 +138,47 @@ async fn a_topic_whose_creation_met_the_failed_sync_is_in_doubt_and_later_ones_a
     }
     broker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_in_vain_for_a_full_journal_hears_that_nothing_was_stored() {
+    let impatient = format!("{SMALL_JOURNAL}[limits]\nroom_wait_ms_max = 1000\n");
+    let place = Place::crashing().configured(&impatient);
+    let broker = place.start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    let topic = wire.create("flights", 1).await;
+    let settings = Settings { durability: Some(Durability::Written), ..Settings::default() };
+    let written = wire.create_with("written", 1, settings).await;
+    place.crash_disk().set_full_for(Some("/checkpoint/"));
+    let value = vec![3; 1_000_000];
+    let mut taken = 0;
+    let refused = loop {
+        match wire.produce(&topic, 0, batch(&[&value])).await {
+            Ok(_) => taken += 1,
+            // A machine that has much else to do grows a log slowly.
+            Err(refused) if refused.code == Code::Overloaded => {}
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(refused.code, Code::JournalFull, "{}", refused.message);
+    let records = format!("{}/v1/topics/flights/records", broker.http());
+    let body = format!("[{{\"value\": \"{}\"}}]", "3".repeat(value.len()));
+    let publish = reqwest::Client::new().post(&records).body(body);
+    let publish = publish.header("content-type", "application/json");
+    let answer = timeout(PATIENCE, publish.send()).await.expect("it is answered").unwrap();
+    assert_eq!(answer.status().as_u16(), 503);
+    assert!(answer.headers().contains_key("retry-after"));
+    assert!(answer.text().await.unwrap().contains("JOURNAL_FULL"));
+    assert_eq!(wire.stored(&topic, 0).await.len(), taken, "what was refused is not there");
+    // From the journal's reserve: offsets for a log that needs no journal, a topic's end.
+    assert_eq!(wire.produce(&written, 0, batch(&[b"past it"])).await, Ok(0));
+    let delete = Request::DeleteTopic { name: written.name.clone() };
+    assert!(wire.ask(delete).await.is_ok());
+    place.crash_disk().set_full_for(None);
+    let again = async {
+        while let Err(refused) = wire.produce(&topic, 0, batch(&[&value])).await {
+            assert!([Code::JournalFull, Code::Overloaded].contains(&refused.code), "{refused:?}");
+        }
+    };
+    timeout(PATIENCE, again).await.expect("a checkpoint makes room");
+    assert_eq!(broker.stop().await.1, Stopped::Cleanly);
+}

@@ -256,6 +256,7 @@ pub struct Limits {
     pub subscriptions_max: usize,
     pub http_body_bytes_max: usize,
     pub sse_connections_max: usize,
+    pub room_wait_max: Duration,
     pub shutdown_drain: Duration,
 }
 
@@ -302,6 +303,11 @@ impl Limits {
                 "limits.sse_connections_max",
                 file.sse_connections_max,
                 0..=1_000_000,
+            )?,
+            room_wait_max: within_ms(
+                "limits.room_wait_ms_max",
+                file.room_wait_ms_max,
+                100..=25_000,
             )?,
             shutdown_drain: within_ms(
                 "limits.shutdown_drain_ms",

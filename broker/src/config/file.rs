@@ -226,6 +226,9 @@ pub(super) struct LimitsSection {
     pub http_body_bytes_max: u64,
     /// SSE readers per broker, out of `connections_max`; 0 refuses them. Memory: about 16 KiB each.
     pub sse_connections_max: u64,
+    /// How long a batch waits for room in the journal or in its log before it is refused, as not
+    /// stored. Raise it for disks that stall for long. Memory: within `in_flight_bytes_max`.
+    pub room_wait_ms_max: u64,
     /// How long a broker that was told to stop waits for what its clients have under way.
     pub shutdown_drain_ms: u64,
 }
@@ -241,6 +244,7 @@ impl Default for LimitsSection {
             subscriptions_max: SUBSCRIPTIONS_MAX as u64,
             http_body_bytes_max: 4 << 20,
             sse_connections_max: 4_000,
+            room_wait_ms_max: 10_000,
             shutdown_drain_ms: 10_000,
         }
     }

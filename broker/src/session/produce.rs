@@ -65,7 +65,9 @@ impl Session {
             None => Waiters::Nobody,
             Some(ack) => Waiters::One(Waiter { signals: self.signals.clone(), token, ack }),
         };
-        handle.append(Batch { header, bytes: batch, waiters, permit, in_journal: false }).await;
+        let (in_journal, taken_at) = (false, None);
+        let batch = Batch { header, bytes: batch, waiters, permit, in_journal, taken_at };
+        handle.append(batch).await;
         Ok(())
     }
 }

@@ -1,5 +1,9 @@
 //! Taking in records that come one by one, without a producer: over HTTP.
 
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::time::sleep;
 use weir_protocol::batch::Builder;
 use weir_protocol::code::Code;
 use weir_protocol::name::TopicName;
@@ -26,8 +30,9 @@ pub(crate) struct Record {
 pub(crate) type Placed = Result<(u32, Offset), Refusal>;
 
 impl Session {
-    /// Publishes records and waits for them to be as durable as their topic promises. Each has an
-    /// answer of its own, in the order they came.
+    /// Publishes records and waits for them to be as durable as their topic promises, until
+    /// `wait_max` is over. Each has an answer of its own, in the order they came: one that was not
+    /// handed in by then is not stored, of one that was nobody knows.
     ///
     /// # Errors
     /// Where none was taken: one of them cannot be, whatever happens, or all of them may not.
@@ -35,6 +40,7 @@ impl Session {
         &self,
         topic: &TopicName,
         records: &[Record],
+        wait_max: Duration,
     ) -> Result<Vec<Placed>, Refusal> {
         let topic = self.topic_named(topic)?;
         self.allow(Action::Produce, &topic)?;
@@ -52,18 +58,43 @@ impl Session {
             partitions.push(partition);
         }
         let mut placed: Vec<Option<Placed>> = vec![None; records.len()];
+        // Over for good, once it is: no later record is handed in behind one that was not.
+        let mut over = pin!(sleep(wait_max));
         for (token, (record, &partition)) in records.iter().zip(&partitions).enumerate() {
             let handle = partition_of(&topic, partition)?;
-            let permit = self.door.quota.batch(record.bytes()).await;
-            let ack = AckAt::Applied;
-            let waiter = Waiter { signals: self.signals.clone(), token: token as u64, ack };
-            if let Err(refusal) = record.push_to(handle, now_ms, waiter, permit).await {
+            let handing_in = async {
+                let permit = self.door.quota.batch(record.bytes()).await;
+                let ack = AckAt::Applied;
+                let waiter = Waiter { signals: self.signals.clone(), token: token as u64, ack };
+                record.push_to(handle, now_ms, waiter, permit).await
+            };
+            let handed_in = tokio::select! {
+                biased;
+                () = &mut over => Err(self.refused(Refusal::overloaded())),
+                handed_in = handing_in => handed_in,
+            };
+            if let Err(refusal) = handed_in {
                 placed[token] = Some(Err(refusal));
+            }
+            if over.is_elapsed() {
+                let rest = placed.iter_mut().skip(token + 1);
+                rest.for_each(|place| *place = Some(Err(self.refused(Refusal::overloaded()))));
+                break;
             }
         }
         self.count(records);
-        self.collect(&partitions, &mut placed).await;
-        Ok(placed.into_iter().map(|place| place.expect("each record was answered")).collect())
+        tokio::select! {
+            biased;
+            () = self.collect(&partitions, &mut placed) => {}
+            () = &mut over => {}
+        }
+        let unanswered = || Err(self.refused(Refusal::unanswered(wait_max)));
+        Ok(placed.into_iter().map(|place| place.unwrap_or_else(unanswered)).collect())
+    }
+
+    fn refused(&self, refusal: Refusal) -> Refusal {
+        self.door.produce_metrics.refused(refusal.code.name());
+        refusal
     }
 
     fn count(&self, records: &[Record]) {
@@ -83,11 +114,7 @@ impl Session {
                 let Signal::Done(done) = signal else { continue };
                 let token = usize::try_from(done.token).expect("a token is a record's place");
                 let outcome = done.outcome.map(|offset| (partitions[token], offset));
-                if let Err(error) = &outcome {
-                    let refusal = Refusal::from(*error);
-                    self.door.produce_metrics.refused(refusal.code.name());
-                }
-                placed[token] = Some(outcome.map_err(Refusal::from));
+                placed[token] = Some(outcome.map_err(|error| self.refused(error.into())));
                 missing -= 1;
             }
         }

@@ -1,5 +1,7 @@
 //! Why a session did not do what it was asked: one stable code, and a sentence for a person.
 
+use std::time::Duration;
+
 use weir_protocol::batch::{CheckError, HEADER_BYTES, HeaderError, PushError};
 use weir_protocol::code::Code;
 
@@ -25,6 +27,22 @@ impl Refusal {
 
     pub(super) fn shutting_down() -> Self {
         Self::new(Code::ShuttingDown, "the broker is shutting down: connect again in a moment")
+    }
+
+    /// For what was not handed in yet when its time was over.
+    pub(super) fn overloaded() -> Self {
+        let message = "the broker has as much under way as it takes: nothing of this was stored, \
+                       send it again later";
+        Self::new(Code::Overloaded, message)
+    }
+
+    /// For what was handed in and not answered in time.
+    pub(super) fn unanswered(waited: Duration) -> Self {
+        let message = format!(
+            "it was not durable within {waited:?}: it may be stored or not, and sending it again \
+             may store it twice"
+        );
+        Self::new(Code::OutcomeUnknown, message)
     }
 
     pub(super) fn unknown_topic(what: &dyn std::fmt::Display) -> Self {
@@ -54,6 +72,7 @@ impl From<AppendError> for Refusal {
             AppendError::TooLarge => Code::BatchTooLarge,
             AppendError::DiskFull => Code::DiskFull,
             AppendError::Quarantined => Code::Quarantined,
+            AppendError::JournalFull => Code::JournalFull,
             AppendError::Overloaded => Code::Overloaded,
             AppendError::OutcomeUnknown => Code::OutcomeUnknown,
             AppendError::WritesStopped => Code::WritesStopped,

@@ -32,7 +32,7 @@ impl Embedded {
         let Config { data, journal, log, topics, limits, .. } = config;
         let metrics = Metrics::new();
         let data = Arc::new(open_directory(data, &world).await?);
-        let layout = layout_of(&data, journal, &log, &topics)?;
+        let layout = layout_of(&data, journal, &log, &topics, &limits)?;
         let engine = Engine::start(Arc::clone(&data), layout, &world, &metrics).await?;
         let (stop, stopped) = watch::channel(false);
         let door = door(&engine, &data, &limits, &world, &metrics);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use weir_protocol::id::TopicId;
@@ -88,6 +89,7 @@ impl Engine {
             applied: &applied,
             world,
             metrics,
+            room_wait: layout.room_wait,
         };
         let shards = wiring.shards(tables.shards);
         let (catalog, catalog_inbox) = mpsc::channel(catalog::REQUESTS_MAX);
@@ -220,6 +222,7 @@ struct Wiring<'a> {
     applied: &'a BTreeMap<u16, Index>,
     world: &'a World,
     metrics: &'a Metrics,
+    room_wait: Duration,
 }
 
 impl Wiring<'_> {
@@ -275,6 +278,7 @@ impl Wiring<'_> {
             bell: Arc::clone(&bell),
             room_bell: self.room_bell.clone(),
             halt: self.halt.clone(),
+            room_wait: self.room_wait,
         });
         let clock = self.world.clock.clone();
         tokio::spawn(Actor { shard, inbox, bell, clock }.run());

@@ -21,6 +21,7 @@ pub(crate) struct Layout {
     pub(super) written_flush_after: Duration,
     pub(super) reader_threads: u32,
     pub(super) scrub_bytes_per_second: u64,
+    pub(super) room_wait: Duration,
     pub(super) policy: Policy,
 }
 
@@ -30,6 +31,7 @@ impl Layout {
         journal: config::Journal,
         log: &config::Log,
         topics: &config::Topics,
+        limits: &config::Limits,
     ) -> io::Result<Self> {
         let volume = data.disk().volume(data.path())?;
         let journal = journal.fitted_to(volume.total_bytes);
@@ -64,6 +66,7 @@ impl Layout {
             written_flush_after: log.written_flush_max,
             reader_threads: log.reader_threads,
             scrub_bytes_per_second: log.scrub_bytes_per_second,
+            room_wait: limits.room_wait_max,
             policy: policy(log, topics),
         })
     }

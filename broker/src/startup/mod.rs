@@ -76,7 +76,7 @@ impl Broker {
         let Config { data, listen, journal, log, topics, limits, .. } = config;
         let metrics = Arc::new(Metrics::new());
         let data = Arc::new(open_directory(data, &world).await?);
-        let layout = layout_of(&data, journal, &log, &topics)?;
+        let layout = layout_of(&data, journal, &log, &topics, &limits)?;
         let seats = Seats::new(limits.connections_max);
         let bound = Bound::bind(&listen, &seats, &metrics).await?;
         let engine = Engine::start(Arc::clone(&data), layout, &world, &metrics).await?;
@@ -115,8 +115,9 @@ fn layout_of(
     journal: config::Journal,
     log: &config::Log,
     topics: &config::Topics,
+    limits: &Limits,
 ) -> Result<Layout, StartError> {
-    Layout::of(data, journal, log, topics)
+    Layout::of(data, journal, log, topics, limits)
         .map_err(|source| StartError::System { doing: "ask for the disk's room", source })
 }
 

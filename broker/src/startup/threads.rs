@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
-use tokio::sync::mpsc;
 use weir_storage::journal::{Journal, Maker, MakerStep};
 use weir_storage::offset::JournalPos;
 
@@ -14,7 +13,7 @@ use super::layout::Layout;
 use crate::core::catalog::opener::Opener;
 use crate::core::catalog::topic::Topics;
 use crate::core::commit::checkpoint::Checkpointer;
-use crate::core::commit::chore::{self, CHORES_MAX, Chore, KeeperSender};
+use crate::core::commit::chore::{self, KeeperInbox, KeeperOutlet};
 use crate::core::commit::group_commit::GroupCommit;
 use crate::core::commit::halt::Halt;
 use crate::core::commit::log_thread::LogThread;
@@ -34,7 +33,7 @@ pub(crate) struct Inboxes {
     pub(crate) commit: WorkSender,
     pub(crate) log: WorkSender,
     pub(crate) space: Sender<Space>,
-    pub(crate) keeper: KeeperSender,
+    pub(crate) keeper: KeeperInbox,
 }
 
 /// The ends at which they listen.
@@ -43,7 +42,7 @@ pub(super) struct Outlets {
     commit: Receiver<Work>,
     log: Receiver<Work>,
     space: Receiver<Space>,
-    keeper: mpsc::Receiver<Chore>,
+    keeper: KeeperOutlet,
 }
 
 /// The threads.
@@ -72,7 +71,7 @@ pub(super) fn inboxes() -> (Inboxes, Outlets) {
     let (commit, commit_outlet) = bounded(INBOX_MAX);
     let (log, log_outlet) = bounded(INBOX_MAX);
     let (space, space_outlet) = bounded(SPACE_MAX);
-    let (keeper, keeper_outlet) = mpsc::channel(CHORES_MAX);
+    let (keeper, keeper_outlet) = chore::keeper_inbox();
     let inboxes = Inboxes { commit, log, space, keeper };
     let outlets = Outlets {
         commit: commit_outlet,

@@ -13,7 +13,7 @@ use weir_protocol::id::TopicId;
 
 use super::actor::{CatalogError, Request};
 use crate::core::commit::checkpoint::OpenLogs;
-use crate::core::commit::chore::{Chore, KeeperSender};
+use crate::core::commit::chore::{Chore, KeeperInbox};
 use crate::core::commit::seam::{Work, WorkSender};
 use crate::core::partition::request;
 use crate::hands::Hands;
@@ -24,7 +24,7 @@ pub(crate) struct Deleter {
     pub(crate) shards: Vec<mpsc::Sender<request::Request>>,
     pub(crate) owners: [WorkSender; 2],
     pub(crate) open_logs: OpenLogs,
-    pub(crate) keeper: KeeperSender,
+    pub(crate) keeper: KeeperInbox,
     /// Back to the catalogue; weak, so that it does not keep its own inbox open.
     pub(crate) catalog: mpsc::WeakSender<Request>,
     pub(crate) hands: Hands,
@@ -57,8 +57,7 @@ impl Deleter {
         let (removed, wait) = oneshot::channel();
         let (keeper, catalog) = (self.keeper.clone(), self.catalog.clone());
         tokio::spawn(async move {
-            let asked = keeper.send(Chore::Remove { topic, removed }).await;
-            if asked.is_ok()
+            if keeper.ask(Chore::Remove { topic, removed }).await
                 && wait.await == Ok(true)
                 && let Some(catalog) = catalog.upgrade()
             {

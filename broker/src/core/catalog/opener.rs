@@ -22,7 +22,7 @@ use crate::core::commit::checkpoint::OpenLogs;
 use crate::core::commit::logs::Adopted;
 use crate::core::commit::seam::{Work, WorkSender};
 use crate::core::partition::Handle;
-use crate::core::partition::admission::{Partition, Path};
+use crate::core::partition::admission::{Partition, Path, Wait};
 use crate::core::partition::gather::Gather;
 use crate::core::partition::handle;
 use crate::core::partition::request::{Request, Seat};
@@ -147,6 +147,7 @@ impl Opener {
             room,
             upkeep: upkeep.clone(),
             parked: VecDeque::new(),
+            waits_for: Wait::Growth,
             growth_asked: Arc::new(AtomicBool::new(false)),
         };
         let inbox = self.shards[usize::from(shard - 1)].clone();

@@ -5,6 +5,8 @@
 //! checkpoint; logs whose own syncs never failed are flushed all the same, so that no more of them
 //! can be lost than was said.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -20,8 +22,46 @@ pub(crate) const CHORES_MAX: usize = 1024;
 /// How soon a checkpoint that could not be made is tried again.
 const CHECKPOINT_RETRY: Duration = Duration::from_secs(5);
 
-/// The keeper's inbox.
-pub(crate) type KeeperSender = mpsc::Sender<Chore>;
+/// The way to the keeper. Clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct KeeperInbox {
+    chores: mpsc::Sender<Chore>,
+    checkpoint_is_wanted: Arc<AtomicBool>,
+}
+
+/// Where the keeper listens.
+#[derive(Debug)]
+pub(crate) struct KeeperOutlet {
+    chores: mpsc::Receiver<Chore>,
+    checkpoint_is_wanted: Arc<AtomicBool>,
+}
+
+/// Makes both ends.
+pub(crate) fn keeper_inbox() -> (KeeperInbox, KeeperOutlet) {
+    let (sender, receiver) = mpsc::channel(CHORES_MAX);
+    let owed = Arc::new(AtomicBool::new(false));
+    let inbox = KeeperInbox { chores: sender, checkpoint_is_wanted: Arc::clone(&owed) };
+    (inbox, KeeperOutlet { chores: receiver, checkpoint_is_wanted: owed })
+}
+
+impl KeeperInbox {
+    /// Asks for a chore, as soon as there is a place; false where the keeper has ended.
+    pub(crate) async fn ask(&self, chore: Chore) -> bool {
+        self.chores.send(chore).await.is_ok()
+    }
+
+    /// Asks for a chore if there is a place, and says whether there was one.
+    pub(crate) fn try_ask(&self, chore: Chore) -> bool {
+        self.chores.try_send(chore).is_ok()
+    }
+
+    /// Asks for a checkpoint that nobody waits for by name. Never forgotten: where no place is
+    /// free, the keeper finds the wish behind the chores that took them.
+    pub(crate) fn want_checkpoint(&self) {
+        self.checkpoint_is_wanted.store(true, Ordering::SeqCst);
+        let _ = self.chores.try_send(Chore::Checkpoint(None));
+    }
+}
 
 /// What the keeper is asked for.
 #[derive(Debug)]
@@ -41,22 +81,19 @@ pub(crate) enum Chore {
 /// Runs the keeper until it is told to stop or nobody is left to ask. It takes all that waits at a
 /// time, so that one checkpoint does for all who asked for one; where none can be made it tries
 /// again, for those who wait for the journal's room without an answer.
-pub(crate) async fn run_keeper(mut inbox: mpsc::Receiver<Chore>, mut checkpointer: Checkpointer) {
+pub(crate) async fn run_keeper(outlet: KeeperOutlet, mut checkpointer: Checkpointer) {
+    let KeeperOutlet { mut chores, checkpoint_is_wanted } = outlet;
     let mut is_owed = false;
     let mut waiting = Vec::new();
     loop {
-        let coming = inbox.recv_many(&mut waiting, CHORES_MAX);
-        let wanted = if is_owed {
-            match timeout(CHECKPOINT_RETRY, coming).await {
-                Ok(0) => return,
-                Ok(_) => keep(waiting.drain(..), |error| checkpointer.fail_or_wait(error, "a log")),
-                Err(_) => Wanted { checkpoint: true, ..Wanted::default() },
-            }
-        } else if coming.await == 0 {
+        let coming = chores.recv_many(&mut waiting, CHORES_MAX);
+        let came = if is_owed { timeout(CHECKPOINT_RETRY, coming).await } else { Ok(coming.await) };
+        if came == Ok(0) {
             return;
-        } else {
-            keep(waiting.drain(..), |error| checkpointer.fail_or_wait(error, "a log"))
-        };
+        }
+        let failed = |error| checkpointer.fail_or_wait(error, "a log");
+        let mut wanted = keep(waiting.drain(..), failed);
+        wanted.checkpoint |= checkpoint_is_wanted.swap(false, Ordering::SeqCst) || came.is_err();
         if wanted.stop {
             return;
         }
@@ -113,11 +150,6 @@ impl Wanted {
     }
 }
 
-/// Asks for a chore where a place is free; whoever asks can do without an answer.
-pub(crate) fn remind(inbox: &KeeperSender, chore: Chore) {
-    let _ = inbox.try_send(chore);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,5 +169,19 @@ mod tests {
         assert!(wanted.checkpoint);
         assert_eq!((wanted.askers.len(), wanted.removals.len()), (1, 1));
         assert!(!keep(std::iter::empty(), |error| panic!("{error}")).checkpoint);
+    }
+    #[test]
+    fn a_wish_for_a_checkpoint_outlasts_a_full_inbox() {
+        let (inbox, mut outlet) = keeper_inbox();
+        let (topic, removed) = (TopicId::from_bytes([1; 16]), || oneshot::channel().0);
+        while inbox.try_ask(Chore::Remove { topic, removed: removed() }) {}
+        inbox.want_checkpoint();
+        let mut waiting = Vec::new();
+        while let Ok(chore) = outlet.chores.try_recv() {
+            waiting.push(chore);
+        }
+        assert_eq!(waiting.len(), CHORES_MAX);
+        assert!(waiting.iter().all(|chore| !matches!(chore, Chore::Checkpoint(_))));
+        assert!(outlet.checkpoint_is_wanted.swap(false, Ordering::SeqCst));
     }
 }

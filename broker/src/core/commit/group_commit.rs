@@ -23,7 +23,7 @@ use weir_storage::log::ApplyError;
 use weir_storage::offset::{JournalPos, Term};
 
 use super::append::AckAt;
-use super::chore::{Chore, KeeperSender, remind};
+use super::chore::KeeperInbox;
 use super::halt::Halt;
 use super::logs::Logs;
 use super::room_bell::RoomBell;
@@ -46,7 +46,7 @@ pub(crate) struct GroupCommit {
     pub(crate) journal: Journal,
     pub(crate) logs: Logs,
     pub(crate) inbox: Receiver<Work>,
-    pub(crate) keeper: KeeperSender,
+    pub(crate) keeper: KeeperInbox,
     pub(crate) space: Sender<Space>,
     pub(crate) clock: Clock,
     pub(crate) metrics: metrics::Journal,
@@ -158,7 +158,7 @@ impl GroupCommit {
         let end = self.journal.end();
         if self.checkpoint_bytes <= end.since(self.checkpointed) {
             self.checkpointed = end;
-            remind(&self.keeper, Chore::Checkpoint(None));
+            self.keeper.want_checkpoint();
         }
         if self.inbox.is_empty() {
             self.journal.stage_mark();

@@ -16,7 +16,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError};
 use weir_storage::log::Upkeep;
 
 use super::append::{AckAt, Slot};
-use super::chore::{Chore, KeeperSender};
+use super::chore::{Chore, KeeperInbox};
 use super::group_commit::apply_all;
 use super::halt::Halt;
 use super::logs::Logs;
@@ -33,7 +33,7 @@ const GROUP_MAX: usize = 64;
 pub(crate) struct LogThread {
     pub(crate) logs: Logs,
     pub(crate) inbox: Receiver<Work>,
-    pub(crate) keeper: KeeperSender,
+    pub(crate) keeper: KeeperInbox,
     pub(crate) clock: Clock,
     /// How long a batch may wait for its flush.
     pub(crate) flush_after: Duration,
@@ -172,8 +172,8 @@ impl Unflushed {
     }
 
     /// Asks for all flushes; a log for which the keeper has no place waits for the next round.
-    fn flush(&mut self, keeper: &KeeperSender, now: Instant) {
-        self.logs.retain(|_, upkeep| keeper.try_send(Chore::Flush(upkeep.clone())).is_err());
+    fn flush(&mut self, keeper: &KeeperInbox, now: Instant) {
+        self.logs.retain(|_, upkeep| !keeper.try_ask(Chore::Flush(upkeep.clone())));
         self.since = (!self.logs.is_empty()).then_some(now);
     }
 }

@@ -10,7 +10,7 @@ use weir_storage::offset::Offset;
 
 use super::append::{Append, Slot};
 use super::seam::{Entry, Proposal};
-use crate::core::commit::chore::{Chore, KeeperSender, remind};
+use crate::core::commit::chore::{Chore, KeeperInbox};
 use crate::core::wake::{Tail, WakeList};
 
 /// A log and those who want to hear of it.
@@ -27,11 +27,11 @@ pub(crate) struct Logs {
     slots: Vec<Option<Adopted>>,
     /// Slots written since the tails were last announced, some of them more than once.
     touched: Vec<Slot>,
-    chores: KeeperSender,
+    chores: KeeperInbox,
 }
 
 impl Logs {
-    pub(crate) fn new(chores: KeeperSender) -> Self {
+    pub(crate) fn new(chores: KeeperInbox) -> Self {
         Self { slots: Vec::new(), touched: Vec::new(), chores }
     }
 
@@ -76,7 +76,7 @@ impl Logs {
         let begins_a_segment = append.place.position == 0;
         if begins_a_segment && append.place.segment != Offset::ZERO {
             // The one before waits to be sealed; where the keeper is busy, by a checkpoint.
-            remind(&self.chores, Chore::Seal(adopted.upkeep.clone()));
+            self.chores.try_ask(Chore::Seal(adopted.upkeep.clone()));
         }
         if self.touched.last() != Some(&append.slot) {
             self.touched.push(append.slot);

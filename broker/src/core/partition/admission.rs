@@ -37,6 +37,8 @@ pub(crate) struct Partition {
     pub(crate) upkeep: Upkeep,
     /// Batches that wait for room, in their order; each has its permit.
     pub(crate) parked: VecDeque<Batch>,
+    /// What the first of them was last found to wait for.
+    pub(crate) waits_for: Wait,
     /// Up while a helper is asked for room.
     pub(crate) growth_asked: Arc<AtomicBool>,
 }
@@ -68,6 +70,16 @@ pub(crate) enum Wait {
     Reservation,
     /// A journal whose oldest part was checkpointed.
     Journal,
+}
+
+impl Wait {
+    /// Why a batch is refused that waited too long.
+    pub(crate) fn in_vain(self) -> AppendError {
+        match self {
+            Self::Growth | Self::Reservation => AppendError::Overloaded,
+            Self::Journal => AppendError::JournalFull,
+        }
+    }
 }
 
 impl Partition {
@@ -134,7 +146,7 @@ impl Partition {
     }
 
     fn place(&self, batch: Batch, place: Place) -> Append {
-        let Batch { mut header, bytes, waiters, permit, in_journal: _ } = batch;
+        let Batch { mut header, bytes, waiters, permit, in_journal: _, taken_at: _ } = batch;
         header.base_offset = self.next.get();
         header.leader_epoch = self.epoch.get();
         let prefix = batch::prefix(header.base_offset, bytes.len(), header.leader_epoch);

@@ -124,6 +124,7 @@ impl Gathered {
             waiters: Waiters::Gathered(mem::take(&mut self.waiters)),
             permit: Permit::merge(mem::take(&mut self.permits)),
             in_journal: false,
+            taken_at: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a shard is asked about its partitions.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -46,4 +47,6 @@ pub(crate) struct Batch {
     pub(crate) permit: Option<Permit>,
     /// Whether the journal has reserved room for it.
     pub(crate) in_journal: bool,
+    /// When its shard took it; `None` before.
+    pub(crate) taken_at: Option<Instant>,
 }

@@ -4,9 +4,11 @@
 //! its inbox, and their senders behind it. It never touches a disk and never waits for one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::state::Shard;
 use crate::clock::Clock;
@@ -15,6 +17,9 @@ use crate::core::wake::AppendError;
 
 /// Requests decided in one turn, so that other tasks have theirs.
 const TURN_REQUESTS_MAX: usize = 512;
+
+/// How often batches that wait for room are looked at, while there are any.
+const EXPIRY_EVERY: Duration = Duration::from_millis(250);
 
 /// The task's ends.
 #[derive(Debug)]
@@ -38,14 +43,19 @@ impl Actor {
     }
 
     async fn take_requests(&mut self) -> Option<oneshot::Sender<()>> {
+        let mut expiry = interval(EXPIRY_EVERY);
+        expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 () = self.bell.notified() => self.shard.settle(self.clock.wall_ms()),
+                _ = expiry.tick(), if self.shard.has_parked() => {
+                    self.shard.expire(self.clock.now());
+                }
                 request = self.inbox.recv(), if self.shard.is_open() => {
                     match request? {
                         Request::Stop(asker) => return Some(asker),
-                        request => self.shard.take(request, self.clock.wall_ms()),
+                        request => self.shard.take(request, self.clock.moment()),
                     }
                     if let Some(asker) = self.take_waiting() {
                         return Some(asker);
@@ -61,14 +71,14 @@ impl Actor {
 
     /// Takes what waits, as far as the shard is open.
     fn take_waiting(&mut self) -> Option<oneshot::Sender<()>> {
-        let now_ms = self.clock.wall_ms();
+        let at = self.clock.moment();
         for _ in 1..TURN_REQUESTS_MAX {
             if !self.shard.is_open() {
                 return None;
             }
             match self.inbox.try_recv() {
                 Ok(Request::Stop(asker)) => return Some(asker),
-                Ok(request) => self.shard.take(request, now_ms),
+                Ok(request) => self.shard.take(request, at),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return None,
             }
         }
@@ -79,7 +89,7 @@ impl Actor {
     /// placed at once is refused.
     async fn drain(&mut self) {
         while let Ok(request) = self.inbox.try_recv() {
-            self.shard.take(request, self.clock.wall_ms());
+            self.shard.take(request, self.clock.moment());
         }
         self.shard.settle(self.clock.wall_ms());
         self.shard.refuse_parked(AppendError::ShuttingDown);

@@ -9,7 +9,9 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use crossbeam::channel::Sender;
 use tokio::sync::{Notify, oneshot};
 use weir_protocol::id::TopicId;
@@ -18,8 +20,9 @@ use weir_storage::offset::Index;
 use super::entries::{Change, GONE_BYTES, RESERVE_BYTES};
 use super::lane::Lane;
 use super::table::Table;
+use crate::clock::Moment;
 use crate::core::commit::append::entry_bytes;
-use crate::core::commit::chore::{Chore, KeeperSender, remind};
+use crate::core::commit::chore::KeeperInbox;
 use crate::core::commit::halt::Halt;
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::Entry;
@@ -37,10 +40,12 @@ pub(crate) struct Parts {
     /// To the log thread.
     pub(crate) log: Lane,
     pub(crate) space: Sender<Space>,
-    pub(crate) keeper: KeeperSender,
+    pub(crate) keeper: KeeperInbox,
     pub(crate) bell: Arc<Notify>,
     pub(crate) room_bell: RoomBell,
     pub(crate) halt: Halt,
+    /// How long a batch waits for room before it is refused.
+    pub(crate) room_wait: Duration,
 }
 
 /// A shard's state.
@@ -52,24 +57,28 @@ pub(crate) struct Shard {
     table: Table,
     /// Changes proposed and not yet applied, by index.
     changes: VecDeque<(Index, Change, Option<oneshot::Sender<()>>)>,
+    /// Topics that end as soon as the journal has room to say so.
+    ending: VecDeque<(TopicId, oneshot::Sender<()>)>,
     journal: Lane,
     log: Lane,
     space: Sender<Space>,
-    keeper: KeeperSender,
+    keeper: KeeperInbox,
     bell: Arc<Notify>,
     room_bell: RoomBell,
     halt: Halt,
+    room_wait: Duration,
     wakes: WakeList,
 }
 
 impl Shard {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { table, journal, log, space, keeper, bell, room_bell, halt } = parts;
+        let Parts { table, journal, log, space, keeper, bell, room_bell, halt, room_wait } = parts;
         Self {
             seats: Vec::new(),
             waiting: BTreeSet::new(),
             table,
             changes: VecDeque::new(),
+            ending: VecDeque::new(),
             journal,
             log,
             space,
@@ -77,6 +86,7 @@ impl Shard {
             bell,
             room_bell,
             halt,
+            room_wait,
             wakes: WakeList::default(),
         }
     }
@@ -88,24 +98,22 @@ impl Shard {
 
     /// Whether all that it proposed has been applied.
     pub(super) fn is_idle(&self) -> bool {
-        self.journal.is_idle() && self.log.is_idle() && self.waiting.is_empty()
+        let nobody_waits = self.waiting.is_empty() && self.ending.is_empty();
+        self.journal.is_idle() && self.log.is_idle() && nobody_waits
     }
 
     /// Takes one request.
-    pub(super) fn take(&mut self, request: Request, now_ms: i64) {
+    pub(super) fn take(&mut self, request: Request, at: Moment) {
         match request {
-            Request::Append(seat, batch) => self.append(seat, batch, now_ms),
+            Request::Append(seat, batch) => self.append(seat, batch, at),
             Request::Gathered(gather) => {
                 for batch in gather.take() {
-                    self.append(gather.seat(), batch, now_ms);
+                    self.append(gather.seat(), batch, at);
                 }
             }
             Request::Open(seat, partition) => self.seat(seat, *partition),
             Request::Close(topic, closed) => self.close(topic, closed),
-            Request::Snapshot(asker) => {
-                let applied = self.settle_changes();
-                let _ = asker.send((applied, self.table.encode()));
-            }
+            Request::Snapshot(asker) => self.snapshot(asker),
             Request::Stop(_) => unreachable!("the actor stops by itself"),
         }
     }
@@ -119,12 +127,40 @@ impl Shard {
                 let _ = asker.send(());
                 return;
             }
-            Request::Snapshot(_) => return self.take(request, 0),
+            Request::Snapshot(asker) => return self.snapshot(asker),
             // Who asked hears that it was not done.
             Request::Open(..) | Request::Close(..) => return,
         };
         for mut batch in batches {
             batch.waiters.refuse(AppendError::ShuttingDown, &mut self.wakes);
+        }
+        self.wakes.ring();
+    }
+
+    fn snapshot(&mut self, asker: oneshot::Sender<(Index, Bytes)>) {
+        let applied = self.settle_changes();
+        let _ = asker.send((applied, self.table.encode()));
+    }
+
+    /// Whether a batch waits for room: [`Shard::expire`] is called now and then.
+    pub(super) fn has_parked(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Refuses batches that waited for room too long. They were never proposed: nothing of them
+    /// is stored, and their refusal says so.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let is_overdue =
+            |batch: &mut Batch| batch.taken_at.is_some_and(|taken| taken + self.room_wait <= now);
+        for seat in std::mem::take(&mut self.waiting) {
+            let Some(partition) = &mut self.seats[seat.0 as usize] else { continue };
+            let error = partition.waits_for.in_vain();
+            while let Some(batch) = partition.parked.pop_front_if(is_overdue) {
+                turn_away(batch, error, &self.journal, &mut self.wakes);
+            }
+            if !partition.parked.is_empty() {
+                self.waiting.insert(seat);
+            }
         }
         self.wakes.ring();
     }
@@ -135,6 +171,7 @@ impl Shard {
         if self.is_stopped() {
             self.refuse_all();
         }
+        self.end_topics();
         for seat in std::mem::take(&mut self.waiting) {
             self.admit_parked(seat, now_ms);
         }
@@ -145,7 +182,7 @@ impl Shard {
         self.journal.propose(now_ms);
         self.log.propose(now_ms);
         self.wakes.ring();
-        if !self.changes.is_empty() || !self.waiting.is_empty() || !self.is_open() {
+        if !self.changes.is_empty() || self.has_parked() || !self.is_open() {
             self.want();
         }
     }
@@ -163,7 +200,9 @@ impl Shard {
     /// Whether somebody still waits for what a thread that stopped will never do.
     fn has_hopeless(&self) -> bool {
         let will_apply = |index| self.journal.will_apply(index);
-        !self.waiting.is_empty() || self.changes.iter().any(|(index, ..)| !will_apply(*index))
+        self.has_parked()
+            || !self.ending.is_empty()
+            || self.changes.iter().any(|(index, ..)| !will_apply(*index))
     }
 
     /// Asks to be woken by the next step of either thread.
@@ -181,6 +220,8 @@ impl Shard {
                 }
             }
         }
+        // Who waits for these is told by the answer that does not come.
+        self.ending.clear();
         self.wakes.ring();
     }
 
@@ -210,16 +251,17 @@ impl Shard {
         self.seats[place] = Some(partition);
     }
 
-    fn append(&mut self, seat: Seat, mut batch: Batch, now_ms: i64) {
+    fn append(&mut self, seat: Seat, mut batch: Batch, at: Moment) {
         if self.is_stopped() {
             return batch.waiters.refuse(AppendError::WritesStopped, &mut self.wakes);
         }
         match &mut self.seats[seat.0 as usize] {
             None => batch.waiters.refuse(AppendError::TopicGone, &mut self.wakes),
             Some(partition) => {
+                batch.taken_at = Some(at.now);
                 partition.parked.push_back(batch);
                 if !self.waiting.contains(&seat) {
-                    self.admit_parked(seat, now_ms);
+                    self.admit_parked(seat, at.wall_ms);
                 }
             }
         }
@@ -230,13 +272,7 @@ impl Shard {
         let Some(partition) = &mut self.seats[seat.0 as usize] else { return };
         while let Some(batch) = partition.parked.pop_front() {
             let bytes = batch.bytes.len() as u64;
-            let promise = |bytes| {
-                // Room that came between the first look and the wish was announced to nobody.
-                self.journal.promise(bytes) || {
-                    self.room_bell.want();
-                    self.journal.promise(bytes)
-                }
-            };
+            let promise = |bytes| promised(&self.room_bell, || self.journal.promise(bytes));
             match partition.admit(batch, promise) {
                 Admitted::Append(append) => {
                     let lane = match partition.path {
@@ -255,10 +291,11 @@ impl Shard {
                 }
                 Admitted::Wait(batch, wait) => {
                     partition.parked.push_front(batch);
+                    partition.waits_for = wait;
                     self.waiting.insert(seat);
                     match wait {
                         Wait::Growth => ask_growth(partition, bytes, &self.space, &self.bell),
-                        Wait::Journal => remind(&self.keeper, Chore::Checkpoint(None)),
+                        Wait::Journal => self.keeper.want_checkpoint(),
                         Wait::Reservation => {}
                     }
                     break;
@@ -268,11 +305,25 @@ impl Shard {
         if partition.room.wants_growth() {
             ask_growth(partition, 0, &self.space, &self.bell);
         }
-        // From the journal's reserve, as all changes: they are few, and nothing goes on without.
-        if partition.is_reservation_due()
-            && self.journal.promise_from_reserve(RESERVE_BYTES)
-            && let Some(end) = partition.reserve_ahead(now_ms)
-        {
+        self.reserve(seat, now_ms);
+    }
+
+    /// Proposes a partition's next block of offsets, if it is due. From the journal's reserve, as
+    /// all changes: they are few, and nothing goes on without. Where even that is used up, the
+    /// batches that wait for the block wait for a checkpoint.
+    fn reserve(&mut self, seat: Seat, now_ms: i64) {
+        let Some(partition) = &mut self.seats[seat.0 as usize] else { return };
+        if !partition.is_reservation_due() {
+            return;
+        }
+        let promise = || self.journal.promise_from_reserve(RESERVE_BYTES);
+        if !promised(&self.room_bell, promise) {
+            if partition.waits_for == Wait::Reservation {
+                partition.waits_for = Wait::Journal;
+            }
+            return self.keeper.want_checkpoint();
+        }
+        if let Some(end) = partition.reserve_ahead(now_ms) {
             let (topic, partition) = (partition.topic, partition.number);
             self.change(Change::Reserve { topic, partition, end }, None);
         }
@@ -313,10 +364,31 @@ impl Shard {
                 }
             }
         }
-        // Where it cannot be committed, who waits is told by the answer that does not come.
-        if !self.is_stopped() && self.journal.promise_from_reserve(GONE_BYTES) {
+        if !self.is_stopped() {
+            self.ending.push_back((topic, closed));
+            self.end_topics();
+        }
+    }
+
+    /// Proposes the ends of topics, as far as the journal's reserve has room for them.
+    fn end_topics(&mut self) {
+        while let Some((topic, closed)) = self.ending.pop_front() {
+            let promise = || self.journal.promise_from_reserve(GONE_BYTES);
+            if !promised(&self.room_bell, promise) {
+                self.ending.push_front((topic, closed));
+                return self.keeper.want_checkpoint();
+            }
             self.change(Change::Gone { topic }, Some(closed));
         }
+    }
+}
+
+/// Promises room in the journal, or asks the bell to ring when there may be some.
+fn promised(room_bell: &RoomBell, promise: impl Fn() -> bool) -> bool {
+    // Room that came between the first look and the wish was announced to nobody.
+    promise() || {
+        room_bell.want();
+        promise()
     }
 }
 

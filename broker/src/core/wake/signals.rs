@@ -56,15 +56,15 @@ pub(crate) enum AppendError {
     TooLarge,
     #[error("the disk is full: free some space or add retention, then send again")]
     DiskFull,
+    #[error("the journal is full until its next checkpoint: nothing was stored, send again later")]
+    JournalFull,
+    #[error("the disk made no room in time: nothing was stored, send again later")]
+    Overloaded,
     #[error(
         "the partition is closed since its log could not be opened: the broker's log says why; \
          run `weir check` on its data directory"
     )]
     Quarantined,
-    #[error(
-        "the broker has no memory or descriptors to spare: nothing was stored, send again later"
-    )]
-    Overloaded,
     #[error("the write or its sync failed: the records may or may not survive")]
     OutcomeUnknown,
     #[error("writes are stopped since the disk failed: see to it, then restart the broker")]

@@ -9,7 +9,6 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
 use utoipa::ToSchema;
 use weir_protocol::code::Code;
 
@@ -64,39 +63,34 @@ pub(super) async fn publish(
         return Err(Refusal::no_records().into());
     }
     let session = shared.door.enter();
-    let publishing = session.publish(&topic, &records);
-    let placed = timeout(ACK_WAIT_MAX, publishing).await.map_err(|_| unanswered())??;
+    let placed = session.publish(&topic, &records, ACK_WAIT_MAX).await?;
     tell(placed).map(IntoResponse::into_response)
 }
 
 fn tell(placed: Vec<Placed>) -> Result<Json<Published>, Problem> {
-    let mut first = None;
+    let mut problem: Option<Refusal> = None;
     let mut outcomes = Vec::with_capacity(placed.len());
     for place in placed {
         outcomes.push(match place {
             Ok((partition, offset)) => Outcome::Taken { partition, offset: offset.get() },
             Err(refusal) => {
-                first.get_or_insert_with(|| Problem::from(refusal.clone()));
+                // Who may not repeat a record may not repeat the request.
+                let is_graver = refusal.code == Code::OutcomeUnknown;
+                if problem.is_none() || is_graver {
+                    problem = Some(refusal.clone());
+                }
                 refusal.into()
             }
         });
     }
-    if let Some(problem) = first {
-        return Err(problem.with_records(outcomes));
+    if let Some(refusal) = problem {
+        return Err(Problem::from(refusal).with_records(outcomes));
     }
     let place = |outcome| match outcome {
         Outcome::Taken { partition, offset } => Some(Placement { partition, offset }),
         Outcome::Refused { .. } => None,
     };
     Ok(Json(Published { records: outcomes.into_iter().filter_map(place).collect() }))
-}
-
-fn unanswered() -> Problem {
-    let detail = format!(
-        "the records were not durable within {ACK_WAIT_MAX:?}: they may be stored or not, and \
-         sending them again may store them twice"
-    );
-    Problem::new(Code::OutcomeUnknown, detail)
 }
 
 /// What to read of one partition.

@@ -27,6 +27,7 @@ pub enum Call {
 pub(super) struct Faults {
     pub(super) operations_left: Option<u64>,
     pub(super) lying: bool,
+    full_for: Option<String>,
     plans: Vec<Plan>,
     fired: u64,
 }
@@ -42,6 +43,16 @@ impl Faults {
     pub(super) fn plan(&mut self, call: Call, path_part: &str, successes: u64) {
         let path_part = path_part.to_owned();
         self.plans.push(Plan { call, path_part, successes_left: successes });
+    }
+
+    pub(super) fn set_full_for(&mut self, path_part: Option<&str>) {
+        self.full_for = path_part.map(str::to_owned);
+    }
+
+    /// Whether there is no room for this file, though there is for others.
+    pub(super) fn is_full_for(&self, path: &Path) -> bool {
+        let path = path.to_string_lossy();
+        self.full_for.as_ref().is_some_and(|part| path.contains(part))
     }
 
     /// How many calls failed as it was planned.

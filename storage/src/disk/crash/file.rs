@@ -62,7 +62,7 @@ impl File for CrashFile {
         state.spend_operation()?;
         let bytes: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
         let end = position + bytes.len() as u64;
-        state.allocate(self.id, position..end)?;
+        state.allocate(self.id, &self.path, position..end)?;
         state.counts.writes += 1;
         state.counts.written_bytes += bytes.len() as u64;
         let checked = state.faults.check(Call::Write, &self.path);
@@ -76,7 +76,7 @@ impl File for CrashFile {
         let mut state = self.disk.state.lock();
         state.spend_operation()?;
         state.faults.check(Call::Allocate, &self.path)?;
-        state.allocate(self.id, range.clone())?;
+        state.allocate(self.id, &self.path, range.clone())?;
         let inode = state.inode(self.id)?;
         if inode.len()? < range.end { inode.set_len(range.end) } else { Ok(()) }
     }

@@ -110,6 +110,12 @@ impl CrashDisk {
         self.state.lock().faults.plan(call, path_part, successes);
     }
 
+    /// From now on there is no room for files that have `path_part` in their path, as where they
+    /// were on a volume of their own that is full; `None`: there is again.
+    pub fn set_full_for(&self, path_part: Option<&str>) {
+        self.state.lock().faults.set_full_for(path_part);
+    }
+
     /// How many calls were failed as planned.
     pub fn failed_calls(&self) -> u64 {
         self.state.lock().faults.fired()
@@ -372,8 +378,11 @@ impl State {
     }
 
     /// Gives `range` of a file real room, or fails as a full disk does.
-    fn allocate(&mut self, id: u64, range: Range<u64>) -> io::Result<()> {
+    fn allocate(&mut self, id: u64, path: &Path, range: Range<u64>) -> io::Result<()> {
         let wanted_bytes = self.inode(id)?.unallocated_bytes(&range);
+        if 0 < wanted_bytes && self.faults.is_full_for(path) {
+            return Err(Errno::NOSPC.into());
+        }
         let used_bytes = self.used_bytes();
         if self.capacity_bytes.is_some_and(|capacity| capacity < used_bytes + wanted_bytes) {
             return Err(Errno::NOSPC.into());
