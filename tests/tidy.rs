@@ -113,6 +113,7 @@ const FLOORS: &[Floor] = &[
     // Floor 6: the only files that wire parts together.
     door("broker"),
     floor("broker::check", EVERYTHING),
+    floor("broker::recover", EVERYTHING),
     floor("broker::startup", EVERYTHING),
     floor("broker::shutdown", EVERYTHING),
     floor("broker::main", EVERYTHING),
@@ -171,7 +172,7 @@ const CONFINED: &[Confined] = &[
     Confined { what: "serde_json", to: WIRE_SHAPES },
     Confined { what: "toml", to: &["broker::config"] },
     Confined { what: "prometheus", to: &["broker::metrics"] },
-    Confined { what: "clap", to: &["broker::main", "broker::check", "cli"] },
+    Confined { what: "clap", to: &["broker::main", "broker::check", "broker::recover", "cli"] },
 ];
 
 const HTTP: &[&str] =

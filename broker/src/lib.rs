@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod hands;
 pub mod metrics;
+pub mod recover;
 pub mod shutdown;
 pub mod startup;
 

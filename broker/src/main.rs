@@ -11,6 +11,7 @@ use weir_broker::check::Check;
 use weir_broker::clock::{Clock, Randomness};
 use weir_broker::config::{Config, Overrides};
 use weir_broker::hands::Hands;
+use weir_broker::recover::Recover;
 use weir_broker::startup::{Broker, World};
 use weir_storage::disk::{RealDisk, raise_descriptor_limit};
 
@@ -26,6 +27,7 @@ struct Cli {
 enum Command {
     Server(Server),
     Check(Check),
+    Recover(Recover),
     #[command(flatten)]
     Client(weir_cli::Command),
 }
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
     match command {
         Command::Server(server) => server.run(),
         Command::Check(check) => check.run(),
+        Command::Recover(recover) => recover.run(),
         Command::Client(command) => command.run(),
     }
 }

@@ -29,6 +29,9 @@ impl Window {
     /// The `count` bytes from `position` on; fewer where the file ends.
     pub(crate) fn bytes(&mut self, position: u64, count: usize) -> io::Result<&[u8]> {
         let end = self.len.min(position + count as u64).max(position);
+        if end == position {
+            return Ok(&[]);
+        }
         if position < self.position || self.position + (self.held as u64) < end {
             self.fill(position, end)?;
         }
@@ -107,6 +110,7 @@ mod tests {
                 assert_eq!(whole, &bytes[start..bytes.len().min(start + step)]);
             }
             assert_eq!(window.bytes(bytes.len() as u64, 8).unwrap(), b"");
+            assert_eq!(window.bytes(bytes.len() as u64 + 10_000, 8).unwrap(), b"");
             assert_eq!(window.bytes(12, 4).unwrap(), &bytes[12..16]);
         }
     }

@@ -45,7 +45,7 @@ impl Check {
         let bar = print::progress_of_check();
         let report =
             std::path::absolute(&directory).map_err(|error| error.to_string()).and_then(|path| {
-                match Report::of(&disk, &path, bar.clone()) {
+                match Report::with_progress(&disk, &path, bar.clone()) {
                     Err(VerifyError::InUse { .. }) => Ok(Err(VerifyError::InUse { path })),
                     Err(error) => Err(error.to_string()),
                     Ok(report) => Ok(Ok(report)),

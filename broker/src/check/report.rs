@@ -36,7 +36,15 @@ impl Report {
     ///
     /// # Errors
     /// See [`VerifyError`].
-    pub fn of(
+    pub fn of(disk: &Arc<dyn Disk>, directory: &Path) -> Result<Self, VerifyError> {
+        Self::with_progress(disk, directory, ProgressBar::hidden())
+    }
+
+    /// The same, and shows how far it is.
+    ///
+    /// # Errors
+    /// See [`VerifyError`].
+    pub(super) fn with_progress(
         disk: &Arc<dyn Disk>,
         directory: &Path,
         bar: ProgressBar,

@@ -15,6 +15,7 @@
 //! time.
 
 mod identity;
+pub(crate) mod lost;
 pub(crate) mod parts;
 mod shards;
 #[cfg(test)]
@@ -346,7 +347,8 @@ fn list_if_there(disk: &dyn Disk, path: &Path) -> Result<Vec<std::ffi::OsString>
 }
 
 pub(crate) const LOCK: &str = "lock";
-pub(crate) const IDENTITY: &str = "identity";
+/// The file that names a data directory.
+pub const IDENTITY: &str = "identity";
 pub(crate) const IDENTITY_NEW: &str = "identity.new";
 pub(crate) const CLEAN: &str = "clean";
 pub(crate) const JOURNAL: &str = "journal";

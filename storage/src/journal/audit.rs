@@ -24,7 +24,9 @@ pub(crate) fn checkpoints(
     owner: &[u8; 16],
     telling: &mut Telling<'_>,
 ) -> Result<Option<Loaded>, DiskError> {
-    for (path, bytes) in checkpoint::files(disk, directory)? {
+    for path in Checkpoint::files(disk, directory)? {
+        let bytes = disk.facts(&path).naming("look at", &path)?.bytes;
+        telling.progress(bytes);
         telling.file(CheckedFile { path, part: Part::Checkpoint, bytes, ..Default::default() });
     }
     let loaded = match Checkpoint::load(disk, directory, owner) {
@@ -52,7 +54,7 @@ pub(crate) fn journal(
     telling: &mut Telling<'_>,
 ) -> Result<(), DiskError> {
     let files = files(&**disk, directory, telling)?;
-    let found = recovery::look(&**disk, directory, vouched);
+    let found = recovery::examine(&**disk, directory, vouched);
     let frames = found.as_ref().map_or(0, |recovery| recovery.frames);
     for (index, (path, bytes)) in files.into_iter().enumerate() {
         let frames = if index == 0 { frames } else { 0 };

@@ -17,6 +17,7 @@
 //! returned for survives a power cut, and what does not is never taken for damage, nor damage for
 //! it; room that was promised is there.
 
+mod anew;
 pub(crate) mod audit;
 pub mod checkpoint;
 mod code;
@@ -35,14 +36,15 @@ mod verify;
 mod writer;
 mod zeroing;
 
+pub use anew::{Anew, headless, remove_given_up};
 pub use code::{DamageCode, NoCode};
 pub use frame::{EntryRef, FRAME_BYTES_MAX, FrameHead, Kind, frame_bytes};
 pub use maker::{MakeError, Maker, MakerStep};
 pub use options::{OnTornTail, Options, ReadPath};
-pub use recovery::{OpenError, Opened, Recovery, Torn, Verified, Vouched, open};
+pub use recovery::{OpenError, Opened, Recovery, Torn, Verified, Vouched, examine, open};
 pub use replay::{ReadError, Replay, Replayed};
 pub use room::Room;
-pub use scan::{Scan, Scanned};
+pub use scan::{Layout, Scan, Scanned};
 pub use verify::Damage;
 pub use writer::{Journal, SyncError, WriteError};
 

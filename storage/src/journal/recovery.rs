@@ -111,7 +111,10 @@ impl Verified {
 
 /// What a start of the journal in `directory` would find; changes nothing, and opens files only
 /// to read them.
-pub(super) fn look(
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn examine(
     disk: &dyn Disk,
     directory: &Path,
     vouched: &Vouched,

@@ -39,7 +39,18 @@ pub struct Scan {
     broken: Option<Place>,
     /// Found behind a break, to be shown next.
     found: Option<Scanned>,
+    /// Up to where something durable was, as far as anyone says.
     durable_to: JournalPos,
+    layout: Layout,
+}
+
+/// How the files of a journal lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The length of a segment.
+    pub segment_bytes: u64,
+    /// Behind all segments.
+    pub free_from: JournalPos,
 }
 
 /// What a scan comes by.
@@ -70,7 +81,27 @@ impl Scan {
     ) -> Result<Self, DiskError> {
         let from = vouched.replay_from.max(JournalPos::new(FRAMES_AT));
         let mut segments = segments(&**disk, directory, vouched)?;
+        let layout = Layout {
+            segment_bytes: segments.last().map_or(SEGMENT_BYTES, |last| last.header.len),
+            free_from: segments.last().map_or(from, |last| last.end()).max(from),
+        };
+        // A journal that was to begin anew, and that no checkpoint names, is none.
+        segments.retain(|segment| {
+            let header = &segment.header;
+            header.before != [0; 16] || header.base <= vouched.replay_from
+        });
         segments.retain(|segment| from < segment.end());
+        let is_there = segments.first().is_some_and(|first| first.header.base <= from);
+        let mut durable_to = vouched.durable_to();
+        // Nobody knows how much was used of what is missing.
+        if !is_there {
+            durable_to = durable_to.max(from.plus(layout.segment_bytes));
+        }
+        for segment in &segments {
+            if segment.file.len().naming("measure", &segment.path)? < segment.header.len {
+                durable_to = durable_to.max(segment.end());
+            }
+        }
         Ok(Self {
             disk: Arc::clone(disk),
             segments: segments.into(),
@@ -79,7 +110,8 @@ impl Scan {
             run: vouched.run,
             broken: Some(Place { file: directory.to_owned(), position: 0, at: from }),
             found: None,
-            durable_to: vouched.durable_to(),
+            durable_to,
+            layout,
         })
     }
 
@@ -88,9 +120,8 @@ impl Scan {
         self.run
     }
 
-    /// Behind everything that was seen, and behind all segments there are.
-    pub fn end(&self) -> JournalPos {
-        self.at.max(self.durable_to)
+    pub fn layout(&self) -> Layout {
+        self.layout
     }
 
     fn read_next(&mut self) -> Result<Option<Scanned>, DiskError> {
@@ -156,6 +187,12 @@ impl Scan {
                 return Ok(Some((at, header, frame)));
             }
             self.break_at(reader);
+            if at == self.at
+                && let Some((header, length)) = reader.claim(at)?
+                && self.run <= header.run
+            {
+                self.durable_to = self.durable_to.max(at.plus(length as u64));
+            }
             match reader.find_magic(at.plus(8))? {
                 Some(next) => at = next,
                 None => return Ok(None),
@@ -227,3 +264,6 @@ fn segments(
     segments.dedup_by_key(|segment| segment.header.base);
     Ok(segments)
 }
+
+/// The usual length, where no segment tells.
+const SEGMENT_BYTES: u64 = 64 << 20;

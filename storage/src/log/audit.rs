@@ -34,6 +34,28 @@ use crate::offset::{Epoch, Offset, OffsetSpan};
 use crate::verify::{CheckedFile, Effect, Finding, LogSource, Part, Severity, Telling};
 use crate::window::Window;
 
+/// The offset behind the last batch that lies whole in a log's files and follows those below
+/// `mark`: where a log without a journal would go on. Reads only.
+pub fn end_above(disk: &dyn Disk, directory: &Path, mark: End) -> Result<Offset, DiskError> {
+    let End { segment, position, offset, epoch, .. } = mark;
+    let mut seen = Seen { chain: Chain::new(offset, epoch), ..Seen::new(offset) };
+    let names = match disk.list(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(offset),
+        listed => listed.naming("list", directory)?,
+    };
+    for name in names {
+        let Some(FileName::Segment(base)) = FileName::parse(&name) else { continue };
+        let path = directory.join(name);
+        if base < segment {
+            continue;
+        }
+        let Some(mut batches) = Batches::open(disk, &path)? else { continue };
+        let from = if base == segment { position } else { 0 };
+        batches.read_on(&mut seen, from)?;
+    }
+    Ok(seen.chain.next())
+}
+
 /// One log, and who is told about it.
 pub(crate) struct Audit<'a, 't> {
     pub(crate) disk: &'a dyn Disk,

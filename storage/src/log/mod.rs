@@ -68,6 +68,7 @@ mod writer;
 mod tests;
 
 pub use alarm::Alarm;
+pub use audit::end_above;
 pub use epochs::EpochStart;
 pub use errors::{ApplyError, FlushError, GrowError, NoRoom, OpenError, ReadError, ReplayError};
 pub use log::Log;

@@ -11,6 +11,7 @@ use weir_protocol::id::TopicId;
 use super::finding::{Effect, Finding, Severity};
 use super::telling::Telling;
 use super::watcher::{CheckedFile, Part};
+use crate::directory::lost::LOST;
 use crate::directory::{CHECKPOINTS, CLEAN, IDENTITY, IDENTITY_NEW, JOURNAL, LOCK, TOPICS};
 use crate::disk::{Disk, Facts, NodeKind, Owner};
 use crate::errors::{DiskError, Naming};
@@ -133,7 +134,7 @@ fn meant(level: Level, name: &OsStr) -> Meant {
             CHECKPOINTS => Meant::Folder(Level::Checkpoints),
             TOPICS => Meant::Folder(Level::Topics),
             IDENTITY_NEW => Meant::Leftover,
-            name if name.starts_with("lost+") => Meant::Aside,
+            name if name.starts_with(LOST) => Meant::Aside,
             _ => Meant::Foreign,
         },
         Level::Journal => file_if(name.strip_suffix(".journal").is_some_and(has_20_digits)),

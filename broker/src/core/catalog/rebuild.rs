@@ -1,5 +1,7 @@
 //! The tables of all shards while a start rebuilds them, and where a checkpoint gets them.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use weir_protocol::id::TopicId;
@@ -34,6 +36,16 @@ impl Rebuilding {
     pub(crate) fn new(log_options: log::Options) -> Self {
         let shards = (1..SHARDS).map(|_| table::Table::default()).collect();
         Self { catalog: Table::default(), shards, log_options }
+    }
+
+    /// The tables as a checkpoint has them, each at its shard's index.
+    pub(crate) fn stored(&self, applied: &BTreeMap<u16, Index>) -> Vec<Stored> {
+        let stored = |shard: u16, bytes| {
+            let index = applied.get(&shard).copied().unwrap_or_default();
+            Stored { shard, index, term: TERM, bytes }
+        };
+        let shards = (1..).zip(&self.shards).map(|(shard, table)| stored(shard, table.encode()));
+        [stored(CATALOG_SHARD, self.catalog.encode())].into_iter().chain(shards).collect()
     }
 
     fn shard(&mut self, shard: u16) -> Result<&mut table::Table, TableError> {

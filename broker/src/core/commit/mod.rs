@@ -14,10 +14,12 @@
 pub(crate) mod append;
 pub(crate) mod checkpoint;
 pub(crate) mod chore;
+pub(crate) mod giving_up;
 pub(crate) mod group_commit;
 pub(crate) mod halt;
 pub(crate) mod log_thread;
 pub(crate) mod logs;
+pub(crate) mod loss;
 pub(crate) mod permit;
 pub(crate) mod progress;
 pub(crate) mod replay;

@@ -25,6 +25,7 @@ use weir_storage::offset::{Epoch, Index, JournalPos, Offset, OffsetSpan};
 
 use super::append::{self, Target};
 use super::group_commit::TERM;
+use super::loss::{self, Damaged};
 use super::seam::CATALOG_SHARD;
 
 /// Whose tables are rebuilt; the shards know what an entry means.
@@ -98,10 +99,14 @@ pub(crate) enum RecoverError {
     Checkpoint(#[from] journal::checkpoint::LoadError),
     #[error(transparent)]
     Journal(#[from] journal::OpenError),
+    #[error("{0}")]
+    Damaged(Box<Damaged>),
     #[error(transparent)]
     Read(#[from] journal::ReadError),
     #[error("topic {topic}, partition {partition}: {source}")]
     Log { topic: TopicId, partition: u32, source: log::OpenError },
+    #[error("topic {topic}, partition {partition}: {source}")]
+    Flush { topic: TopicId, partition: u32, source: log::FlushError },
     #[error("topic {topic}, partition {partition}: {source}")]
     Replay { topic: TopicId, partition: u32, source: log::ReplayError },
     #[error("shard {shard}, entry {index}: {source}")]
@@ -146,7 +151,17 @@ pub(crate) fn recover(
     let clean_end = clean.journal_end();
     let vouched = loaded.vouched(owner, clean_end);
     // Where the journal is damaged the mark of a clean stop stays: it is a witness of it.
-    let verified = Verified::of(data.disk(), &data.journal_dir(), options, &vouched)?;
+    let verified = match Verified::of(data.disk(), &data.journal_dir(), options, &vouched) {
+        Err(journal::OpenError::Damaged { file, position, what, code }) => {
+            let Ok(loss) = loss::survey(data, loaded.newest.as_ref(), &vouched, rebuild) else {
+                // What is damaged matters more than what cannot be told of it.
+                return Err(journal::OpenError::Damaged { file, position, what, code }.into());
+            };
+            let damaged = Damaged { file, position, what, code, loss };
+            return Err(RecoverError::Damaged(Box::new(damaged)));
+        }
+        verified => verified?,
+    };
     data.take_clean()?;
     let checkpoint = loaded.newest;
     for table in checkpoint.iter().flat_map(|checkpoint| &checkpoint.tables) {

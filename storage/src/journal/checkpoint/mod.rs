@@ -75,7 +75,7 @@ pub struct LogMark {
 
 impl LogMark {
     /// The log's end that it names.
-    pub(crate) fn end(&self) -> End {
+    pub fn end(&self) -> End {
         let Self { segment, position, offset, epoch, start, .. } = *self;
         End { segment, position, offset, epoch, start }
     }
@@ -111,6 +111,27 @@ impl Checkpoint {
             remove_if_there(disk, &directory.join(file_name(number)))?;
         }
         Ok(())
+    }
+
+    /// Removes all checkpoints but this one, durably: what came before it was given up.
+    pub fn stand_alone(&self, disk: &dyn Disk, directory: &Path) -> Result<(), DiskError> {
+        for number in numbers(disk, directory)? {
+            if number != self.number {
+                remove_if_there(disk, &directory.join(file_name(number)))?;
+            }
+        }
+        disk.sync_dir(directory).naming("sync", directory)
+    }
+
+    /// The files of all checkpoints there are, the oldest first.
+    pub fn files(disk: &dyn Disk, directory: &Path) -> Result<Vec<PathBuf>, DiskError> {
+        let numbers = numbers(disk, directory)?.into_iter();
+        Ok(numbers.map(|number| directory.join(file_name(number))).collect())
+    }
+
+    /// The number of the next checkpoint that is written into `directory`, whatever lies there.
+    pub fn next_number(disk: &dyn Disk, directory: &Path) -> Result<u64, DiskError> {
+        Ok(numbers(disk, directory)?.last().map_or(1, |last| last + 1))
     }
 
     /// Reads the newest checkpoint and the one before it.
@@ -204,17 +225,6 @@ impl LoadError {
             Self::Disk(_) => None,
         }
     }
-}
-
-/// The checkpoints' files and their lengths, the oldest first.
-pub(super) fn files(disk: &dyn Disk, directory: &Path) -> Result<Vec<(PathBuf, u64)>, DiskError> {
-    let numbers = numbers(disk, directory)?.into_iter();
-    let measured = numbers.map(|number| {
-        let path = directory.join(file_name(number));
-        let bytes = disk.facts(&path).naming("look at", &path)?.bytes;
-        Ok((path, bytes))
-    });
-    measured.collect()
 }
 
 /// The numbers of the checkpoints there are, in order.
