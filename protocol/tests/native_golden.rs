@@ -203,6 +203,7 @@ fn responses() -> Vec<Golden<Response>> {
         ("hello", 1, Response::Hello(hello_reply())),
         ("pong", 2, Response::Pong),
         ("topic", 5, Response::Topic(topic("flights", &[(0, 41, 1), (7, 7, 2)]))),
+        ("topic_quarantined", 5, Response::Topic(damaged_topic())),
         (
             "topics",
             4,
@@ -283,7 +284,23 @@ fn topic(topic: &str, partitions: &[(u64, u64, u32)]) -> TopicDescription {
             batch_bytes_max: 1_048_588,
         },
         partitions: partitions.iter().map(partition).collect(),
+        quarantined: Vec::new(),
     }
+}
+
+fn damaged_topic() -> TopicDescription {
+    let span = |partition, start, end, file: &str, flaw: &str| QuarantinedSpan {
+        partition,
+        start,
+        end,
+        file: file.into(),
+        flaw: flaw.into(),
+    };
+    let quarantined = vec![
+        span(0, 7, 12, "topics/t/0/00000000000000000007.log", "the segment's file is missing"),
+        span(1, 0, u64::MAX, "topics/t/1", "cannot read it"),
+    ];
+    TopicDescription { quarantined, ..topic("flights", &[(0, 41, 1), (0, 0, 0)]) }
 }
 
 fn produce(ack: Ack) -> Request {

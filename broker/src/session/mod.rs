@@ -28,7 +28,7 @@ use crate::metrics;
 pub(crate) use crate::core::catalog::settings::{Durability, Limit, Settings, Wanted};
 pub(crate) use crate::core::read::{FirstBatch, From, Offset, OffsetSpan, ReadLimits, Slice};
 pub(crate) use crate::core::wake::{Done, Signal, Signals};
-pub(crate) use facts::{BrokerFacts, TopicFacts};
+pub(crate) use facts::{BrokerFacts, QuarantinedFacts, TopicFacts};
 pub(crate) use fetch::Fetched;
 pub(crate) use produce::{Ack, Produce};
 pub(crate) use publish::{Placed, Record};

@@ -73,5 +73,6 @@ pub use weir_protocol::id::TopicId;
 pub use weir_protocol::name::{NameError, TopicName};
 pub use weir_protocol::native::{
     Ack, Durability, FoundOffset, HelloReply, Limits, OffsetAt, PartitionDescription,
-    RETENTION_UNLIMITED, ResolvedSettings, Settings, TIMESTAMP_NONE, TopicDescription,
+    QuarantinedSpan, RETENTION_UNLIMITED, ResolvedSettings, Settings, TIMESTAMP_NONE,
+    TopicDescription,
 };

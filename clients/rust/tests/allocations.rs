@@ -174,6 +174,7 @@ fn topic() -> TopicDescription {
             batch_bytes_max: 1 << 20,
         },
         partitions: vec![PartitionDescription { start: 0, tail: 0, epoch: 0 }],
+        quarantined: Vec::new(),
     }
 }
 

@@ -47,5 +47,6 @@ pub use request::{Request, RequestFrame, RequestKind, encode_request, produce_he
 pub use response::{Response, ResponseFrame, ResponseKind, deliver_head, encode_response};
 pub use settings::{Durability, RETENTION_UNLIMITED, ResolvedSettings, Settings};
 pub use topics::{
-    AlterTopic, CreateTopic, ListTopics, PartitionDescription, TopicDescription, TopicPage,
+    AlterTopic, CreateTopic, ListTopics, PartitionDescription, QuarantinedSpan, TopicDescription,
+    TopicPage,
 };

@@ -498,6 +498,7 @@ fn described_topic(name: &str, partitions: usize) -> TopicDescription {
             batch_bytes_max: 1 << 20,
         },
         partitions: vec![PartitionDescription { start: 0, tail: 7, epoch: 1 }; partitions],
+        quarantined: Vec::new(),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::body::{Body, put_count, put_name};
+use super::body::{Body, put_count, put_name, put_text};
 use super::fault::Fault;
 use super::frame::HEAD_BYTES;
 use super::settings::{ResolvedSettings, Settings};
@@ -96,6 +96,8 @@ pub struct TopicDescription {
     pub settings: ResolvedSettings,
     /// By number, from 0.
     pub partitions: Vec<PartitionDescription>,
+    /// What is damaged and not served; the first 64 of it, where there is more.
+    pub quarantined: Vec<QuarantinedSpan>,
 }
 
 /// A partition as it is now.
@@ -109,12 +111,58 @@ pub struct PartitionDescription {
     pub epoch: u32,
 }
 
+/// Offsets of a partition that are not served, since a file of its log is damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantinedSpan {
+    pub partition: u32,
+    /// The first of them.
+    pub start: u64,
+    /// The first behind them, where a reader goes on; the largest number there is where the whole
+    /// partition is closed.
+    pub end: u64,
+    /// The file in the broker's data directory.
+    pub file: String,
+    /// What is wrong with it, for a person.
+    pub flaw: String,
+}
+
+impl QuarantinedSpan {
+    fn wire_bytes(&self) -> usize {
+        let text_bytes = |text: &str| 2 + text.floor_char_boundary(QUARANTINED_TEXT_BYTES_MAX);
+        4 + 8 + 8 + text_bytes(&self.file) + text_bytes(&self.flaw)
+    }
+
+    fn write(&self, out: &mut BytesMut) {
+        out.put_u32_le(self.partition);
+        out.put_u64_le(self.start);
+        out.put_u64_le(self.end);
+        put_text(&self.file, QUARANTINED_TEXT_BYTES_MAX, out);
+        put_text(&self.flaw, QUARANTINED_TEXT_BYTES_MAX, out);
+    }
+
+    fn read(body: &mut Body) -> Result<Self, Fault> {
+        Ok(Self {
+            partition: body.u32("partition")?,
+            start: body.u64("start")?,
+            end: body.u64("end")?,
+            file: body.text("file", QUARANTINED_TEXT_BYTES_MAX)?,
+            flaw: body.text("flaw", QUARANTINED_TEXT_BYTES_MAX)?,
+        })
+    }
+}
+
 impl TopicDescription {
     /// The bytes it takes in a frame.
     pub(crate) fn wire_bytes(&self) -> usize {
         let name_bytes = 2 + self.name.as_str().len();
         let partitions_bytes = 4 + self.partitions.len() * PARTITION_BYTES;
-        name_bytes + 16 + ResolvedSettings::WIRE_BYTES + partitions_bytes
+        let told = self.told_of_quarantined().iter();
+        let quarantined_bytes = 4 + told.map(QuarantinedSpan::wire_bytes).sum::<usize>();
+        name_bytes + 16 + ResolvedSettings::WIRE_BYTES + partitions_bytes + quarantined_bytes
+    }
+
+    fn told_of_quarantined(&self) -> &[QuarantinedSpan] {
+        &self.quarantined[..self.quarantined.len().min(QUARANTINED_MAX)]
     }
 
     pub(crate) fn write(&self, out: &mut BytesMut) {
@@ -127,6 +175,8 @@ impl TopicDescription {
             out.put_u64_le(partition.tail);
             out.put_u32_le(partition.epoch);
         }
+        put_count(self.told_of_quarantined().len(), out);
+        self.told_of_quarantined().iter().for_each(|span| span.write(out));
     }
 
     pub(crate) fn read(body: &mut Body) -> Result<Self, Fault> {
@@ -142,7 +192,10 @@ impl TopicDescription {
                 epoch: body.u32("epoch")?,
             });
         }
-        Ok(Self { name, id, settings, partitions })
+        let count = body.count("quarantined", QUARANTINED_BYTES_MIN)?;
+        let quarantined =
+            (0..count).map(|_| QuarantinedSpan::read(body)).collect::<Result<_, _>>()?;
+        Ok(Self { name, id, settings, partitions, quarantined })
     }
 }
 
@@ -199,12 +252,23 @@ const PARTITIONS_UNCHANGED: u32 = 0;
 /// Start, tail and epoch.
 const PARTITION_BYTES: usize = 8 + 8 + 4;
 
+/// Partition, span and two empty texts.
+const QUARANTINED_BYTES_MIN: usize = 4 + 8 + 8 + 2 + 2;
+
 /// A description with a name of one byte, every setting and no partition.
-const TOPIC_BYTES_MIN: usize = 2 + 1 + 16 + ResolvedSettings::WIRE_BYTES + 4;
+const TOPIC_BYTES_MIN: usize = 2 + 1 + 16 + ResolvedSettings::WIRE_BYTES + 4 + 4;
+
+/// Quarantined spans that one description tells of.
+const QUARANTINED_MAX: usize = 64;
+
+/// The most of a file's name or a flaw that travels.
+const QUARANTINED_TEXT_BYTES_MAX: usize = 255;
 
 // Every description fits in the smallest frame a peer may insist on.
 const _: () = {
     use crate::limits::{FRAME_BYTES_MAX_LEAST, NAME_BYTES_MAX, PARTITIONS_MAX};
-    let description = TOPIC_BYTES_MIN + NAME_BYTES_MAX + PARTITIONS_MAX as usize * PARTITION_BYTES;
+    let partitions = PARTITIONS_MAX as usize * PARTITION_BYTES;
+    let span = QUARANTINED_BYTES_MIN + 2 * QUARANTINED_TEXT_BYTES_MAX;
+    let description = TOPIC_BYTES_MIN + NAME_BYTES_MAX + partitions + QUARANTINED_MAX * span;
     assert!(HEAD_BYTES + 1 + 4 + description <= FRAME_BYTES_MAX_LEAST);
 };

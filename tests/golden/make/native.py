@@ -61,12 +61,16 @@ def amount(name, messages, size):
     return [u64(f"{name}_messages", messages), u64(f"{name}_bytes", size)]
 
 
-def description(name, partitions):
+def description(name, partitions, quarantined=()):
     fields = [text("name", name), raw("id", TOPIC)]
     fields += settings((1, 1), (2, 604_800_000), (3, UNLIMITED), (4, 128 << 20), (5, 1_048_588))
     fields.append(u32("partitions", len(partitions)))
     for start, tail, epoch in partitions:
         fields += [u64("start", start), u64("tail", tail), u32("epoch", epoch)]
+    fields.append(u32("quarantined", len(quarantined)))
+    for partition, start, end, file, flaw in quarantined:
+        fields += [u32("partition", partition), u64("start", start), u64("end", end)]
+        fields += [text("file", file), text("flaw", flaw)]
     return fields
 
 
@@ -132,6 +136,10 @@ FRAMES = {
     ]),
     "response_pong": (0x8002, 2, []),
     "response_topic": (0x8010, 5, description("flights", [(0, 41, 1), (7, 7, 2)])),
+    "response_topic_quarantined": (0x8010, 5, description("flights", [(0, 41, 1), (0, 0, 0)], [
+        (0, 7, 12, "topics/t/0/00000000000000000007.log", "the segment's file is missing"),
+        (1, 0, UNLIMITED, "topics/t/1", "cannot read it"),
+    ])),
     "response_topics": (0x8011, 4, [
         u8("more", 1), u32("topics", 2),
         *description("flights", [(0, 41, 1)]), *description("tweets", []),

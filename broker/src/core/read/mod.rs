@@ -11,5 +11,5 @@ mod from;
 pub(crate) use cold::ColdReads;
 pub(crate) use feed::{Feed, FeedError, Step};
 pub(crate) use from::{From, FromError};
-pub(crate) use weir_storage::log::{FirstBatch, ReadError, ReadLimits, Slice};
+pub(crate) use weir_storage::log::{FirstBatch, Quarantined, ReadError, ReadLimits, Slice};
 pub(crate) use weir_storage::offset::{Epoch, Offset, OffsetSpan};

@@ -13,7 +13,7 @@ use weir_protocol::name::TopicName;
 use super::asked::{Asked, Named};
 use super::problem::Problem;
 use super::shared::Shared;
-use crate::session::{Durability, Limit, Refusal, Session, TopicFacts, Wanted};
+use crate::session::{Durability, Limit, QuarantinedFacts, Refusal, Session, TopicFacts, Wanted};
 
 /// A topic's settings, as far as somebody says them.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -94,6 +94,31 @@ pub(super) struct Topic {
     batch_bytes_max: u32,
     /// Where each partition's records are.
     offsets: Vec<Offsets>,
+    /// What is damaged and not served; not there where nothing is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    quarantined: Vec<QuarantinedSpan>,
+}
+
+/// Offsets of a partition that are not served, since a file of its log is damaged.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct QuarantinedSpan {
+    partition: u32,
+    /// The first of them.
+    start: u64,
+    /// The first behind them, where a reader goes on; 18446744073709551615 where the whole
+    /// partition is closed.
+    end: u64,
+    /// The file in the broker's data directory.
+    file: String,
+    /// What is wrong with it.
+    flaw: String,
+}
+
+impl QuarantinedSpan {
+    fn of(facts: &QuarantinedFacts) -> Self {
+        let QuarantinedFacts { partition, span, file, flaw } = facts.clone();
+        Self { partition, start: span.start.get(), end: span.end.get(), file, flaw }
+    }
 }
 
 /// The offsets of a partition.
@@ -128,6 +153,7 @@ impl Topic {
             segment_bytes: settings.segment_bytes,
             batch_bytes_max: settings.batch_bytes_max,
             offsets: offsets.collect(),
+            quarantined: facts.quarantined.iter().map(QuarantinedSpan::of).collect(),
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use weir_protocol::code::Code;
 use weir_protocol::native::{
-    Durability as WireDurability, PartitionDescription, RETENTION_UNLIMITED, ResolvedSettings,
-    Settings as WireSettings, TopicDescription,
+    Durability as WireDurability, PartitionDescription, QuarantinedSpan, RETENTION_UNLIMITED,
+    ResolvedSettings, Settings as WireSettings, TopicDescription,
 };
 
-use crate::session::{Durability, Limit, Refusal, Settings, TopicFacts, Wanted};
+use crate::session::{Durability, Limit, QuarantinedFacts, Refusal, Settings, TopicFacts, Wanted};
 
 /// A topic as the wire describes it.
 pub(super) fn described(topic: TopicFacts) -> TopicDescription {
@@ -20,7 +20,14 @@ pub(super) fn described(topic: TopicFacts) -> TopicDescription {
         id: topic.id,
         settings: resolved(&topic.settings),
         partitions: partitions.collect(),
+        quarantined: topic.quarantined.into_iter().map(quarantined).collect(),
     }
+}
+
+fn quarantined(facts: QuarantinedFacts) -> QuarantinedSpan {
+    let QuarantinedFacts { partition, span, file, flaw } = facts;
+    let (start, end) = (span.start.get(), span.end.get());
+    QuarantinedSpan { partition, start, end, file, flaw }
 }
 
 /// The settings that a request wants.

@@ -4,7 +4,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use weir_client::Client;
 use weir_protocol::native::{
-    Durability, PartitionDescription, RETENTION_UNLIMITED, Settings, TopicDescription,
+    Durability, PartitionDescription, QuarantinedSpan, RETENTION_UNLIMITED, Settings,
+    TopicDescription,
 };
 
 use crate::failure::Failure;
@@ -243,6 +244,17 @@ struct TopicJson {
     segment_bytes: u64,
     batch_bytes_max: u64,
     offsets: Vec<OffsetsJson>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    quarantined: Vec<QuarantinedJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct QuarantinedJson {
+    partition: u32,
+    start: u64,
+    end: u64,
+    file: String,
+    flaw: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -272,8 +284,14 @@ impl TopicJson {
                     tail: *tail,
                 })
                 .collect(),
+            quarantined: topic.quarantined.iter().cloned().map(quarantined).collect(),
         }
     }
+}
+
+fn quarantined(span: QuarantinedSpan) -> QuarantinedJson {
+    let QuarantinedSpan { partition, start, end, file, flaw } = span;
+    QuarantinedJson { partition, start, end, file, flaw }
 }
 
 fn listing(topics: &[TopicDescription]) -> String {
@@ -322,7 +340,27 @@ fn description(topic: &TopicDescription) -> String {
         let numbers = [number as u64, partition.start, partition.tail, kept(partition)];
         numbers.map(print::number).to_vec()
     });
-    text + "\n" + &print::table(&columns, rows)
+    text + "\n" + &print::table(&columns, rows) + &damage(&topic.quarantined)
+}
+
+/// What is damaged, where anything is.
+fn damage(quarantined: &[QuarantinedSpan]) -> String {
+    if quarantined.is_empty() {
+        return String::new();
+    }
+    let columns = [
+        Column::Number("PARTITION"),
+        Column::Number("NOT SERVED"),
+        Column::Number("READ ON FROM"),
+        Column::Words("FILE"),
+        Column::Words("DAMAGE"),
+    ];
+    let rows = quarantined.iter().map(|span| {
+        let QuarantinedSpan { partition, start, end, file, flaw } = span.clone();
+        let read_on = if end == u64::MAX { CLOSED.to_owned() } else { print::number(end) };
+        vec![print::number(partition.into()), print::number(start), read_on, file, flaw]
+    });
+    format!("\n\ndamaged: run `weir check` on the data directory\n{}", print::table(&columns, rows))
 }
 
 fn in_short(topic: &TopicDescription) -> String {
@@ -340,6 +378,7 @@ fn limit(setting: u64) -> Option<u64> {
 }
 
 const NO_LIMIT: &str = "none";
+const CLOSED: &str = "closed";
 
 #[cfg(test)]
 mod tests {
@@ -362,6 +401,7 @@ mod tests {
                 batch_bytes_max: 1 << 20,
             },
             partitions: vec![partition(0, 12_000), partition(500, 8_500)],
+            quarantined: Vec::new(),
         }
     }
 
@@ -390,6 +430,31 @@ mod tests {
                      0      0  12,000   12,000\n        \
                      1    500   8,500    8,000"
         );
+    }
+
+    #[test]
+    fn a_description_tells_what_is_damaged_and_where_to_read_on() {
+        let span = |partition, start, end, file: &str, flaw: &str| QuarantinedSpan {
+            partition,
+            start,
+            end,
+            file: file.to_owned(),
+            flaw: flaw.to_owned(),
+        };
+        let quarantined = vec![
+            span(0, 100, 2_000, "topics/t/0/1.log", "it is missing"),
+            span(1, 500, u64::MAX, "topics/t/1", "cannot read it"),
+        ];
+        let damaged = TopicDescription { quarantined, ..flights() };
+        assert!(description(&damaged).ends_with(
+            "\n\ndamaged: run `weir check` on the data directory\n\
+             PARTITION  NOT SERVED  READ ON FROM  FILE              DAMAGE\n        \
+                     0         100         2,000  topics/t/0/1.log  it is missing\n        \
+                     1         500        closed  topics/t/1        cannot read it"
+        ));
+        let json = serde_json::to_value(TopicJson::of(&damaged)).unwrap();
+        assert_eq!(json["quarantined"][0]["end"], 2_000);
+        assert_eq!(json["quarantined"][1]["flaw"], "cannot read it");
     }
 
     #[test]

@@ -249,6 +249,7 @@ pub(crate) fn topic(name: &str, partitions: u32) -> TopicDescription {
         id: TOPIC_ID,
         settings,
         partitions: vec![partition; partitions as usize],
+        quarantined: Vec::new(),
     }
 }
 

@@ -153,8 +153,22 @@ fn frame_bytes_max() -> impl Strategy<Value = u32> {
 fn topic() -> impl Strategy<Value = TopicDescription> {
     let partition = (any::<u64>(), any::<u64>(), any::<u32>())
         .prop_map(|(start, tail, epoch)| PartitionDescription { start, tail, epoch });
-    (name(), id(), resolved_settings(), vec(partition, 0..5)).prop_map(
-        |(name, id, settings, partitions)| TopicDescription { name, id, settings, partitions },
+    let quarantined = (any::<u32>(), any::<(u64, u64)>(), "[a-z/ö]{0,100}", "[a-z ]{0,100}")
+        .prop_map(|(partition, (start, end), file, flaw)| QuarantinedSpan {
+            partition,
+            start,
+            end,
+            file,
+            flaw,
+        });
+    (name(), id(), resolved_settings(), vec(partition, 0..5), vec(quarantined, 0..5)).prop_map(
+        |(name, id, settings, partitions, quarantined)| TopicDescription {
+            name,
+            id,
+            settings,
+            partitions,
+            quarantined,
+        },
     )
 }
 
