@@ -125,7 +125,7 @@ impl GroupCommit {
             return self.stop(&error);
         }
         self.count(self.clock.now() - before);
-        if let Err(error) = apply_all(&mut self.logs, &self.group) {
+        if let Err(error) = apply_all(&mut self.logs, &mut self.group, &mut self.wakes) {
             return self.stop(&error);
         }
         self.answer_applied();
@@ -203,8 +203,12 @@ impl GroupCommit {
 }
 
 /// Applies a group in its order.
-pub(super) fn apply_all(logs: &mut Logs, group: &[Proposal]) -> Result<(), ApplyError> {
-    group.iter().try_for_each(|proposal| logs.apply(proposal))
+pub(super) fn apply_all(
+    logs: &mut Logs,
+    group: &mut [Proposal],
+    wakes: &mut WakeList,
+) -> Result<(), ApplyError> {
+    group.iter_mut().try_for_each(|proposal| logs.apply(proposal, wakes))
 }
 
 /// Stages a proposal as one frame, in the memory that `entries` brings.

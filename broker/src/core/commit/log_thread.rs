@@ -118,7 +118,7 @@ impl LogThread {
         if self.halt.is_raised() {
             return self.refuse(AppendError::WritesStopped);
         }
-        if let Err(error) = apply_all(&mut self.logs, &self.group) {
+        if let Err(error) = apply_all(&mut self.logs, &mut self.group, &mut self.wakes) {
             // What is under way may follow what was not written.
             self.halt.raise(&error);
             return self.refuse(AppendError::OutcomeUnknown);

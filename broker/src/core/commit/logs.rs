@@ -11,7 +11,7 @@ use weir_storage::offset::Offset;
 use super::append::{Append, Slot};
 use super::seam::{Entry, Proposal};
 use crate::core::commit::chore::{Chore, KeeperInbox};
-use crate::core::wake::{Tail, WakeList};
+use crate::core::wake::{AppendError, Tail, WakeList};
 
 /// A log and those who want to hear of it.
 #[derive(Debug)]
@@ -54,22 +54,27 @@ impl Logs {
         }
     }
 
-    /// Applies all batches of a proposal.
+    /// Applies all batches of a proposal. Those of a log that is gone are refused.
     ///
     /// # Errors
     /// Where a log's disk fails: it is written by `pwrite`, or lost a page of its map.
-    pub(crate) fn apply(&mut self, proposal: &Proposal) -> Result<(), ApplyError> {
-        for entry in &proposal.entries {
+    pub(crate) fn apply(
+        &mut self,
+        proposal: &mut Proposal,
+        wakes: &mut WakeList,
+    ) -> Result<(), ApplyError> {
+        for entry in &mut proposal.entries {
             if let Entry::Append(append) = entry {
-                self.append(append)?;
+                self.append(append, wakes)?;
             }
         }
         Ok(())
     }
 
-    fn append(&mut self, append: &Append) -> Result<(), ApplyError> {
-        // A log that is gone was released behind its last entry; only a deleted topic's are.
+    fn append(&mut self, append: &mut Append, wakes: &mut WakeList) -> Result<(), ApplyError> {
+        // Only a deleted topic's log is gone, and nobody will ever read what comes late.
         let Some(Some(adopted)) = self.slots.get_mut(append.slot.0 as usize) else {
+            append.refuse(AppendError::TopicGone, wakes);
             return Ok(());
         };
         adopted.log.apply(append.place, append.prefix(), &append.rest, &append.header)?;
@@ -99,5 +104,52 @@ impl Logs {
             let adopted = self.slots.get(slot.0 as usize)?.as_ref()?;
             Some((*slot, &adopted.upkeep))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use weir_protocol::batch::{Builder, Header, PREFIX_BYTES};
+    use weir_storage::log::Place;
+    use weir_storage::offset::{Index, Offset};
+
+    use super::*;
+    use crate::core::commit::append::{APPEND_HEAD_BYTES, AckAt, Waiter, Waiters};
+    use crate::core::commit::chore::keeper_inbox;
+    use crate::core::commit::progress::Progress;
+    use crate::core::wake::{Done, Signal, Signals};
+
+    #[test]
+    fn a_batch_that_comes_behind_its_log_is_refused_and_not_acknowledged() {
+        let mut builder = Builder::new();
+        builder.push(0, None, Some(b"late"), []).unwrap();
+        let batch = Bytes::from(builder.finish(None));
+        let signals = Signals::default();
+        let waiter = Waiter { signals: signals.clone(), token: 7, ack: AckAt::Applied };
+        let append = Append {
+            slot: Slot(3),
+            place: Place { segment: Offset::ZERO, position: 0 },
+            header: Header::parse(&batch).unwrap(),
+            head: [0; APPEND_HEAD_BYTES],
+            rest: batch.slice(PREFIX_BYTES..),
+            waiters: Waiters::One(waiter),
+            _permit: None,
+        };
+        let mut proposal = Proposal {
+            shard: 1,
+            index: Index::new(1),
+            timestamp: 0,
+            entries: vec![Entry::Append(Box::new(append))],
+            progress: Progress::new(Index::ZERO, Default::default()),
+        };
+        let mut wakes = WakeList::default();
+        let mut logs = Logs::new(keeper_inbox().0);
+        logs.apply(&mut proposal, &mut wakes).unwrap();
+        proposal.answer(AckAt::Applied, &mut wakes);
+        let mut told = Vec::new();
+        signals.take(&mut told);
+        let gone = Done { token: 7, outcome: Err(AppendError::TopicGone) };
+        assert_eq!(told, [Signal::Done(gone)]);
     }
 }
