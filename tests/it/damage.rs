@@ -14,6 +14,10 @@ use weir_tests::{Place, TestBroker};
 /// Records of a topic before anything is damaged: three to a segment, the last segment active.
 const RECORDS: u64 = 8;
 
+const ZERO: &str = "00000000000000000000.log";
+const THREE: &str = "00000000000000000003.log";
+const SIX: &str = "00000000000000000006.log";
+
 /// A stopped broker's place, with two topics of three segments.
 async fn two_topics(durability: Durability) -> (Place, TopicDescription, TopicDescription) {
     let broker = Place::crashing().start().await;
@@ -100,27 +104,61 @@ async fn refuses(broker: &TestBroker, topic: &TopicDescription, refused: &[u64],
     }
 }
 
+/// Whether a topic's description, on both faces, tells of this damage and the other topics' of
+/// none.
+async fn is_told(
+    wire: &mut Wire,
+    broker: &TestBroker,
+    damaged: &TopicDescription,
+    file: &str,
+    refused: &[u64],
+) {
+    let file = format!("topics/{}/0/{file}", damaged.id);
+    let (start, end) = (refused[0], refused[refused.len() - 1] + 1);
+    let page: serde_json::Value =
+        reqwest::get(format!("{}/v1/topics", broker.http())).await.unwrap().json().await.unwrap();
+    for topic in wire.topics().await {
+        let shown = page["topics"].as_array().unwrap().iter();
+        let shown = shown.filter(|shown| shown["name"] == topic.name.as_str());
+        let shown = &shown.collect::<Vec<_>>()[0]["quarantined"];
+        if topic.id == damaged.id {
+            let told = &topic.quarantined[0];
+            assert_eq!(topic.quarantined.len(), 1);
+            assert_eq!((told.partition, told.start, told.end), (0, start, end));
+            assert_eq!(told.file, file);
+            let json = serde_json::json!([{
+                "partition": 0, "start": start, "end": end, "file": file, "flaw": told.flaw,
+            }]);
+            assert_eq!(*shown, json);
+        } else {
+            assert_eq!(topic.quarantined, []);
+            assert!(shown.is_null());
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_with_a_damaged_log_serves_all_else_and_remembers_the_damage() {
     type Damage = fn(&Place, &TopicDescription);
-    let damages: [(Damage, &[u64]); 5] = [
-        (|place, topic| flip(place, topic, "00000000000000000003.log", 500_000), &[3, 4, 5]),
-        (|place, topic| remove(place, topic, "00000000000000000000.log"), &[0, 1, 2]),
-        (|place, topic| remove(place, topic, "00000000000000000006.log"), &[6, 7]),
-        (|place, topic| remove(place, topic, "manifest"), &[0, 1, 2, 3, 4, 5]),
-        (|place, topic| flip(place, topic, "manifest", 40), &[0, 1, 2, 3, 4, 5]),
+    let damages: [(Damage, &[u64], &str); 5] = [
+        (|place, topic| flip(place, topic, THREE, 500_000), &[3, 4, 5], THREE),
+        (|place, topic| remove(place, topic, ZERO), &[0, 1, 2], ZERO),
+        (|place, topic| remove(place, topic, SIX), &[6, 7], SIX),
+        (|place, topic| remove(place, topic, "manifest"), &[0, 1, 2, 3, 4, 5], "manifest"),
+        (|place, topic| flip(place, topic, "manifest", 40), &[0, 1, 2, 3, 4, 5], "manifest"),
     ];
-    for (number, (damage, refused)) in damages.into_iter().enumerate() {
+    for (number, (damage, refused, file)) in damages.into_iter().enumerate() {
         let durability = [Durability::Synced, Durability::Written][number % 2];
         let (mut place, damaged, sound) = two_topics(durability).await;
         damage(&place, &damaged);
-        for run in 0..3 {
+        for run in 0..2 {
             let broker = place.start().await;
             let tail = RECORDS + run;
             refuses(&broker, &damaged, refused, tail).await;
             refuses(&broker, &sound, &[], tail).await;
             broker.metric_is("weir_quarantined_segments", 1.0).await;
             let (mut wire, _) = Wire::greeted(broker.native()).await;
+            is_told(&mut wire, &broker, &damaged, file, refused).await;
             for topic in [&damaged, &sound] {
                 let next = batch(&[&value(tail)]);
                 assert_eq!(wire.produce(topic, 0, next).await, Ok(tail), "{number}");
@@ -135,7 +173,7 @@ async fn a_broker_with_a_damaged_log_serves_all_else_and_remembers_the_damage() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn damage_that_nobody_reads_is_found_by_the_scrubber() {
     let (place, damaged, _) = two_topics(Durability::Synced).await;
-    flip(&place, &damaged, "00000000000000000003.log", 700_000);
+    flip(&place, &damaged, THREE, 700_000);
     let broker = place.start().await;
     broker.metric_is("weir_quarantined_segments", 1.0).await;
     broker.metric_is("weir_scrub_passes_total", 1.0).await;
