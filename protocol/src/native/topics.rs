@@ -162,7 +162,7 @@ impl TopicDescription {
     }
 
     fn told_of_quarantined(&self) -> &[QuarantinedSpan] {
-        &self.quarantined[..self.quarantined.len().min(QUARANTINED_MAX)]
+        self.quarantined.get(..QUARANTINED_MAX).unwrap_or(&self.quarantined)
     }
 
     pub(crate) fn write(&self, out: &mut BytesMut) {

@@ -109,7 +109,6 @@ impl Logs {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use weir_protocol::batch::{Builder, Header, PREFIX_BYTES};
     use weir_storage::log::Place;
     use weir_storage::offset::{Index, Offset};
@@ -124,7 +123,7 @@ mod tests {
     fn a_batch_that_comes_behind_its_log_is_refused_and_not_acknowledged() {
         let mut builder = Builder::new();
         builder.push(0, None, Some(b"late"), []).unwrap();
-        let batch = Bytes::from(builder.finish(None));
+        let batch = builder.finish(None);
         let signals = Signals::default();
         let waiter = Waiter { signals: signals.clone(), token: 7, ack: AckAt::Applied };
         let append = Append {
