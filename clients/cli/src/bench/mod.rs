@@ -21,12 +21,14 @@ mod pace;
 mod plan;
 mod prepared;
 mod reading;
+mod replay;
 mod report;
 mod run;
 mod topic;
 mod usage;
 
 pub(crate) use plan::{Plan, Rate, Shape};
+pub(crate) use replay::Beside;
 pub(crate) use report::Report;
-pub(crate) use run::{Site, consume, consume_stored, latency, produce};
+pub(crate) use run::{Site, consume, consume_stored, latency, latency_beside, produce};
 pub(crate) use topic::AtEnd;

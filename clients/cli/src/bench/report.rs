@@ -9,6 +9,7 @@ use weir_protocol::native::{Ack, Durability};
 
 use super::latencies::Quantiles;
 use super::plan::Shape;
+use super::replay::Replayed;
 use super::usage::Usage;
 use crate::print::{self, Column, Output};
 
@@ -29,6 +30,11 @@ pub(crate) struct Report {
     /// From when a record was due to a subscriber that has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) delivery: Option<Quantiles>,
+    /// The same before others replayed another topic beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) delivery_alone: Option<Quantiles>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) replay: Option<Replayed>,
     /// From when a record was due to its send: the bench's own share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) late_send: Option<Quantiles>,
@@ -122,6 +128,8 @@ impl Report {
             bytes_per_second: per_second(bytes),
             ack: None,
             delivery: None,
+            delivery_alone: None,
+            replay: None,
             late_send: None,
             broker,
             verified: verdict.is_ok(),
@@ -145,8 +153,12 @@ impl Report {
         };
         row("records/s", print::number(self.records_per_second as u64), &under);
         row("MiB/s", format!("{:.1}", self.bytes_per_second / MIB), &under);
-        let latencies =
-            [("ack", self.ack), ("delivery", self.delivery), ("late send", self.late_send)];
+        let latencies = [
+            ("ack", self.ack),
+            ("delivery", self.delivery),
+            ("delivery alone", self.delivery_alone),
+            ("late send", self.late_send),
+        ];
         for (what, quantiles) in latencies {
             let Some(Quantiles { p50_us, p99_us, p999_us, max_us }) = quantiles else { continue };
             for (name, us) in
@@ -154,6 +166,14 @@ impl Report {
             {
                 row(&format!("{what} {name}"), in_ms(us), &under);
             }
+        }
+        if let (Some(alone), Some(beside)) = (self.delivery_alone, self.delivery) {
+            let times = format!("{:.2} ×", beside.p99_us / alone.p99_us);
+            row("delivery p99, beside to alone", times, &under);
+        }
+        if let Some(Replayed { consumers, bytes_per_second }) = self.replay {
+            let consumers = print::counted(u64::from(consumers), "consumer");
+            row("replay MiB/s", format!("{:.1}", bytes_per_second / MIB), &consumers);
         }
         match &self.broker {
             Usage::Known(used) => {

@@ -12,6 +12,7 @@ use super::load::{self, Sending};
 use super::plan::{Plan, Rate};
 use super::prepared::Prepared;
 use super::reading::{self, Reading};
+use super::replay::{Beside, Replay};
 use super::report::{Conditions, Report, Work};
 use super::topic::{self, AtEnd};
 use super::usage::{Counted, Sample, Usage};
@@ -111,6 +112,28 @@ pub(crate) async fn latency(
         })
     })
     .await
+}
+
+/// Measures the same twice: alone, and beside consumers that replay another topic.
+pub(crate) async fn latency_beside(
+    site: Site,
+    plan: Plan,
+    rate: Rate,
+    at_end: AtEnd,
+    beside: &Beside,
+) -> Result<Report, Failure> {
+    let alone = latency(site.clone(), plan, rate, AtEnd::Delete).await?;
+    let replay = Replay::begin(&site, beside).await?;
+    let report = latency(site, plan, rate, at_end).await?;
+    let replay = replay.end()?;
+    let broken = alone.broken.or(report.broken);
+    Ok(Report {
+        delivery_alone: alone.delivery,
+        replay: Some(replay),
+        verified: broken.is_none(),
+        broken,
+        ..report
+    })
 }
 
 fn work(plan: &Plan, took: Duration) -> Work {

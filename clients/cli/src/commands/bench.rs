@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::produce::AckName;
 use super::topic::DurabilityName;
-use crate::bench::{self, AtEnd, Plan, Rate, Report, Shape, Site};
+use crate::bench::{self, AtEnd, Beside, Plan, Rate, Report, Shape, Site};
 use crate::failure::Failure;
 use crate::print::{self, Output};
 use crate::quantity;
@@ -80,7 +80,8 @@ struct Consume {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   weir bench latency --rate 5000
-  weir bench latency --rate 5000 --durability written --seconds 30")]
+  weir bench latency --rate 5000 --durability written --seconds 30
+  weir bench latency --beside-replay old --replays 2")]
 struct Latency {
     /// Records a second
     #[arg(long, value_name = "N", default_value_t = 5_000)]
@@ -103,6 +104,12 @@ struct Latency {
     /// How safe a record is before it is acknowledged [default: the topic's own durability]
     #[arg(long, value_enum)]
     ack: Option<AckName>,
+    /// Measures twice, the second time while this topic is read from its beginning, over and over
+    #[arg(long, value_name = "TOPIC")]
+    beside_replay: Option<String>,
+    /// Consumers that read it, each all of it
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "beside_replay")]
+    replays: u32,
     #[command(flatten)]
     keep: Keep,
 }
@@ -166,7 +173,7 @@ impl Bench {
 
 impl Latency {
     async fn run(self, site: Site) -> Result<Report, Failure> {
-        let Self { rate, seconds, warm_up, size, partitions, durability, ack, keep } = self;
+        let Self { rate, seconds, warm_up, size, partitions, durability, ack, .. } = self;
         let measured = Duration::from_secs(seconds);
         let warm_up = Duration::from_secs(warm_up);
         let rate = Rate { per_second: rate, measured, warm_up }.checked()?;
@@ -181,7 +188,14 @@ impl Latency {
             ack: AckName::ack(ack),
             durability: durability.durability(),
         })?;
-        bench::latency(site, plan, rate, keep.at_end()).await
+        let at_end = self.keep.at_end();
+        match self.beside_replay {
+            None => bench::latency(site, plan, rate, at_end).await,
+            Some(topic) => {
+                let beside = Beside { topic, consumers: self.replays };
+                bench::latency_beside(site, plan, rate, at_end, &beside).await
+            }
+        }
     }
 }
 
