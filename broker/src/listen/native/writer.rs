@@ -7,12 +7,17 @@
 use std::io;
 
 use tokio::select;
+use tokio::task::yield_now;
 use tokio::time::{Duration, timeout};
 use weir_protocol::native::{Amount, ProducerCredit, Response};
 
 use super::answers::{ProduceToken, produced};
 use super::connection::{Connection, Ended, State};
 use crate::session::Signal;
+
+/// Bytes that a connection writes before other tasks of its thread have their turn: a replay to a
+/// socket that takes all of it would keep the tail's readers waiting.
+const TURN_BYTES: usize = 512 << 10;
 
 /// How long a socket may take nothing while something waits for it. What waits may be a slice of a
 /// log, which keeps its file's mapping: a peer that is gone must not keep it for ever.
@@ -31,6 +36,7 @@ impl Connection {
                         return Ended::Gone;
                     }
                 }
+                Ok(Socket::Open) => yield_now().await,
                 Ok(Socket::Idle) => select! {
                     biased;
                     () = self.session.signals().wait() => {}
@@ -85,19 +91,24 @@ impl Connection {
         self.bell.notify_one();
     }
 
-    /// Writes until the socket takes no more or there is nothing to write.
+    /// Writes until the socket takes no more, there is nothing to write, or the turn is over.
     fn send(&self) -> io::Result<Socket> {
         let mut state = self.state.lock();
         let State { outbox, subscriptions, .. } = &mut *state;
+        let mut turn_bytes = TURN_BYTES;
         loop {
             subscriptions.deliver(outbox, self.limits.window_bytes);
             if outbox.is_empty() {
                 return Ok(Socket::Idle);
             }
+            turn_bytes = turn_bytes.saturating_sub(outbox.len());
             outbox.write_to(&self.socket)?;
             self.written.notify_one();
             if !outbox.is_empty() {
                 return Ok(Socket::Full);
+            }
+            if turn_bytes == 0 {
+                return Ok(Socket::Open);
             }
         }
     }
@@ -107,6 +118,8 @@ impl Connection {
 enum Socket {
     /// The socket takes no more for now.
     Full,
+    /// It takes more, and there may be more; but others wait for this thread.
+    Open,
     /// Everything is written.
     Idle,
 }
