@@ -26,5 +26,6 @@ pub mod journal;
 pub mod log;
 mod map;
 pub mod offset;
+mod sync;
 pub mod verify;
 mod window;

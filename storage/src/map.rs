@@ -18,18 +18,19 @@
 #![allow(unsafe_code, reason = "mapped memory and one system call that rustix lacks")]
 
 mod guard;
+mod watermark;
 
 use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use memmap2::{Advice, Mmap, MmapOptions, MmapRaw};
 
 use self::guard::{Access, Guard};
+pub(crate) use self::watermark::Watermark;
 use crate::disk::File;
 
 /// Maps `len` bytes of a file for its one writer and for its readers; `readable` bytes are
@@ -39,7 +40,7 @@ pub(crate) fn map_pair(
     len: usize,
     readable: u64,
 ) -> io::Result<(WriterMap, ReaderMap)> {
-    let watermark = Arc::new(AtomicU64::new(readable));
+    let watermark = Arc::new(Watermark::at(readable));
     let fd = file.as_fd().as_raw_fd();
     let map = MmapOptions::new().len(len).map_raw(fd)?;
     let guard = Guard::over(addresses(map.as_ptr(), map.len()), Access::Write)?;
@@ -50,7 +51,7 @@ pub(crate) fn map_pair(
 
 /// Maps the first `len` bytes of a file that nobody writes any more.
 pub(crate) fn map_sealed(file: &dyn File, len: usize) -> io::Result<ReaderMap> {
-    map_reader_below(file, len, Arc::new(AtomicU64::new(len as u64)))
+    map_reader_below(file, len, Arc::new(Watermark::at(len as u64)))
 }
 
 /// Maps a file for readers, with the watermark in the caller's hands: for a writer that does not
@@ -58,7 +59,7 @@ pub(crate) fn map_sealed(file: &dyn File, len: usize) -> io::Result<ReaderMap> {
 pub(crate) fn map_reader_below(
     file: &dyn File,
     len: usize,
-    readable: Arc<AtomicU64>,
+    readable: Arc<Watermark>,
 ) -> io::Result<ReaderMap> {
     // SAFETY: the map is shared and read-only. Its bytes below `readable` never change (the
     // invariant above) and no reference to a byte at or above it is ever made.
@@ -92,7 +93,7 @@ pub(crate) fn start_writeback(fd: BorrowedFd<'_>, range: Range<u64>) -> io::Resu
 /// The one writable view of an active segment.
 pub(crate) struct WriterMap {
     pages: Arc<Pages>,
-    readable: Arc<AtomicU64>,
+    readable: Arc<Watermark>,
 }
 
 /// What is written through. The guard goes first, the map behind it.
@@ -111,7 +112,7 @@ impl WriterMap {
     /// Below the watermark or past the end of the map.
     pub(crate) fn write(&mut self, position: u64, bytes: &[u8]) -> io::Result<()> {
         let map = &self.pages.map;
-        assert!(self.readable.load(Ordering::Relaxed) <= position, "a readable byte is final");
+        assert!(self.readable.written() <= position, "a readable byte is final");
         let end = position.checked_add(bytes.len() as u64).expect("positions fit a file");
         assert!(end <= map.len() as u64, "a write stays within its map");
         // SAFETY: the range lies inside the mapping (asserted above), `&mut self` makes this the
@@ -128,9 +129,8 @@ impl WriterMap {
     /// # Panics
     /// If readers already see more, or past the end of the map.
     pub(crate) fn publish(&mut self, position: u64) {
-        assert!(self.readable.load(Ordering::Relaxed) <= position, "the watermark only rises");
         assert!(position <= self.pages.map.len() as u64, "the watermark stays within its map");
-        self.readable.store(position, Ordering::Release);
+        self.readable.publish(position);
     }
 
     pub(crate) fn populator(&self) -> Populator {
@@ -140,7 +140,7 @@ impl WriterMap {
 
 impl fmt::Debug for WriterMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let readable = self.readable.load(Ordering::Relaxed);
+        let readable = self.readable.written();
         write!(f, "WriterMap({readable} of {})", self.pages.map.len())
     }
 }
@@ -180,13 +180,13 @@ pub(crate) struct ReaderMap {
 struct View {
     guard: Guard,
     map: Mmap,
-    readable: Arc<AtomicU64>,
+    readable: Arc<Watermark>,
 }
 
 impl ReaderMap {
     /// How many bytes readers may see.
     pub(crate) fn readable(&self) -> u64 {
-        self.view.readable.load(Ordering::Acquire)
+        self.view.readable.readable()
     }
 
     /// How many bytes are mapped, readable or not.

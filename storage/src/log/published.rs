@@ -6,10 +6,9 @@
 //!
 //! Invariant: a tail is published after the bytes below it.
 
-use std::hint;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
-
 use crate::offset::{Epoch, Offset};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::sync::hint;
 
 /// Where a log ends: what a checkpoint names, and where [`Log::open`](super::Log::open) goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,17 +4,16 @@
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::options::WriterKind;
 use crate::disk::File;
-use crate::map::{self, Populator, ReaderMap, WriterMap};
+use crate::map::{self, Populator, ReaderMap, Watermark, WriterMap};
 
 /// Puts batches into a segment.
 #[derive(Debug)]
 pub(super) enum Writer {
     Mapped(WriterMap),
-    Pwrite { file: Arc<dyn File>, readable: Arc<AtomicU64> },
+    Pwrite { file: Arc<dyn File>, readable: Arc<Watermark> },
 }
 
 impl Writer {
@@ -33,7 +32,7 @@ impl Writer {
                 Ok((Self::Mapped(writer), reader))
             }
             WriterKind::Pwrite => {
-                let readable = Arc::new(AtomicU64::new(readable));
+                let readable = Arc::new(Watermark::at(readable));
                 let reader = map::map_reader_below(&**file, len, Arc::clone(&readable))?;
                 Ok((Self::Pwrite { file: Arc::clone(file), readable }, reader))
             }
@@ -60,10 +59,7 @@ impl Writer {
     pub(super) fn publish(&mut self, position: u64) {
         match self {
             Self::Mapped(map) => map.publish(position),
-            Self::Pwrite { readable, .. } => {
-                assert!(readable.load(Ordering::Relaxed) <= position, "the watermark only rises");
-                readable.store(position, Ordering::Release);
-            }
+            Self::Pwrite { readable, .. } => readable.publish(position),
         }
     }
 

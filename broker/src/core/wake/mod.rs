@@ -2,6 +2,7 @@
 
 mod bells;
 mod signals;
+mod sync;
 mod tail;
 
 pub(crate) use bells::Bells;

@@ -11,11 +11,11 @@
 //! [`WakeList`] that will.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 use weir_storage::offset::Offset;
+
+use super::sync::atomic::{AtomicBool, Ordering};
+use super::sync::{Mutex, Notify};
 
 /// The queue of one waiter; clones share it.
 #[derive(Clone, Debug, Default)]

@@ -7,10 +7,8 @@
 //! Invariant: a reader that looks at the tail again after `watch` either sees the move or is told
 //! of it. Both sides order their two accesses by a fence: register, then look; move, then look.
 
-use std::sync::atomic::{AtomicBool, Ordering, fence};
-
-use parking_lot::Mutex;
-
+use super::sync::Mutex;
+use super::sync::atomic::{AtomicBool, Ordering, fence};
 use super::{Signal, Signals, WakeList};
 
 /// The waiters of one partition.
