@@ -83,7 +83,8 @@ async fn settle(engine: &Engine) -> bool {
 
 /// Ends the stages: first those that ask the others.
 async fn end_stages(engine: Engine) -> Option<Journal> {
-    let Engine { inboxes, threads, catalog, shards, topics, data, hands, halt, watching } = engine;
+    let Engine { inboxes, threads, catalog, shards, topics, data, hands, halt, watching, .. } =
+        engine;
     let Inboxes { commit, log, space, keeper } = inboxes;
     let asking = move || {
         let _ = watching.inbox.send(Watch::Stop);

@@ -5,7 +5,9 @@
 mod cold;
 mod damage;
 mod disk;
+mod every_fault;
 mod faults;
+mod full;
 mod http;
 mod limits;
 mod produce;

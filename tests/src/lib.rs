@@ -38,6 +38,9 @@ use self::wire::PATIENCE;
 pub const SMALL_JOURNAL: &str =
     "[journal]\nsegment_bytes = 16777216\nbytes_max = 67108864\ncheckpoint_bytes = 8388608\n";
 
+/// No marks at which the disk counts as full before it is, as settings.
+pub const NO_MARKS: &str = "[disk]\nlow_bytes = 0\nhard_bytes = 0\n";
+
 /// A broker under test.
 #[derive(Debug)]
 pub struct TestBroker {
@@ -69,12 +72,13 @@ impl Place {
         Self { disk, gate: Gate::default(), directory, config: None }
     }
 
-    /// A disk whose power can be cut, with a journal that is quick to make.
+    /// A disk whose power can be cut, with a journal that is quick to make, and full only when it
+    /// has no room at all.
     pub fn crashing() -> Self {
         let disk = PlaceDisk::Crash(CrashDisk::new());
         let directory = PathBuf::from("/weir");
         let place = Self { disk, gate: Gate::default(), directory, config: None };
-        place.configured(SMALL_JOURNAL)
+        place.configured(&format!("{SMALL_JOURNAL}{NO_MARKS}"))
     }
 
     /// The same with these settings, in TOML.

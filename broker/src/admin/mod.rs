@@ -22,7 +22,7 @@ pub(crate) fn routes(
 ) -> Vec<(&'static str, MethodRouter)> {
     vec![
         ("/healthz", get(health::healthz)),
-        ("/readyz", get(health::readyz).with_state(stop)),
+        ("/readyz", get(health::readyz).with_state((Arc::clone(&door), stop))),
         ("/metrics", get(metrics::metrics).with_state((door, metrics))),
     ]
 }

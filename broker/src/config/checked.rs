@@ -25,6 +25,7 @@ pub struct Config {
     pub data: PathBuf,
     pub listen: Listen,
     pub journal: Journal,
+    pub disk: Disk,
     pub log: Log,
     pub topics: Topics,
     pub limits: Limits,
@@ -53,6 +54,7 @@ impl Config {
             data: file.data,
             listen: Listen::check(&file.listen)?,
             journal: Journal::check(&file.journal)?,
+            disk: Disk::check(&file.disk)?,
             log: Log::check(&file.log)?,
             topics: Topics::check(&file.topics)?,
             limits: Limits::check(&file.limits)?,
@@ -146,6 +148,51 @@ impl Journal {
 pub enum OnTornTail {
     Truncate,
     Refuse,
+}
+
+/// When the volume counts as full, as far as the operator said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disk {
+    low_bytes: Option<u64>,
+    hard_bytes: Option<u64>,
+}
+
+/// When this volume counts as low and as full. Invariant: `hard_bytes ≤ low_bytes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FittedDisk {
+    pub low_bytes: u64,
+    pub hard_bytes: u64,
+}
+
+impl Disk {
+    fn check(file: &file::DiskSection) -> Result<Self, ConfigError> {
+        let low = |bytes| within("disk.low_bytes", bytes, 0..=1_024 * TIB);
+        let hard = |bytes| within("disk.hard_bytes", bytes, 0..=1_024 * TIB);
+        let low_bytes = file.low_bytes.map(low).transpose()?;
+        let hard_bytes = file.hard_bytes.map(hard).transpose()?;
+        match (low_bytes, hard_bytes) {
+            (Some(low), Some(hard)) if low < hard => Err(ConfigError::Conflict {
+                key: "disk.hard_bytes",
+                value: hard,
+                max: low,
+                reason: "which is disk.low_bytes",
+            }),
+            _ => Ok(Self { low_bytes, hard_bytes }),
+        }
+    }
+
+    /// The same on a volume of `disk_bytes`; a mark that was not set gives way to one that was.
+    #[must_use]
+    pub fn fitted_to(self, disk_bytes: u64) -> FittedDisk {
+        let (low, hard) = ((disk_bytes / 10).min(10 * GIB), (disk_bytes / 50).min(GIB));
+        let (low_bytes, hard_bytes) = match (self.low_bytes, self.hard_bytes) {
+            (Some(low), Some(hard)) => (low, hard),
+            (Some(low), None) => (low, hard.min(low)),
+            (None, Some(hard)) => (low.max(hard), hard),
+            (None, None) => (low, hard),
+        };
+        FittedDisk { low_bytes, hard_bytes }
+    }
 }
 
 /// What readers read.

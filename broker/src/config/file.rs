@@ -24,6 +24,7 @@ pub(super) struct ConfigFile {
     pub data: PathBuf,
     pub listen: ListenSection,
     pub journal: JournalSection,
+    pub disk: DiskSection,
     pub log: LogSection,
     pub topics: TopicsSection,
     pub limits: LimitsSection,
@@ -36,6 +37,7 @@ impl Default for ConfigFile {
             data: PathBuf::from("./weir-data"),
             listen: ListenSection::default(),
             journal: JournalSection::default(),
+            disk: DiskSection::default(),
             log: LogSection::default(),
             topics: TopicsSection::default(),
             limits: LimitsSection::default(),
@@ -108,6 +110,19 @@ impl Default for JournalSection {
 pub(super) enum OnTornTail {
     Truncate,
     Refuse,
+}
+
+/// When the volume of the data directory counts as full.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DiskSection {
+    /// Free bytes below which the broker warns; a tenth of the volume, 10 GiB at most, where it is
+    /// not set. Raise it to be told sooner. No memory.
+    pub low_bytes: Option<u64>,
+    /// Free bytes below which publishes are refused, so that deletions and checkpoints have room;
+    /// a fiftieth of the volume, 1 GiB at most, where it is not set. No memory.
+    pub hard_bytes: Option<u64>,
 }
 
 /// What readers read: a log per partition.

@@ -18,7 +18,8 @@ mod overrides;
 mod tests;
 
 pub use checked::{
-    Config, Durability, Journal, Limits, Listen, Log, LogOutput, OnTornTail, Topics,
+    Config, Disk, Durability, FittedDisk, Journal, Limits, Listen, Log, LogOutput, OnTornTail,
+    Topics,
 };
 pub use errors::ConfigError;
 pub use overrides::Overrides;

@@ -130,12 +130,18 @@ impl Scrub {
 /// How the disk is.
 #[derive(Clone, Debug)]
 pub struct Disk {
+    pub free_bytes: IntGauge,
+    pub fill: IntGauge,
     pub writes_stopped: IntGauge,
 }
 
 impl Disk {
     pub(super) fn enter(book: &Book) -> Self {
-        Self { writes_stopped: book.gauge(&names::WRITES_STOPPED) }
+        Self {
+            free_bytes: book.gauge(&names::DISK_FREE_BYTES),
+            fill: book.gauge(&names::DISK_FILL),
+            writes_stopped: book.gauge(&names::WRITES_STOPPED),
+        }
     }
 }
 

@@ -173,6 +173,15 @@ pub(super) const HTTP_REQUESTS: LabelledCounter = LabelledCounter {
     labels: &["route", "status"],
 };
 
+pub(super) const DISK_FREE_BYTES: Gauge = Gauge {
+    name: "weir_disk_free_bytes",
+    help: "Bytes of the data directory's volume that are free.",
+};
+pub(super) const DISK_FILL: Gauge = Gauge {
+    name: "weir_disk_fill",
+    help: "0 while there is room, 1 below disk.low_bytes, 2 below disk.hard_bytes: publishes are \
+           refused.",
+};
 pub(super) const WRITES_STOPPED: Gauge = Gauge {
     name: "weir_writes_stopped",
     help: "1 since a write or sync failed: no writes are taken before a restart, reads go on.",

@@ -11,6 +11,7 @@ mod operate;
 mod produce;
 mod publish;
 mod quota;
+mod readiness;
 mod refusal;
 mod subscribe;
 
@@ -22,6 +23,8 @@ use crate::auth::{Action, Gate, Identity, Resource};
 use crate::clock::Clock;
 use crate::core::catalog::actor::Request as CatalogRequest;
 use crate::core::catalog::topic::{Topic, Topics};
+use crate::core::commit::halt::Halt;
+use crate::core::commit::watermark::DiskFill;
 use crate::core::read::ColdReads;
 use crate::metrics;
 
@@ -33,6 +36,7 @@ pub(crate) use fetch::Fetched;
 pub(crate) use produce::{Ack, Produce};
 pub(crate) use publish::{Placed, Record};
 pub(crate) use quota::Quota;
+pub(crate) use readiness::Readiness;
 pub(crate) use refusal::Refusal;
 pub(crate) use subscribe::{Start, Step, Subscription};
 
@@ -44,6 +48,8 @@ pub(crate) struct Door {
     pub(crate) catalog: mpsc::Sender<CatalogRequest>,
     pub(crate) quota: Quota,
     pub(crate) clock: Clock,
+    pub(crate) halt: Halt,
+    pub(crate) fill: DiskFill,
     pub(crate) facts: BrokerFacts,
     pub(crate) produce_metrics: metrics::Produce,
     pub(crate) deliver_metrics: metrics::Deliver,

@@ -119,6 +119,7 @@ impl From<CatalogError> for Refusal {
             CatalogError::Setting(_) => Code::InvalidSetting,
             CatalogError::TooMany { what: "topics", .. } => Code::TooManyTopics,
             CatalogError::TooMany { .. } => Code::TooManyPartitions,
+            CatalogError::Open(error) if error.is_full() => Code::DiskFull,
             CatalogError::Open(_) => Code::Internal,
             CatalogError::JournalFull => Code::JournalFull,
             CatalogError::WritesStopped => Code::WritesStopped,

@@ -29,10 +29,10 @@ impl Embedded {
     /// # Errors
     /// See [`StartError`]; each says what to do.
     pub async fn start(config: Config, world: World) -> Result<Self, StartError> {
-        let Config { data, journal, log, topics, limits, .. } = config;
+        let Config { data, journal, log, topics, limits, disk, .. } = config;
         let metrics = Metrics::new();
         let data = Arc::new(open_directory(data, &world).await?);
-        let layout = layout_of(&data, journal, &log, &topics, &limits)?;
+        let layout = layout_of(&data, journal, &log, &topics, &limits, disk)?;
         let engine = Engine::start(Arc::clone(&data), layout, &world, &metrics).await?;
         let (stop, stopped) = watch::channel(false);
         let door = door(&engine, &data, &limits, &world, &metrics);

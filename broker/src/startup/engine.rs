@@ -26,6 +26,7 @@ use crate::core::commit::halt::Halt;
 use crate::core::commit::replay::{self, RecoverError, Recovered, Report};
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::CATALOG_SHARD;
+use crate::core::commit::watermark::{DiskFill, DiskWatch, Marks};
 use crate::core::partition::request::{REQUESTS_MAX, Request};
 use crate::core::shard::actor::Actor;
 use crate::core::shard::lane::Lane;
@@ -48,6 +49,7 @@ pub(crate) struct Engine {
     pub(crate) hands: Hands,
     pub(crate) watching: Watching,
     pub(crate) halt: Halt,
+    pub(crate) fill: DiskFill,
 }
 
 /// Why the engine did not start.
@@ -77,6 +79,7 @@ impl Engine {
         let bells = Bells::new(SHARDS);
         let room_bell = RoomBell::new(bells.clone());
         let halt = Halt::new(bells.clone(), metrics.disk.clone());
+        let fill = DiskFill::new(inboxes.space.clone());
         let open_logs = OpenLogs::default();
         let wiring = Wiring {
             data: &data,
@@ -90,6 +93,7 @@ impl Engine {
             world,
             metrics,
             room_wait: layout.room_wait,
+            fill: &fill,
         };
         let shards = wiring.shards(tables.shards);
         let (catalog, catalog_inbox) = mpsc::channel(catalog::REQUESTS_MAX);
@@ -107,6 +111,7 @@ impl Engine {
             checkpointer,
             room_bell: bell,
             halt: halt.clone(),
+            watch: wiring.watch(layout.marks),
         };
         let threads = Threads::start(outlets, &inboxes, owned, &layout, world, metrics)?;
         let opener = Arc::new(wiring.opener(&shards, layout.log));
@@ -131,7 +136,7 @@ impl Engine {
         };
         tokio::spawn(actor.run());
         let hands = world.hands.clone();
-        Ok(Self { topics, catalog, shards, inboxes, threads, data, hands, watching, halt })
+        Ok(Self { topics, catalog, shards, inboxes, threads, data, hands, watching, halt, fill })
     }
 }
 
@@ -223,6 +228,7 @@ struct Wiring<'a> {
     world: &'a World,
     metrics: &'a Metrics,
     room_wait: Duration,
+    fill: &'a DiskFill,
 }
 
 impl Wiring<'_> {
@@ -246,6 +252,12 @@ impl Wiring<'_> {
             number: report.checkpoint,
             newest_from: report.journal_from,
         }
+    }
+
+    fn watch(&self, marks: Marks) -> DiskWatch {
+        let (disk, directory) = (Arc::clone(self.data.disk()), self.data.path().to_owned());
+        let metrics = self.metrics.disk.clone();
+        DiskWatch::new(disk, directory, marks, self.fill.clone(), self.bells.clone(), metrics)
     }
 
     fn opener(&self, shards: &[mpsc::Sender<Request>], log_options: log::Options) -> Opener {
@@ -278,6 +290,7 @@ impl Wiring<'_> {
             bell: Arc::clone(&bell),
             room_bell: self.room_bell.clone(),
             halt: self.halt.clone(),
+            fill: self.fill.clone(),
             room_wait: self.room_wait,
         });
         let clock = self.world.clock.clone();

@@ -11,6 +11,7 @@ use weir_storage::log::{self, PageBudget, WriterKind};
 use crate::config;
 use crate::core::catalog::actor::Policy;
 use crate::core::catalog::settings::{Durability, Settings};
+use crate::core::commit::watermark::Marks;
 
 /// The measures of a data directory.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub(crate) struct Layout {
     pub(super) reader_threads: u32,
     pub(super) scrub_bytes_per_second: u64,
     pub(super) room_wait: Duration,
+    pub(super) marks: Marks,
     pub(super) policy: Policy,
 }
 
@@ -32,6 +34,7 @@ impl Layout {
         log: &config::Log,
         topics: &config::Topics,
         limits: &config::Limits,
+        disk: config::Disk,
     ) -> io::Result<Self> {
         let volume = data.disk().volume(data.path())?;
         let journal = journal.fitted_to(volume.total_bytes);
@@ -67,9 +70,14 @@ impl Layout {
             reader_threads: log.reader_threads,
             scrub_bytes_per_second: log.scrub_bytes_per_second,
             room_wait: limits.room_wait_max,
+            marks: marks(disk.fitted_to(volume.total_bytes)),
             policy: policy(log, topics),
         })
     }
+}
+
+fn marks(disk: config::FittedDisk) -> Marks {
+    Marks { low_bytes: disk.low_bytes, hard_bytes: disk.hard_bytes }
 }
 
 fn policy(log: &config::Log, topics: &config::Topics) -> Policy {

@@ -73,10 +73,10 @@ impl Broker {
     /// # Errors
     /// See [`StartError`]; each says what to do.
     pub async fn start(config: Config, world: World) -> Result<Self, StartError> {
-        let Config { data, listen, journal, log, topics, limits, .. } = config;
+        let Config { data, listen, journal, log, topics, limits, disk, .. } = config;
         let metrics = Arc::new(Metrics::new());
         let data = Arc::new(open_directory(data, &world).await?);
-        let layout = layout_of(&data, journal, &log, &topics, &limits)?;
+        let layout = layout_of(&data, journal, &log, &topics, &limits, disk)?;
         let seats = Seats::new(limits.connections_max);
         let bound = Bound::bind(&listen, &seats, &metrics).await?;
         let engine = Engine::start(Arc::clone(&data), layout, &world, &metrics).await?;
@@ -116,8 +116,9 @@ fn layout_of(
     log: &config::Log,
     topics: &config::Topics,
     limits: &Limits,
+    disk: config::Disk,
 ) -> Result<Layout, StartError> {
-    Layout::of(data, journal, log, topics, limits)
+    Layout::of(data, journal, log, topics, limits, disk)
         .map_err(|source| StartError::System { doing: "ask for the disk's room", source })
 }
 
@@ -154,6 +155,8 @@ fn door(
         catalog: engine.catalog.clone(),
         quota: Quota::new(limits.in_flight_bytes_max as u64),
         clock: world.clock.clone(),
+        halt: engine.halt.clone(),
+        fill: engine.fill.clone(),
         facts: BrokerFacts {
             cluster: identity.cluster,
             node: identity.node,

@@ -23,6 +23,7 @@ use crate::core::commit::scrub::Scrubber;
 use crate::core::commit::seam::{INBOX_MAX, Work, WorkSender};
 use crate::core::commit::space::{SPACE_MAX, Space, SpaceStage};
 use crate::core::commit::watch::{self, WATCH_MAX, Watch, WatchStage};
+use crate::core::commit::watermark::{DiskWatch, Fill};
 use crate::core::read::ColdReads;
 use crate::hands::{Awaiting, Hands, Stage, Started};
 use crate::metrics::Metrics;
@@ -64,6 +65,7 @@ pub(super) struct Owned {
     pub(super) checkpointer: Checkpointer,
     pub(super) room_bell: RoomBell,
     pub(super) halt: Halt,
+    pub(super) watch: DiskWatch,
 }
 
 /// Makes all inboxes.
@@ -91,7 +93,7 @@ impl Threads {
         world: &World,
         metrics: &Metrics,
     ) -> Result<Self, EngineError> {
-        let Owned { journal, journal_from, maker, checkpointer, room_bell, halt } = owned;
+        let Owned { journal, journal_from, maker, checkpointer, room_bell, halt, watch } = owned;
         let cold_reads = ColdReads::new(metrics.cold_reads.clone());
         let space = SpaceStage {
             inbox: outlets.space,
@@ -99,6 +101,9 @@ impl Threads {
             making: MakerStep::Worked,
             room_bell: room_bell.clone(),
             halt: halt.clone(),
+            watch,
+            fill: Fill::Ample,
+            clock: world.clock.clone(),
         };
         let commit = GroupCommit {
             journal,

@@ -60,6 +60,13 @@ pub(crate) enum OpenError {
     ShuttingDown,
 }
 
+impl OpenError {
+    /// Whether the disk has no room for it.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Log { source: log::OpenError::Disk(error), .. } if error.is_full())
+    }
+}
+
 /// A log at the start of its life in this process.
 #[derive(Debug)]
 pub(crate) struct Start {

@@ -28,3 +28,4 @@ pub(crate) mod scrub;
 pub(crate) mod seam;
 pub(crate) mod space;
 pub(crate) mod watch;
+pub(crate) mod watermark;

@@ -8,13 +8,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crossbeam::channel::{Receiver, Sender, TryRecvError};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use tokio::sync::Notify;
 use weir_storage::journal::{MakeError, Maker, MakerStep};
 use weir_storage::log::{GrowError, Upkeep};
 
 use super::halt::Halt;
 use super::room_bell::RoomBell;
+use super::watermark::{DiskWatch, Fill, LOOK_EVERY};
+use crate::clock::Clock;
 use crate::hands::{Stage, Turn};
 
 /// Orders that may wait: one for each partition that can be open, and then some.
@@ -33,6 +35,8 @@ pub(crate) enum Space {
     },
     /// The journal took a segment: make the next.
     Make,
+    /// Somebody was refused for want of disk: look whether there is some again.
+    Look,
     Stop,
 }
 
@@ -44,6 +48,10 @@ pub(crate) struct SpaceStage {
     pub(crate) making: MakerStep,
     pub(crate) room_bell: RoomBell,
     pub(crate) halt: Halt,
+    pub(crate) watch: DiskWatch,
+    /// What it found last.
+    pub(crate) fill: Fill,
+    pub(crate) clock: Clock,
 }
 
 impl Stage for SpaceStage {
@@ -56,7 +64,12 @@ impl Stage for SpaceStage {
         loop {
             let next = match self.making {
                 MakerStep::Worked => self.inbox.try_recv(),
-                MakerStep::Idle => self.inbox.recv().map_err(|_| TryRecvError::Disconnected),
+                MakerStep::Idle => {
+                    self.inbox.recv_timeout(LOOK_EVERY).map_err(|error| match error {
+                        RecvTimeoutError::Timeout => TryRecvError::Empty,
+                        RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
+                    })
+                }
             };
             if self.turn(next) == Turn::End {
                 return;
@@ -67,12 +80,14 @@ impl Stage for SpaceStage {
 
 impl SpaceStage {
     fn turn(&mut self, next: Result<Space, TryRecvError>) -> Turn {
+        self.look_if_due();
         match next {
             Ok(Space::Grow { upkeep, bytes, asked, bell }) => {
                 self.grow(&upkeep, bytes);
                 asked.store(false, Ordering::Release);
                 bell.notify_one();
             }
+            Ok(Space::Look) => self.look(),
             Ok(Space::Make) => self.making = MakerStep::Worked,
             Ok(Space::Stop) | Err(TryRecvError::Disconnected) => return Turn::End,
             Err(TryRecvError::Empty) if self.making == MakerStep::Idle => return Turn::Idle,
@@ -81,9 +96,29 @@ impl SpaceStage {
         Turn::Worked
     }
 
+    fn look_if_due(&mut self) {
+        let before = self.fill;
+        self.fill = self.watch.look_if_due(self.clock.now());
+        self.try_again_after(before);
+    }
+
+    fn look(&mut self) {
+        let before = self.fill;
+        self.fill = self.watch.look(self.clock.now());
+        self.try_again_after(before);
+    }
+
+    /// Where there is room again, there may be some for the journal too.
+    fn try_again_after(&mut self, before: Fill) {
+        if self.fill < before {
+            self.making = MakerStep::Worked;
+        }
+    }
+
     /// Makes room in a log; what could not be made is found out by who asks for it again.
-    fn grow(&self, upkeep: &Upkeep, bytes: u64) {
-        if self.halt.is_raised() {
+    fn grow(&mut self, upkeep: &Upkeep, bytes: u64) {
+        self.look();
+        if self.halt.is_raised() || self.fill == Fill::Full {
             return;
         }
         match upkeep.grow(bytes) {

@@ -27,6 +27,7 @@ use crate::core::commit::halt::Halt;
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::Entry;
 use crate::core::commit::space::{Space, ask_if_free};
+use crate::core::commit::watermark::DiskFill;
 use crate::core::partition::admission::{Admitted, Partition, Path, Wait};
 use crate::core::partition::request::{Batch, Request, Seat};
 use crate::core::wake::{AppendError, WakeList};
@@ -44,6 +45,7 @@ pub(crate) struct Parts {
     pub(crate) bell: Arc<Notify>,
     pub(crate) room_bell: RoomBell,
     pub(crate) halt: Halt,
+    pub(crate) fill: DiskFill,
     /// How long a batch waits for room before it is refused.
     pub(crate) room_wait: Duration,
 }
@@ -66,13 +68,15 @@ pub(crate) struct Shard {
     bell: Arc<Notify>,
     room_bell: RoomBell,
     halt: Halt,
+    fill: DiskFill,
     room_wait: Duration,
     wakes: WakeList,
 }
 
 impl Shard {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { table, journal, log, space, keeper, bell, room_bell, halt, room_wait } = parts;
+        let Parts { table, journal, log, space, keeper, bell, room_bell, halt, fill, room_wait } =
+            parts;
         Self {
             seats: Vec::new(),
             waiting: BTreeSet::new(),
@@ -86,6 +90,7 @@ impl Shard {
             bell,
             room_bell,
             halt,
+            fill,
             room_wait,
             wakes: WakeList::default(),
         }
@@ -270,6 +275,12 @@ impl Shard {
     /// Admits a partition's parked batches, oldest first, until one has to wait.
     fn admit_parked(&mut self, seat: Seat, now_ms: i64) {
         let Some(partition) = &mut self.seats[seat.0 as usize] else { return };
+        if self.fill.is_full() {
+            for batch in partition.parked.drain(..) {
+                turn_away(batch, AppendError::DiskFull, &self.journal, &mut self.wakes);
+            }
+            return self.fill.doubt();
+        }
         while let Some(batch) = partition.parked.pop_front() {
             let bytes = batch.bytes.len() as u64;
             let promise = |bytes| promised(&self.room_bell, || self.journal.promise(bytes));

@@ -113,8 +113,13 @@ impl IntoResponse for Problem {
         let mut response = (status, self.to_json()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        let pause = match status {
+            StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AFTER_SECONDS),
+            StatusCode::INSUFFICIENT_STORAGE => Some(RETRY_AFTER_FULL_SECONDS),
+            _ => None,
+        };
+        if let Some(seconds) = pause {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -124,3 +129,6 @@ pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// What passes by itself passes soon: a checkpoint, a burst, a restart.
 const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// A disk is freed by people, or by retention: not so soon.
+const RETRY_AFTER_FULL_SECONDS: u32 = 10;

@@ -45,6 +45,10 @@ impl Faults {
         self.plans.push(Plan { call, path_part, successes_left: successes });
     }
 
+    pub(super) fn forget(&mut self) {
+        self.plans.clear();
+    }
+
     pub(super) fn set_full_for(&mut self, path_part: Option<&str>) {
         self.full_for = path_part.map(str::to_owned);
     }

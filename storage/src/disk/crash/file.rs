@@ -60,7 +60,8 @@ impl File for CrashFile {
         self.check_writable()?;
         let mut state = self.disk.state.lock();
         state.spend_operation()?;
-        let bytes: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
+        let mut bytes = Vec::with_capacity(pieces.iter().map(|piece| piece.len()).sum());
+        pieces.iter().for_each(|piece| bytes.extend_from_slice(piece));
         let end = position + bytes.len() as u64;
         state.allocate(self.id, &self.path, position..end)?;
         state.counts.writes += 1;

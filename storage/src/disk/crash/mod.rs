@@ -116,6 +116,11 @@ impl CrashDisk {
         self.state.lock().faults.set_full_for(path_part);
     }
 
+    /// Forgets all that was planned to fail and has not failed yet.
+    pub fn forget_faults(&self) {
+        self.state.lock().faults.forget();
+    }
+
     /// How many calls were failed as planned.
     pub fn failed_calls(&self) -> u64 {
         self.state.lock().faults.fired()
