@@ -34,6 +34,7 @@ impl Lives {
         &self.history
     }
 
+    /// The topics of the load: the synced one, then the written one.
     pub fn topics(&self) -> &[TopicDescription] {
         &self.topics
     }
@@ -66,6 +67,14 @@ impl Lives {
         let mut load = Load::begin(address, &self.topics, &self.history, plan, dice);
         load.churn(address, self.names.clone(), dice);
         load
+    }
+
+    /// Whether a broker holds less behind a power cut than was said.
+    pub async fn has_lost(&self, server: &Server) -> bool {
+        read_all(server.native(), &self.history, Crash::Machine).await;
+        let violations = self.history.violations();
+        println!("{} records lost or changed", violations.len());
+        !violations.is_empty()
     }
 
     /// Compares what a broker holds behind a crash with what was said.

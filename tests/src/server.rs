@@ -214,6 +214,11 @@ impl Server {
         self.process.ended().await
     }
 
+    /// All it has said so far.
+    pub fn said(&self) -> String {
+        self.process.heard.borrow().clone()
+    }
+
     /// Whether it ends by itself within this time.
     pub async fn ends_within(&mut self, time: Duration) -> bool {
         self.process.ends_within(time).await

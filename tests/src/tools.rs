@@ -15,7 +15,10 @@ pub fn has_strace() -> bool {
 }
 
 /// Whether a condition holds; if not, says that the test is skipped.
-pub(crate) fn has(missing: &str, is_there: bool) -> bool {
+///
+/// # Panics
+/// If not, in CI.
+pub fn has(missing: &str, is_there: bool) -> bool {
     let is_ci = env::var_os("CI").is_some_and(|ci| ci == "true");
     assert!(is_there || !is_ci, "{missing}");
     if !is_there {
@@ -25,7 +28,7 @@ pub(crate) fn has(missing: &str, is_there: bool) -> bool {
 }
 
 /// Whether a command can be run and succeeds.
-pub(crate) fn runs(command: &str, arguments: &[&str]) -> bool {
+pub fn runs(command: &str, arguments: &[&str]) -> bool {
     let status = Command::new(command)
         .args(arguments)
         .stdin(Stdio::null())

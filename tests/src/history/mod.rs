@@ -56,7 +56,7 @@ pub struct History {
 struct Shared {
     stories: BTreeMap<Partition, Story>,
     sessions: u32,
-    /// The power is gone: what happens from here on happens to a machine that does not exist.
+    /// The power is gone: what is heard from here on is of a machine that does not exist.
     is_cut: bool,
     violations: Vec<Violation>,
 }
@@ -86,7 +86,10 @@ impl History {
 
     /// These records are on their way.
     pub fn sent(&self, partition: Partition, tokens: &[Token]) {
-        self.tell(partition, |story, _| story.sent(tokens));
+        // Behind a cut too: nobody knows the moment at which the disk has lost its power.
+        if let Some(story) = self.shared.lock().stories.get_mut(&partition) {
+            story.sent(tokens);
+        }
     }
 
     /// They were acknowledged, at these offsets from `base` on.
@@ -104,9 +107,14 @@ impl History {
         self.tell(partition, |story, found| story.read(expected, offset, value, found));
     }
 
-    /// The power is gone now: what is told from here on is about nothing.
+    /// The power goes from here on: what is heard from now on promises nothing.
     pub fn cut(&self) {
         self.shared.lock().is_cut = true;
+    }
+
+    /// Whether the power is gone, and no broker was started behind it.
+    pub fn is_cut(&self) -> bool {
+        self.shared.lock().is_cut
     }
 
     /// The broker was started behind a crash, and this is all that a partition holds.

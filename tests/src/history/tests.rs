@@ -184,7 +184,8 @@ fn what_happens_behind_a_power_cut_did_not_happen() {
     history.cut();
     history.acknowledged(PARTITION, &[token(3)], 3);
     history.read(PARTITION, 3, 3, &token(3).value(16));
-    history.found(PARTITION, Crash::Machine, &holding(&[(0, 0), (1, 1), (2, 2)]));
+    history.sent(PARTITION, &[token(4)]);
+    history.found(PARTITION, Crash::Machine, &holding(&[(0, 0), (1, 1), (2, 2), (4, 3)]));
     assert_eq!(broken(&history), []);
 }
 

@@ -54,6 +54,7 @@ impl Names {
     }
 
     fn tell(&self, name: &str, state: State) {
+        let state = if self.history.is_cut() { State::Unknown } else { state };
         self.states.lock().insert(name.to_owned(), state);
     }
 

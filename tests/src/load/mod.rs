@@ -72,6 +72,11 @@ impl Load {
         self.acknowledged.wait_for(|count| records <= *count).await.is_ok()
     }
 
+    /// Waits until no more records are acknowledged.
+    pub async fn stalls(&mut self) {
+        while let Ok(Ok(())) = timeout(STALL, self.acknowledged.changed()).await {}
+    }
+
     /// Records that were acknowledged so far.
     pub fn acknowledged(&self) -> u64 {
         *self.acknowledged.borrow()
@@ -90,6 +95,9 @@ impl Load {
         timeout(END_PATIENCE, all).await.expect("connections end with their broker");
     }
 }
+
+/// How long nothing is acknowledged by a broker that takes no more.
+const STALL: Duration = Duration::from_secs(2);
 
 /// How long connections may take to see that their broker is gone.
 const END_PATIENCE: Duration = Duration::from_secs(30);
