@@ -64,9 +64,10 @@ impl Log {
         options: Options,
         at: End,
     ) -> Result<Opened, OpenError> {
-        // Where nothing was ever in it its name may not have been made durable, and where
-        // something was, somebody may have removed it.
-        make_directories(&*disk, directory)?;
+        if at.position == 0 {
+            // Nothing was ever in it, and so its name may not have been made durable.
+            make_directories(&*disk, directory)?;
+        }
         let mut opening = Opening::new(disk, directory, options, at)?;
         if 0 < at.position {
             opening.go_on_in(at.segment, at.position, at.offset)?;

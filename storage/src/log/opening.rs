@@ -15,7 +15,7 @@ use super::indexes::Indexer;
 use super::inventory::Inventory;
 use super::live::{Active, Fresh, Live};
 use super::manifest::{Found, Manifest};
-use super::open::Opened;
+use super::open::{Opened, make_directories};
 use super::options::Options;
 use super::published::End;
 use super::quarantine::{Remembered, Withheld};
@@ -53,7 +53,14 @@ impl Opening {
         at: End,
     ) -> Result<Self, OpenError> {
         options.check();
-        let inventory = Inventory::take(&*disk, directory, &at)?;
+        let inventory = match Inventory::take(&*disk, directory, &at) {
+            Err(OpenError::Disk(error)) if error.source.kind() == io::ErrorKind::NotFound => {
+                // Somebody removed all of it.
+                make_directories(&*disk, directory)?;
+                Inventory::take(&*disk, directory, &at)?
+            }
+            taken => taken?,
+        };
         let opening = Self {
             disk,
             directory: directory.to_owned(),

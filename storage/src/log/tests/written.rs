@@ -118,6 +118,41 @@ fn a_disk_that_cannot_be_read_keeps_the_log_closed_and_whole() {
     assert_eq!(bench.files_named(".log"), [0, 2].map(file_name_of));
 }
 
+#[test]
+fn a_log_whose_flushed_part_is_gone_goes_on_behind_it_and_keeps_what_does_not_follow() {
+    let damages: [fn(&CrashDisk); 2] = [
+        |disk| disk.remove_file(&Path::new(DIRECTORY).join(file_name_of(0))).unwrap(),
+        |disk| {
+            let path = Path::new(DIRECTORY).join(file_name_of(0));
+            disk.open(&path, Open::Write).unwrap().set_len(20_000).unwrap();
+        },
+    ];
+    for damage in damages {
+        let mut bench = Bench::new(options());
+        bench.append(&Batch::new(1, 30_000, 0));
+        let at = bench.upkeep.flush().unwrap();
+        for n in 1..4 {
+            bench.append(&Batch::new(1, 30_000, n));
+        }
+        bench.upkeep.grow(0).unwrap();
+        damage(&bench.disk);
+        let mut bench = restart(bench, at);
+        assert_eq!(bench.log.end(), at);
+        assert_eq!(bench.files_named("damaged-1"), [file_name_of(2) + ".damaged-1"]);
+        bench.log.gap(Offset::new(1)..Offset::new(9), Epoch::new(1));
+        let batch = Batch::new(1, 1000, 9);
+        bench.append(&batch);
+        for _ in 0..2 {
+            let limits = ReadLimits { bytes_max: 1, messages_max: 1, first: FirstBatch::Always };
+            let refused = bench.reader.read(&mut Cursor::at(Offset::ZERO), &limits);
+            assert!(matches!(refused, Err(ReadError::Quarantined { .. })), "{refused:?}");
+            assert_eq!(bench.slice(9, 1).bytes, batch.bytes(Offset::new(9), Epoch::new(1)));
+            let at = bench.upkeep.flush().unwrap();
+            bench = restart(bench, at);
+        }
+    }
+}
+
 impl Bench {
     /// Every batch there is, gaps left out.
     fn batches(&self) -> Vec<Vec<u8>> {
