@@ -105,6 +105,9 @@ impl Failure {
         let words = format!("cannot read topic {topic} on: {error}");
         match error {
             ConsumeError::Unavailable { .. } => Self::Unreachable(words),
+            ConsumeError::Refused { refusal, .. } if refusal.code == Code::Quarantined => {
+                Self::Failed(format!("{words}; with `--from OFFSET`, from the offset named there"))
+            }
             ConsumeError::Gap { .. }
             | ConsumeError::Unreadable { .. }
             | ConsumeError::Refused { .. } => Self::Failed(words),
@@ -176,6 +179,18 @@ mod tests {
             failure.line().unwrap(),
             "cannot create topic a: TOPIC_EXISTS: words of the broker in two lines"
         );
+    }
+
+    #[test]
+    fn who_meets_damage_is_told_how_to_read_on_behind_it() {
+        let message = String::from("offsets 2 to 4 are not served: read on from offset 4");
+        let refusal = Refusal { code: Code::Quarantined, retry: Retry::Never, message };
+        let topic = "flights".parse().unwrap();
+        let error = ConsumeError::Refused { topic, partition: 0, refusal };
+        let failure = Failure::consume("flights", &error);
+        assert_eq!(failure.exit_code(), 1);
+        let line = failure.line().unwrap();
+        assert!(line.contains("from offset 4") && line.contains("--from OFFSET"), "{line}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::quarantine::{Damaged, Held, open_file, read_file};
 use super::*;
 
 /// Every kind of field that a batch's header has, its records, and both ends of a file.
-const OF_EVERY_CLASS: [(&str, u64); 17] = [
+const OF_EVERY_CLASS: [(&str, u64); 18] = [
     ("base offset", 7),
     ("length", 11),
     ("epoch", 15),
@@ -21,6 +21,8 @@ const OF_EVERY_CLASS: [(&str, u64); 17] = [
     ("records", 20_000),
     ("first byte", 0),
     ("the second batch", 30_007),
+    // Nothing follows it that would contradict it.
+    ("the last batch's epoch", 30_015),
     ("last byte", 59_999),
 ];
 
