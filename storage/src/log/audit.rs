@@ -22,11 +22,13 @@ use weir_protocol::batch::{HEADER_BYTES, Header};
 use weir_protocol::checksum::crc32c;
 use weir_protocol::id::TopicId;
 
+use super::epochs::Epochs;
 use super::errors::OpenError;
 use super::file_name::{self, FileName};
 use super::manifest::{Found, IndexFacts, Manifest, SealedFacts};
 use super::published::End;
 use super::quarantine::Remembered;
+use super::vetting;
 use super::walk::{Chain, Flaw, Placed};
 use crate::disk::{Disk, Open};
 use crate::errors::{DiskError, Naming};
@@ -112,7 +114,12 @@ impl Audit<'_, '_> {
                 _ => {}
             }
         }
-        self.above_mark(&files, remembered)
+        let epochs = manifest.as_ref().map(|manifest| {
+            let mut epochs = manifest.epochs.clone();
+            epochs.cut(self.mark.epoch, self.mark.offset);
+            epochs
+        });
+        self.above_mark(&files, remembered, epochs.as_ref())
     }
 
     /// What an earlier run found damaged.
@@ -236,6 +243,7 @@ impl Audit<'_, '_> {
         &mut self,
         files: &[(FileName, PathBuf)],
         remembered: &[Remembered],
+        epochs: Option<&Epochs>,
     ) -> Result<(), DiskError> {
         let End { segment, position, offset, epoch, .. } = self.mark;
         let mut bases: Vec<Offset> = files
@@ -257,7 +265,7 @@ impl Audit<'_, '_> {
             let Some(mut batches) = Batches::open(self.disk, &path)? else { continue };
             let flushed = if base == segment { position } else { 0 };
             let (from, first) = served_from(base, remembered);
-            let mut seen = Seen::new(first);
+            let mut seen = Seen { epochs: epochs.cloned(), ..Seen::new(first) };
             if batches.bytes < flushed {
                 let what = format!("it has {} bytes of {flushed} promised", batches.bytes);
                 self.gone(&path, what, segment..offset);
@@ -340,17 +348,22 @@ fn nothing() -> CheckedFile {
 #[derive(Clone, Debug)]
 struct Seen {
     chain: Chain,
+    /// Which epochs reigned, where no digest says so.
+    epochs: Option<Epochs>,
     batches: u64,
     records: u64,
 }
 
 impl Seen {
     fn new(base: Offset) -> Self {
-        Self { chain: Chain::new(base, Epoch::ZERO), batches: 0, records: 0 }
+        Self { chain: Chain::new(base, Epoch::ZERO), epochs: None, batches: 0, records: 0 }
     }
 
     fn follow(&mut self, batch: &Placed, bytes: &[u8]) -> Result<(), Flaw> {
         self.chain.follow(batch, bytes)?;
+        if let Some(epochs) = &self.epochs {
+            vetting::check_epoch(epochs, batch)?;
+        }
         self.batches += 1;
         self.records += u64::from(batch.header.records);
         Ok(())

@@ -11,7 +11,7 @@ use crc_fast::{CrcAlgorithm, Digest};
 use super::epochs::Epochs;
 pub(super) use super::ground::is_about_bytes;
 use super::manifest::SealedFacts;
-use super::walk::{Chain, Flaw, Walk};
+use super::walk::{Chain, Flaw, Placed, Walk};
 use crate::map::ReaderMap;
 use crate::offset::{Epoch, Offset};
 
@@ -83,16 +83,26 @@ fn follow(segment: &[u8], stretch: &Stretch, epochs: Option<&Epochs>) -> Result<
     while let Some(batch) = walk.next() {
         let batch = batch?;
         chain.follow(&batch, walk.bytes_of(&batch))?;
-        let reigned = epochs.and_then(|epochs| epochs.at(batch.base()));
-        if let Some(expected) = reigned.filter(|expected| *expected != batch.epoch()) {
-            let (position, epoch) = (batch.position, batch.epoch());
-            return Err(Flaw::Epoch { position, epoch, expected });
+        if let Some(epochs) = epochs {
+            check_epoch(epochs, &batch)?;
         }
     }
     if stretch.offsets.end < chain.next() {
         return Err(Flaw::Past { ends: chain.next(), next: stretch.offsets.end });
     }
     Ok(())
+}
+
+/// Whether a batch has the epoch that reigned where it begins: no checksum covers it.
+pub(super) fn check_epoch(epochs: &Epochs, batch: &Placed) -> Result<(), Flaw> {
+    let reigned = epochs.at(batch.base());
+    match reigned.filter(|expected| *expected != batch.epoch()) {
+        Some(expected) => {
+            let (position, epoch) = (batch.position, batch.epoch());
+            Err(Flaw::Epoch { position, epoch, expected })
+        }
+        None => Ok(()),
+    }
 }
 
 fn pieces(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
