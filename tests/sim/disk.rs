@@ -198,6 +198,11 @@ impl Disk for SimDisk {
         self.kept.facts(path)
     }
 
+    fn reads_past_cache(&self, file: &Path) -> io::Result<bool> {
+        self.check()?;
+        self.kept.reads_past_cache(file)
+    }
+
     fn volume(&self, path: &Path) -> io::Result<Volume> {
         self.check()?;
         self.kept.volume(path)

@@ -179,6 +179,10 @@ impl Disk for GatedDisk {
         self.disk.facts(path)
     }
 
+    fn reads_past_cache(&self, file: &Path) -> io::Result<bool> {
+        self.disk.reads_past_cache(file)
+    }
+
     fn volume(&self, path: &Path) -> io::Result<Volume> {
         self.disk.volume(path)
     }

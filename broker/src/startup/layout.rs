@@ -40,14 +40,25 @@ impl Layout {
         let journal = journal.fitted_to(volume.total_bytes);
         let writer = match volume.file_system {
             FileSystem::Ext4 | FileSystem::Xfs => WriterKind::Mapped,
-            FileSystem::Other => {
+            FileSystem::Other(_) => {
                 tracing::warn!(
                     directory = %data.path().display(),
-                    "this is neither ext4 nor xfs: appends are written, not mapped, and slower"
+                    file_system = %volume.file_system,
+                    "this is neither ext4 nor xfs: appends are written, not mapped, and slower; \
+                     where room cannot be allocated, the journal's is made by writing zeros"
                 );
                 WriterKind::Pwrite
             }
         };
+        let reads_past_cache = data.reads_past_cache().map_err(|error| error.source)?;
+        if !reads_past_cache {
+            tracing::warn!(
+                directory = %data.path().display(),
+                file_system = %volume.file_system,
+                "this file system cannot be read past the page cache: behind a failed sync a start \
+                 may take for stored what is in memory only; then restart the machine first"
+            );
+        }
         Ok(Self {
             journal: journal::Options {
                 segment_bytes: journal.segment_bytes,
@@ -56,7 +67,7 @@ impl Layout {
                     config::OnTornTail::Truncate => journal::OnTornTail::Truncate,
                     config::OnTornTail::Refuse => journal::OnTornTail::Refuse,
                 },
-                read: ReadPath::Direct,
+                read: if reads_past_cache { ReadPath::Direct } else { ReadPath::Cached },
             },
             checkpoint_bytes: journal.checkpoint_bytes,
             log: log::Options {

@@ -88,6 +88,12 @@ impl DataDir {
         &self.path
     }
 
+    /// Whether what the disk holds can be read past the page cache.
+    pub fn reads_past_cache(&self) -> Result<bool, DiskError> {
+        let path = self.path.join(IDENTITY);
+        self.disk.reads_past_cache(&path).naming("open past the page cache", &path)
+    }
+
     pub fn identity(&self) -> &Identity {
         &self.identity
     }

@@ -63,6 +63,10 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// What lies at `path`; a symbolic link is one, wherever it leads.
     fn facts(&self, path: &Path) -> io::Result<Facts>;
 
+    /// Whether `file` can be read past the page cache; where not, [`Open::ReadDirect`] reads
+    /// through it.
+    fn reads_past_cache(&self, file: &Path) -> io::Result<bool>;
+
     /// What kind of file system holds `path`, and how full it is.
     fn volume(&self, path: &Path) -> io::Result<Volume>;
 }
@@ -205,5 +209,22 @@ pub struct Volume {
 pub enum FileSystem {
     Ext4,
     Xfs,
-    Other,
+    /// By the number its kind has in the kernel.
+    Other(u32),
+}
+
+impl fmt::Display for FileSystem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ext4 => f.write_str("ext4"),
+            Self::Xfs => f.write_str("xfs"),
+            Self::Other(0x0102_1994) => f.write_str("tmpfs"),
+            Self::Other(0x9123_683E) => f.write_str("btrfs"),
+            Self::Other(0x2FC1_2FC1) => f.write_str("zfs"),
+            Self::Other(0x794C_7630) => f.write_str("overlayfs"),
+            Self::Other(0x6969) => f.write_str("nfs"),
+            Self::Other(0x6573_5546) => f.write_str("fuse"),
+            Self::Other(magic) => write!(f, "a file system of kind {magic:#x}"),
+        }
+    }
 }

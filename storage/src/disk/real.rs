@@ -111,6 +111,13 @@ impl Disk for RealDisk {
         })
     }
 
+    fn reads_past_cache(&self, file: &Path) -> io::Result<bool> {
+        match open(file, OFlags::RDONLY | OFlags::DIRECT) {
+            Err(Errno::INVAL) => Ok(false),
+            opened => Ok(opened.map(|_| true)?),
+        }
+    }
+
     fn volume(&self, path: &Path) -> io::Result<Volume> {
         let volume = fs::statfs(path)?;
         let block_bytes = volume.f_bsize.cast_unsigned();
@@ -119,7 +126,7 @@ impl Disk for RealDisk {
             file_system: match volume.f_type as u32 {
                 EXT4_MAGIC => FileSystem::Ext4,
                 XFS_MAGIC => FileSystem::Xfs,
-                _ => FileSystem::Other,
+                other => FileSystem::Other(other),
             },
             total_bytes: volume.f_blocks.saturating_mul(block_bytes),
             free_bytes: volume.f_bavail.saturating_mul(block_bytes),

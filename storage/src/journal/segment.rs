@@ -157,7 +157,13 @@ pub(super) fn create_file(
     len: u64,
 ) -> Result<Arc<dyn File>, DiskError> {
     let file = disk.open(path, Open::Create).naming("create", path)?;
-    file.allocate(0..len).naming("allocate", path)?;
+    match file.allocate(0..len) {
+        // Slower, and as certain: every byte is written once before it is needed.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+            write_zeros(&*file, 0..len).naming("write zeros to", path)?;
+        }
+        allocated => allocated.naming("allocate", path)?,
+    }
     let first = FRAMES_AT..len.min(FRAMES_AT + ZEROED_FIRST_BYTES);
     write_zeros(&*file, first).naming("write zeros to", path)?;
     file.sync_data().naming("sync", path)?;

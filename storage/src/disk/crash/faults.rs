@@ -27,6 +27,7 @@ pub enum Call {
 pub(super) struct Faults {
     pub(super) operations_left: Option<u64>,
     pub(super) lying: bool,
+    pub(super) knows_no_allocation: bool,
     full_for: Option<String>,
     plans: Vec<Plan>,
     fired: u64,

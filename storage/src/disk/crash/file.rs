@@ -77,6 +77,9 @@ impl File for CrashFile {
         let mut state = self.disk.state.lock();
         state.spend_operation()?;
         state.faults.check(Call::Allocate, &self.path)?;
+        if state.faults.knows_no_allocation {
+            return Err(Errno::OPNOTSUPP.into());
+        }
         state.allocate(self.id, &self.path, range.clone())?;
         let inode = state.inode(self.id)?;
         if inode.len()? < range.end { inode.set_len(range.end) } else { Ok(()) }

@@ -126,6 +126,12 @@ impl CrashDisk {
         self.state.lock().faults.fired()
     }
 
+    /// From now on nothing can be allocated ahead of its bytes, as on file systems that know no
+    /// such call.
+    pub fn refuse_allocations(&self) {
+        self.state.lock().faults.knows_no_allocation = true;
+    }
+
     /// From now on syncs of files report success and do nothing, as some disks do.
     pub fn lie_about_syncs(&self) {
         self.state.lock().faults.lying = true;
@@ -265,6 +271,10 @@ impl Disk for CrashDisk {
             Err(_) => (NodeKind::Directory, 0, 0o700),
         };
         Ok(Facts { kind, bytes, owner: Owner::Us, mode })
+    }
+
+    fn reads_past_cache(&self, file: &Path) -> io::Result<bool> {
+        self.state.lock().find(file).map(|_| true)
     }
 
     fn volume(&self, path: &Path) -> io::Result<Volume> {

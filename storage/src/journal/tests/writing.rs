@@ -190,6 +190,18 @@ fn a_disk_without_room_makes_no_segment_and_may_later() {
 }
 
 #[test]
+fn a_disk_that_allocates_nothing_ahead_has_its_segments_written_with_zeros() {
+    let mut bed = Bed::new();
+    bed.disk.refuse_allocations();
+    let mut bench = bed.open();
+    bench.append(1);
+    bench.step_until_idle();
+    bench.append(2);
+    bed.cut(3);
+    assert_eq!(bed.replayed(), [1, 2]);
+}
+
+#[test]
 fn a_failed_sync_stops_the_journal_for_good() {
     let mut bed = Bed::new();
     let mut bench = bed.open();
