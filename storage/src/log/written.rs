@@ -56,7 +56,7 @@ impl Log {
             survey.set_aside_above(at.segment)?;
             survivors.push(Survivor::nothing_above(&at));
         }
-        survey.remove_above(survivors.last().map_or(at.segment, |last| last.base))?;
+        survey.remove_others(&at, &survivors)?;
         let has_more = !survivors.is_empty();
         for survivor in survivors {
             opening.survive(survivor)?;
@@ -176,8 +176,11 @@ impl Survey<'_> {
         Ok(())
     }
 
-    /// Removes segments above the one at `base`, and their indexes.
-    fn remove_above(&self, last: Offset) -> Result<(), DiskError> {
+    /// Removes segments that the checkpoint did not know and of which nothing survived, and their
+    /// indexes. One that stayed would hide what is written behind it, beyond a gap, from the next
+    /// start.
+    fn remove_others(&self, at: &End, survivors: &[Survivor]) -> Result<(), DiskError> {
+        let is_vouched_for = |base| base < at.segment || (base == at.segment && 0 < at.position);
         for (name, path) in self.files()? {
             let base = match name {
                 FileName::Segment(base)
@@ -185,7 +188,8 @@ impl Survey<'_> {
                 | FileName::TimeIndex(base) => base,
                 _ => continue,
             };
-            if last < base {
+            let survived = || survivors.iter().any(|survivor| survivor.base == base);
+            if !is_vouched_for(base) && !survived() {
                 self.disk.remove_file(&path).naming("remove", &path)?;
             }
         }

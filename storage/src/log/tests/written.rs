@@ -61,6 +61,27 @@ fn what_a_start_found_is_on_the_disk_with_the_names_above_it() {
 }
 
 #[test]
+fn what_follows_an_emptied_segment_behind_a_gap_is_kept() {
+    // A power cut left a segment's name and none of its batches.
+    let disk = Bench::new(options()).disk;
+    let emptied = disk.open(&Path::new(DIRECTORY).join(file_name_of(0)), Open::Create).unwrap();
+    emptied.allocate(0..8192).unwrap();
+    let mut bench = open_written(disk, End::default());
+    bench.log.gap(Offset::new(0)..Offset::new(1000), Epoch::new(1));
+    bench.append(&Batch::new(2, 3000, 0));
+    let before = bench.batches();
+    assert_eq!(before.len(), 1);
+    let mut bench = restart(bench, End::default());
+    assert!(bench.batches() == before, "a start without a checkpoint keeps it");
+    bench.append(&Batch::new(1, 100, 0));
+    let before = bench.batches();
+    let at = bench.upkeep.flush().unwrap();
+    let bench = restart(bench, at);
+    assert!(bench.batches() == before, "behind a checkpoint nothing seems to be missing");
+    assert_eq!(bench.files_named(".log"), [file_name_of(1000)]);
+}
+
+#[test]
 fn a_segment_without_its_name_yet_is_found() {
     let mut bench = Bench::new(options());
     for _ in 0..3 {
