@@ -10,7 +10,7 @@ use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use weir_protocol::checksum::crc32c;
@@ -36,6 +36,8 @@ struct State {
     /// The operation that fails, and all behind it until then.
     fails: Range<u64>,
     failed: u64,
+    /// The paths of the files that are open, which follow them when they are given other names.
+    open: Vec<Weak<Mutex<PathBuf>>>,
 }
 
 /// What an operation changes, as a trace says it.
@@ -150,7 +152,11 @@ impl Disk for SimDisk {
         let op = if how == Open::Create { Op::Create } else { Op::Open };
         self.happens(op, path, format_args!("{how:?}"))?;
         let file = self.kept.open(path, how)?;
-        Ok(Arc::new(SimFile { disk: self.clone(), path: path.to_owned(), file }))
+        let path = Arc::new(Mutex::new(path.to_owned()));
+        let open = &mut self.state.lock().open;
+        open.retain(|path| path.strong_count() != 0);
+        open.push(Arc::downgrade(&path));
+        Ok(Arc::new(SimFile { disk: self.clone(), path, file }))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -165,7 +171,14 @@ impl Disk for SimDisk {
 
     fn rename(&self, source: &Path, target: &Path) -> io::Result<()> {
         self.happens(Op::Rename, source, format_args!("to {}", target.display()))?;
-        self.kept.rename(source, target)
+        self.kept.rename(source, target)?;
+        for open in self.state.lock().open.iter().filter_map(Weak::upgrade) {
+            let mut path = open.lock();
+            if *path == source {
+                target.clone_into(&mut path);
+            }
+        }
+        Ok(())
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
@@ -218,8 +231,14 @@ impl fmt::Debug for SimDisk {
 #[derive(Debug)]
 struct SimFile {
     disk: SimDisk,
-    path: PathBuf,
+    path: Arc<Mutex<PathBuf>>,
     file: Arc<dyn File>,
+}
+
+impl SimFile {
+    fn path(&self) -> PathBuf {
+        self.path.lock().clone()
+    }
 }
 
 impl File for SimFile {
@@ -237,28 +256,28 @@ impl File for SimFile {
         let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
         let sum = pieces.iter().fold(0, |sum, piece| crc32c(piece).wrapping_add(sum));
         let what = format_args!("{bytes} at {position}: {sum:08x}");
-        if self.disk.begin(Op::Write, &self.path, what)? == Fate::Fails {
+        if self.disk.begin(Op::Write, &self.path(), what)? == Fate::Fails {
             self.disk.kept.fail_write_after(0);
         }
         self.file.write_at(pieces, position)
     }
 
     fn allocate(&self, range: Range<u64>) -> io::Result<()> {
-        self.disk.happens(Op::Allocate, &self.path, format_args!("{range:?}"))?;
+        self.disk.happens(Op::Allocate, &self.path(), format_args!("{range:?}"))?;
         self.file.allocate(range)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.disk.happens(Op::SetLen, &self.path, format_args!("{len}"))?;
+        self.disk.happens(Op::SetLen, &self.path(), format_args!("{len}"))?;
         self.file.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if self.disk.begin(Op::Sync, &self.path, format_args!(""))? == Fate::Fails {
+        if self.disk.begin(Op::Sync, &self.path(), format_args!(""))? == Fate::Fails {
             self.disk.kept.fail_sync_after(0);
         }
         self.file.sync_data()?;
-        (self.disk.synced)(&self.path);
+        (self.disk.synced)(&self.path());
         Ok(())
     }
 

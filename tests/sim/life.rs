@@ -80,6 +80,8 @@ pub(crate) struct Life<'a> {
     pub(crate) disk: SimDisk,
     pub(crate) stages: Stages,
     pub(crate) weather: Weather,
+    /// Kept to the last: to let it go is to tell its connections to end.
+    broker: Option<Embedded>,
     last: Instant,
 }
 
@@ -88,14 +90,26 @@ struct PowerOff;
 
 impl<'a> Life<'a> {
     pub(crate) fn new(run: &'a mut Run, disk: SimDisk, stages: Stages, weather: Weather) -> Self {
-        Self { run, disk, stages, weather, last: Instant::now() }
+        Self { run, disk, stages, weather, broker: None, last: Instant::now() }
     }
 
     /// Lives, and says how it ended for those who trusted in it.
     pub(crate) async fn live(&mut self, plan: Plan, hands: Hands) -> Ending {
         match self.live_on(plan, hands).await {
             Ok(ending) => ending,
-            Err(PowerOff) => plan.ending,
+            Err(PowerOff) => {
+                self.hear_the_rest().await;
+                plan.ending
+            }
+        }
+    }
+
+    /// Behind the end clients still hear what had been said before it: a stage's turn is many
+    /// steps to everybody else.
+    async fn hear_the_rest(&mut self) {
+        self.disk.off();
+        for _ in 0..self.run.dice.below(200) {
+            yield_now().await;
         }
     }
 
@@ -103,9 +117,10 @@ impl<'a> Life<'a> {
         if let Off::InStart(operations) = plan.off {
             self.disk.off_after(operations);
         }
-        let Some(embedded) = self.start(hands).await? else { return Ok(Ending::PowerCut) };
+        let Some(broker) = self.start(hands).await? else { return Ok(Ending::PowerCut) };
         let leave = Leave::default();
-        let way = Way { entrance: embedded.entrance(), leave: leave.clone() };
+        let way = Way { entrance: broker.entrance(), leave: leave.clone() };
+        self.broker = Some(broker);
         let (book, dice) = (self.run.book.clone(), self.run.dice.another());
         let audit = tokio::spawn(auditor::audit(book, way.clone(), dice));
         self.until_done("the audit", &[&audit]).await?;
@@ -136,7 +151,7 @@ impl<'a> Life<'a> {
         if plan.off != Off::Never {
             return Err(PowerOff);
         }
-        self.stop(embedded).await
+        self.stop().await
     }
 
     /// Starts the broker; `None` where its disk failed it.
@@ -173,10 +188,11 @@ impl<'a> Life<'a> {
         Clients { others, consumer: tokio::spawn(consume) }
     }
 
-    async fn stop(&mut self, embedded: Embedded) -> Result<Ending, PowerOff> {
+    async fn stop(&mut self) -> Result<Ending, PowerOff> {
+        let Some(broker) = self.broker.take() else { return Ok(Ending::Kill) };
         // Connections end before, one behind the other: how a stop tells them is left to chance.
         pass(2).await;
-        let stop = tokio::spawn(embedded.stop());
+        let stop = tokio::spawn(broker.stop());
         self.until_done("the stop", &[&stop]).await?;
         let stopped = stop.await;
         note!(self.run.trace, "stopped: {stopped:?}");
