@@ -80,6 +80,10 @@ const FLOORS: &[Floor] = &[
         "broker::core::catalog",
         &[CORE, &["broker::core::commit", "broker::core::partition", "broker::core::shard"]],
     ),
+    floor(
+        "broker::core::retention",
+        &[CORE, &["broker::core::catalog", "broker::core::commit", "broker::core::partition"]],
+    ),
     floor("broker::core::read", &[CORE, &["broker::core::partition"]]),
     floor("broker::core::live", &[CORE, &["broker::core::partition", "broker::core::read"]]),
     // Floor 3 too, and a stranger to the domain: who may, never what.

@@ -182,6 +182,8 @@ fn requests_about_records() -> Vec<Golden<Request>> {
             subscribe(SubscribeFrom::Earliest, amount(CREDIT_UNBOUNDED, 1 << 20)),
         ),
         ("unsubscribe", 12, Request::Unsubscribe { subscription: 5 }),
+        ("delete_records", 13, delete_records(DeleteBefore::Offset(42))),
+        ("delete_records_all", 13, delete_records(DeleteBefore::Tail)),
         (
             "flow",
             0,
@@ -222,6 +224,7 @@ fn responses() -> Vec<Golden<Response>> {
         ("offset", 10, Response::Offset(FoundOffset { offset: 17, timestamp: 1_700_000_000_123 })),
         ("subscribed", 11, Response::Subscribed(Subscribed { start: 7, tail: 100, from: 42 })),
         ("unsubscribed", 12, Response::Unsubscribed),
+        ("records_deleted", 13, Response::RecordsDeleted { start: 42 }),
         ("deliver", 0, Response::Deliver(Deliver { subscription: 5, tail: 100, batches: batch() })),
         ("gap", 0, Response::Gap(Gap { subscription: 5, span: 100..1_024 })),
         ("ended", 0, Response::Ended(Ended { subscription: 5, error: stopping })),
@@ -309,6 +312,10 @@ fn produce(ack: Ack) -> Request {
 
 fn list_offsets(at: OffsetAt) -> Request {
     Request::ListOffsets(ListOffsets { topic: id(), partition: 3, at })
+}
+
+fn delete_records(before: DeleteBefore) -> Request {
+    Request::DeleteRecords(DeleteRecords { topic: id(), partition: 3, before })
 }
 
 fn subscribe(from: SubscribeFrom, credit: Amount) -> Request {

@@ -4,6 +4,7 @@
 
 mod cold;
 mod damage;
+mod delete_records;
 mod disk;
 mod every_fault;
 mod faults;
@@ -12,6 +13,7 @@ mod http;
 mod limits;
 mod produce;
 mod recovery;
+mod retention;
 mod segments;
 mod shutdown;
 mod subscribe;

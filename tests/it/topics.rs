@@ -20,14 +20,14 @@ async fn a_topic_is_described_as_it_was_made_and_its_name_is_taken() {
     let (mut wire, _) = Wire::greeted(broker.native()).await;
     let settings = Settings {
         durability: Some(Durability::Written),
-        retention_ms: Some(86_400_000),
+        retention_ms: Some(3_000_000_000_000),
         retention_bytes: Some(RETENTION_UNLIMITED),
         segment_bytes: Some(1 << 20),
         batch_bytes_max: Some(4096),
     };
     let made = wire.create_with("Flights.2024_x-1", 3, settings).await;
     assert_eq!(made.settings.durability, Durability::Written);
-    assert_eq!(made.settings.retention_ms, 86_400_000);
+    assert_eq!(made.settings.retention_ms, 3_000_000_000_000);
     assert_eq!(made.settings.retention_bytes, RETENTION_UNLIMITED);
     assert_eq!((made.settings.segment_bytes, made.settings.batch_bytes_max), (1 << 20, 4096));
     let again = create(&mut wire, "Flights.2024_x-1", 3, Settings::default()).await.unwrap_err();
@@ -117,11 +117,17 @@ async fn an_altered_topic_has_more_partitions_and_other_settings_from_then_on() 
     let (mut wire, _) = Wire::greeted(broker.native()).await;
     let topic = wire.create("flights", 1).await;
     wire.produce(&topic, 0, batch(&[b"first"])).await.unwrap();
-    let more =
-        Settings { batch_bytes_max: Some(1024), retention_ms: Some(5000), ..Settings::default() };
+    let more = Settings {
+        batch_bytes_max: Some(1024),
+        retention_ms: Some(3_000_000_000_000),
+        ..Settings::default()
+    };
     let altered = alter(&mut wire, "flights", Some(3), more).await.unwrap();
     assert_eq!((altered.id, altered.partitions.len()), (topic.id, 3));
-    assert_eq!((altered.settings.batch_bytes_max, altered.settings.retention_ms), (1024, 5000));
+    assert_eq!(
+        (altered.settings.batch_bytes_max, altered.settings.retention_ms),
+        (1024, 3_000_000_000_000)
+    );
     let none = Settings::default();
     for (partitions, settings) in [
         (Some(2), none),

@@ -55,6 +55,7 @@ pub struct Place {
     gate: Gate,
     directory: PathBuf,
     config: Option<Arc<NamedTempFile>>,
+    clock: Clock,
 }
 
 #[derive(Clone, Debug)]
@@ -69,7 +70,7 @@ impl Place {
         let kept = Arc::new(tempfile::tempdir().expect("a directory can be made"));
         let directory = kept.path().join("data");
         let disk = PlaceDisk::Real { _directory: kept };
-        Self { disk, gate: Gate::default(), directory, config: None }
+        Self { disk, gate: Gate::default(), directory, config: None, clock: Clock::system() }
     }
 
     /// A disk whose power can be cut, with a journal that is quick to make, and full only when it
@@ -77,7 +78,8 @@ impl Place {
     pub fn crashing() -> Self {
         let disk = PlaceDisk::Crash(CrashDisk::new());
         let directory = PathBuf::from("/weir");
-        let place = Self { disk, gate: Gate::default(), directory, config: None };
+        let place =
+            Self { disk, gate: Gate::default(), directory, config: None, clock: Clock::system() };
         place.configured(&format!("{SMALL_JOURNAL}{NO_MARKS}"))
     }
 
@@ -87,6 +89,12 @@ impl Place {
         let mut file = NamedTempFile::new().expect("a file can be made");
         file.write_all(settings.as_bytes()).expect("a file can be written");
         Self { config: Some(Arc::new(file)), ..self }
+    }
+
+    /// The same where brokers read the time from this clock.
+    #[must_use]
+    pub fn timed(self, clock: &Clock) -> Self {
+        Self { clock: clock.clone(), ..self }
     }
 
     pub fn directory(&self) -> &Path {
@@ -162,7 +170,7 @@ impl Place {
         };
         let disk = Arc::new(GatedDisk { disk, gate: self.gate.clone() });
         let config = Config::load(overrides).expect("the test's configuration is valid");
-        let (clock, randomness) = (Clock::system(), Randomness::system());
+        let (clock, randomness) = (self.clock.clone(), Randomness::system());
         let world = World { disk, clock, randomness, hands: Hands::threads() };
         let broker = Broker::start(config, world).await?;
         Ok(TestBroker { broker, place: self.clone() })

@@ -53,6 +53,8 @@ pub(crate) enum Action {
     CreateTopic,
     AlterTopic,
     DeleteTopic,
+    /// Delete a topic's oldest records.
+    DeleteRecords,
     /// See that a topic exists, its settings and its offsets; a listing holds what one may
     /// describe.
     DescribeTopic,
@@ -68,6 +70,7 @@ impl Action {
             Self::CreateTopic => "create",
             Self::AlterTopic => "alter",
             Self::DeleteTopic => "delete",
+            Self::DeleteRecords => "delete records of",
             Self::DescribeTopic => "describe",
             Self::Produce => "produce to",
             Self::Consume => "consume",
@@ -106,10 +109,11 @@ pub(crate) struct Denied {
 mod tests {
     use super::*;
 
-    const ACTIONS: [Action; 7] = [
+    const ACTIONS: [Action; 8] = [
         Action::CreateTopic,
         Action::AlterTopic,
         Action::DeleteTopic,
+        Action::DeleteRecords,
         Action::DescribeTopic,
         Action::Produce,
         Action::Consume,

@@ -28,6 +28,7 @@ pub struct Config {
     pub disk: Disk,
     pub log: Log,
     pub topics: Topics,
+    pub retention: Retention,
     pub limits: Limits,
     pub log_output: LogOutput,
 }
@@ -57,6 +58,7 @@ impl Config {
             disk: Disk::check(&file.disk)?,
             log: Log::check(&file.log)?,
             topics: Topics::check(&file.topics)?,
+            retention: Retention::check(&file.retention)?,
             limits: Limits::check(&file.limits)?,
             log_output: LogOutput::check(&file.log_output),
         })
@@ -232,6 +234,23 @@ impl Log {
                 file.scrub_bytes_per_second,
                 0..=64 * GIB,
             )?,
+        })
+    }
+}
+
+/// When records that have had their time are looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    pub sweep_interval: Duration,
+    pub leap_hold: Duration,
+}
+
+impl Retention {
+    fn check(file: &file::RetentionSection) -> Result<Self, ConfigError> {
+        let interval_ms = file.sweep_interval_ms;
+        Ok(Self {
+            sweep_interval: within_ms("retention.sweep_interval_ms", interval_ms, 10..=86_400_000)?,
+            leap_hold: within_ms("retention.leap_hold_ms", file.leap_hold_ms, 0..=31_536_000_000)?,
         })
     }
 }

@@ -27,6 +27,7 @@ pub(super) struct ConfigFile {
     pub disk: DiskSection,
     pub log: LogSection,
     pub topics: TopicsSection,
+    pub retention: RetentionSection,
     pub limits: LimitsSection,
     pub log_output: LogOutputSection,
 }
@@ -40,6 +41,7 @@ impl Default for ConfigFile {
             disk: DiskSection::default(),
             log: LogSection::default(),
             topics: TopicsSection::default(),
+            retention: RetentionSection::default(),
             limits: LimitsSection::default(),
             log_output: LogOutputSection::default(),
         }
@@ -162,6 +164,25 @@ impl Default for LogSection {
             reader_threads: 2,
             scrub_bytes_per_second: 8 << 20,
         }
+    }
+}
+
+/// When records that have had their time are looked for.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RetentionSection {
+    /// How long from one look at all partitions to the next. Lower it where disk is short and
+    /// records live for minutes. No memory.
+    pub sweep_interval_ms: u64,
+    /// How long the clock has to go on evenly behind a leap ahead, or the broker behind a stop that
+    /// looks like one, before records grow old by it; 0 believes every clock at once.
+    pub leap_hold_ms: u64,
+}
+
+impl Default for RetentionSection {
+    fn default() -> Self {
+        Self { sweep_interval_ms: 60_000, leap_hold_ms: 86_400_000 }
     }
 }
 

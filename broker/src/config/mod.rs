@@ -19,7 +19,7 @@ mod tests;
 
 pub use checked::{
     Config, Disk, Durability, FittedDisk, Journal, Limits, Listen, Log, LogOutput, OnTornTail,
-    Topics,
+    Retention, Topics,
 };
 pub use errors::ConfigError;
 pub use overrides::Overrides;

@@ -14,5 +14,6 @@ pub(crate) mod catalog;
 pub(crate) mod commit;
 pub(crate) mod partition;
 pub(crate) mod read;
+pub(crate) mod retention;
 pub(crate) mod shard;
 pub(crate) mod wake;

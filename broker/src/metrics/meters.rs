@@ -158,6 +158,26 @@ impl Catalog {
     }
 }
 
+/// What was deleted of the logs.
+#[derive(Clone, Debug)]
+pub struct Retention {
+    pub sweeps: IntCounter,
+    pub held_back_ms: IntGauge,
+    pub deleted_segments: IntCounter,
+    pub deleted_bytes: IntCounter,
+}
+
+impl Retention {
+    pub(super) fn enter(book: &Book) -> Self {
+        Self {
+            sweeps: book.counter(&names::RETENTION_SWEEPS),
+            held_back_ms: book.gauge(&names::RETENTION_HELD_BACK_MS),
+            deleted_segments: book.counter(&names::RETENTION_DELETED_SEGMENTS),
+            deleted_bytes: book.counter(&names::RETENTION_DELETED_BYTES),
+        }
+    }
+}
+
 /// A kind of listener; also the word after `--` and `listen.` by which an operator places it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Face {

@@ -13,6 +13,7 @@ mod process;
 mod render;
 
 pub use meters::{
-    Catalog, ColdReads, Connections, Deliver, Disk, Face, Http, Journal, Produce, Route, Scrub,
+    Catalog, ColdReads, Connections, Deliver, Disk, Face, Http, Journal, Produce, Retention, Route,
+    Scrub,
 };
 pub use render::Metrics;

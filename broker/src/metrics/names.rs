@@ -147,6 +147,23 @@ pub(super) const TOPICS: Gauge =
 pub(super) const PARTITIONS: Gauge =
     Gauge { name: "weir_partitions", help: "Partitions there are; topics.partitions_max." };
 
+pub(super) const RETENTION_SWEEPS: Counter = Counter {
+    name: "weir_retention_sweeps_total",
+    help: "Times retention has looked at all partitions.",
+};
+pub(super) const RETENTION_HELD_BACK_MS: Gauge = Gauge {
+    name: "weir_retention_held_back_ms",
+    help: "How far the ages of records are behind the clock since it leapt; 0 when all is well.",
+};
+pub(super) const RETENTION_DELETED_SEGMENTS: Counter = Counter {
+    name: "weir_retention_deleted_segments_total",
+    help: "Segments whose records were all deleted, and whose files are gone.",
+};
+pub(super) const RETENTION_DELETED_BYTES: Counter = Counter {
+    name: "weir_retention_deleted_bytes_total",
+    help: "Bytes of records in segments whose files are gone.",
+};
+
 pub(super) const CONNECTIONS: LabelledGauge = LabelledGauge {
     name: "weir_connections",
     help: "Connections that are open, by listener; limits.connections_max bounds their sum.",

@@ -12,7 +12,7 @@ use prometheus::{
 use tracing::debug;
 
 use super::meters::{
-    Catalog, ColdReads, Connections, Deliver, Disk, Http, Journal, Produce, Scrub,
+    Catalog, ColdReads, Connections, Deliver, Disk, Http, Journal, Produce, Retention, Scrub,
 };
 use super::names;
 use super::process::Process;
@@ -27,6 +27,7 @@ pub struct Metrics {
     pub scrub: Scrub,
     pub disk: Disk,
     pub catalog: Catalog,
+    pub retention: Retention,
     pub native: Connections,
     pub http_connections: Connections,
     pub http: Http,
@@ -50,6 +51,7 @@ impl Metrics {
             scrub: Scrub::enter(&book),
             disk: Disk::enter(&book),
             catalog: Catalog::enter(&book),
+            retention: Retention::enter(&book),
             native,
             http_connections,
             http: Http::enter(&book),

@@ -5,6 +5,7 @@
 //! faces behave alike because they call the same methods. A session knows no wire: what it
 //! refuses is a [`Refusal`] with a stable code, which each face tells in its own way.
 
+mod delete_records;
 mod facts;
 mod fetch;
 mod operate;
@@ -26,9 +27,11 @@ use crate::core::catalog::topic::{Topic, Topics};
 use crate::core::commit::halt::Halt;
 use crate::core::commit::watermark::DiskFill;
 use crate::core::read::ColdReads;
+use crate::core::retention::Retention;
 use crate::metrics;
 
 pub(crate) use crate::core::catalog::settings::{Durability, Limit, Settings, Wanted};
+pub(crate) use crate::core::partition::trim::Before;
 pub(crate) use crate::core::read::{FirstBatch, From, Offset, OffsetSpan, ReadLimits, Slice};
 pub(crate) use crate::core::wake::{Done, Signal, Signals};
 pub(crate) use facts::{BrokerFacts, QuarantinedFacts, TopicFacts};
@@ -46,6 +49,7 @@ pub(crate) struct Door {
     pub(crate) gate: Gate,
     pub(crate) topics: Topics,
     pub(crate) catalog: mpsc::Sender<CatalogRequest>,
+    pub(crate) retention: Retention,
     pub(crate) quota: Quota,
     pub(crate) clock: Clock,
     pub(crate) halt: Halt,

@@ -8,6 +8,7 @@ use weir_protocol::code::Code;
 use crate::auth::Denied;
 use crate::core::catalog::actor::CatalogError;
 use crate::core::catalog::settings::SettingError;
+use crate::core::commit::trim::TrimError;
 use crate::core::read::{FeedError, FromError, ReadError};
 use crate::core::wake::AppendError;
 
@@ -77,6 +78,17 @@ impl From<AppendError> for Refusal {
             AppendError::OutcomeUnknown => Code::OutcomeUnknown,
             AppendError::WritesStopped => Code::WritesStopped,
             AppendError::ShuttingDown => Code::ShuttingDown,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<TrimError> for Refusal {
+    fn from(error: TrimError) -> Self {
+        let code = match error {
+            TrimError::Beyond { .. } => Code::OffsetOutOfRange,
+            TrimError::JournalFull => Code::JournalFull,
+            TrimError::NotDone(error) => return error.into(),
         };
         Self::new(code, error.to_string())
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use tokio::sync::watch;
 
 use super::engine::Engine;
-use super::{StartError, World, door, layout_of, open_directory};
+use super::{StartError, World, door, layout_of, open_directory, retain};
 use crate::config::Config;
 use crate::listen::accept::Seats;
 use crate::listen::native::{Native, Pipe};
@@ -29,13 +29,14 @@ impl Embedded {
     /// # Errors
     /// See [`StartError`]; each says what to do.
     pub async fn start(config: Config, world: World) -> Result<Self, StartError> {
-        let Config { data, journal, log, topics, limits, disk, .. } = config;
+        let Config { data, journal, log, topics, retention, limits, disk, .. } = config;
         let metrics = Metrics::new();
         let data = Arc::new(open_directory(data, &world).await?);
         let layout = layout_of(&data, journal, &log, &topics, &limits, disk)?;
         let engine = Engine::start(Arc::clone(&data), layout, &world, &metrics).await?;
         let (stop, stopped) = watch::channel(false);
-        let door = door(&engine, &data, &limits, &world, &metrics);
+        let retention = retain(&engine, &world, &metrics, &retention, &stopped);
+        let door = door(&engine, retention, &data, &limits, &world, &metrics);
         let native = Arc::new(Native::new(door, &limits, stopped));
         let (seats, drain) = (Seats::new(limits.connections_max), limits.shutdown_drain);
         let running = Running { engine, stop, seats, drain };

@@ -19,9 +19,10 @@ use crate::core::catalog::actor::{self as catalog, Request as CatalogRequest};
 use crate::core::catalog::delete::Deleter;
 use crate::core::catalog::opener::{self, Adoption, OpenError, Opener, Start};
 use crate::core::catalog::rebuild::{LiveTables, Rebuilding};
-use crate::core::catalog::table::Table;
+use crate::core::catalog::table::{ClockRecord, Table};
 use crate::core::catalog::topic::{Topic, Topics};
 use crate::core::commit::checkpoint::{Checkpointer, OpenLogs};
+use crate::core::commit::deletion::Kept;
 use crate::core::commit::halt::Halt;
 use crate::core::commit::replay::{self, RecoverError, Recovered, Report};
 use crate::core::commit::room_bell::RoomBell;
@@ -46,6 +47,8 @@ pub(crate) struct Engine {
     pub(crate) inboxes: Inboxes,
     pub(crate) threads: Threads,
     pub(crate) data: Arc<DataDir>,
+    /// What earlier runs remembered of the clock.
+    pub(crate) clock_record: Option<ClockRecord>,
     pub(crate) hands: Hands,
     pub(crate) watching: Watching,
     pub(crate) halt: Halt,
@@ -73,20 +76,18 @@ impl Engine {
         metrics: &Metrics,
     ) -> Result<Self, EngineError> {
         let (recovered, tables) = recover(&data, &layout, world).await?;
-        let Recovered { journal, maker, room, logs, applied, report } = recovered;
+        let Recovered { journal, maker, room, logs, applied, kept, report } = recovered;
         tell(&report, metrics);
         let (inboxes, outlets) = threads::inboxes();
         let bells = Bells::new(SHARDS);
-        let room_bell = RoomBell::new(bells.clone());
         let halt = Halt::new(bells.clone(), metrics.disk.clone());
         let fill = DiskFill::new(inboxes.space.clone());
-        let open_logs = OpenLogs::default();
         let wiring = Wiring {
             data: &data,
-            open_logs: &open_logs,
+            open_logs: &OpenLogs::default(),
             inboxes: &inboxes,
             room: &room,
-            room_bell: &room_bell,
+            room_bell: &RoomBell::new(bells.clone()),
             bells: &bells,
             halt: &halt,
             applied: &applied,
@@ -97,28 +98,22 @@ impl Engine {
         };
         let shards = wiring.shards(tables.shards);
         let (catalog, catalog_inbox) = mpsc::channel(catalog::REQUESTS_MAX);
-        let tables_of = LiveTables {
-            catalog: catalog.downgrade(),
-            shards: shards.iter().map(mpsc::Sender::downgrade).collect(),
-        };
-        let checkpointer = wiring.checkpointer(tables_of, &report);
-        let journal_from = report.journal_from;
-        let bell = room_bell.clone();
+        let checkpointer = wiring.checkpointer(live_tables(&catalog, &shards), kept, &report);
         let owned = Owned {
             journal,
-            journal_from,
+            journal_from: report.journal_from,
             maker,
             checkpointer,
-            room_bell: bell,
+            room_bell: wiring.room_bell.clone(),
             halt: halt.clone(),
             watch: wiring.watch(layout.marks),
         };
         let threads = Threads::start(outlets, &inboxes, owned, &layout, world, metrics)?;
         let opener = Arc::new(wiring.opener(&shards, layout.log));
+        let clock_record = tables.catalog.clock();
         let topics = adopt_all(&opener, &tables.catalog, logs, &tables.reserved).await?;
         let rate = layout.scrub_bytes_per_second;
         let watching = Watching::start(&opener, &topics, report.run, rate, world, metrics)?;
-        let deleter = deleter(&opener, &inboxes, &catalog);
         let actor = catalog::Actor {
             lane: wiring.lane(CATALOG_SHARD),
             bell: bells.of(CATALOG_SHARD),
@@ -127,17 +122,36 @@ impl Engine {
             table: tables.catalog,
             inbox: catalog_inbox,
             topics: topics.clone(),
+            deleter: deleter(&opener, &inboxes, &catalog),
             opener,
-            deleter,
             policy: layout.policy,
             clock: world.clock.clone(),
             randomness: world.randomness.clone(),
             metrics: metrics.catalog.clone(),
         };
         tokio::spawn(actor.run());
-        let hands = world.hands.clone();
-        Ok(Self { topics, catalog, shards, inboxes, threads, data, hands, watching, halt, fill })
+        Ok(Self {
+            topics,
+            catalog,
+            shards,
+            inboxes,
+            threads,
+            data,
+            clock_record,
+            hands: world.hands.clone(),
+            watching,
+            halt,
+            fill,
+        })
     }
+}
+
+fn live_tables(
+    catalog: &mpsc::Sender<CatalogRequest>,
+    shards: &[mpsc::Sender<Request>],
+) -> LiveTables {
+    let shards = shards.iter().map(mpsc::Sender::downgrade).collect();
+    LiveTables { catalog: catalog.downgrade(), shards }
 }
 
 fn deleter(opener: &Opener, inboxes: &Inboxes, catalog: &mpsc::Sender<CatalogRequest>) -> Deleter {
@@ -239,7 +253,7 @@ impl Wiring<'_> {
         Lane::new(shard, commit, Some(self.room.clone()), applied, &self.bells.of(shard))
     }
 
-    fn checkpointer(&self, tables: LiveTables, report: &Report) -> Checkpointer {
+    fn checkpointer(&self, tables: LiveTables, kept: Kept, report: &Report) -> Checkpointer {
         Checkpointer {
             data: Arc::clone(self.data),
             open_logs: self.open_logs.clone(),
@@ -247,6 +261,8 @@ impl Wiring<'_> {
             commit: self.inboxes.commit.clone(),
             clock: self.world.clock.clone(),
             metrics: self.metrics.journal.clone(),
+            kept,
+            retention_metrics: self.metrics.retention.clone(),
             halt: self.halt.clone(),
             run: report.run,
             number: report.checkpoint,

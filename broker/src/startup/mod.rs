@@ -26,6 +26,7 @@ use crate::admin;
 use crate::auth::Gate;
 use crate::clock::{Clock, Randomness};
 use crate::config::{self, Config, Limits, Listen};
+use crate::core::retention::{self, Retention, Sweep};
 use crate::hands::Hands;
 use crate::listen::accept::{Acceptor, BindError, Seats};
 use crate::listen::{http, native};
@@ -73,7 +74,7 @@ impl Broker {
     /// # Errors
     /// See [`StartError`]; each says what to do.
     pub async fn start(config: Config, world: World) -> Result<Self, StartError> {
-        let Config { data, listen, journal, log, topics, limits, disk, .. } = config;
+        let Config { data, listen, journal, log, topics, retention, limits, disk, .. } = config;
         let metrics = Arc::new(Metrics::new());
         let data = Arc::new(open_directory(data, &world).await?);
         let layout = layout_of(&data, journal, &log, &topics, &limits, disk)?;
@@ -81,7 +82,8 @@ impl Broker {
         let bound = Bound::bind(&listen, &seats, &metrics).await?;
         let engine = Engine::start(Arc::clone(&data), layout, &world, &metrics).await?;
         let (stop, stopped) = watch::channel(false);
-        let door = door(&engine, &data, &limits, &world, &metrics);
+        let retention = retain(&engine, &world, &metrics, &retention, &stopped);
+        let door = door(&engine, retention, &data, &limits, &world, &metrics);
         let (native, http) = (bound.native.bound(), bound.http.bound());
         bound.serve(&limits, door, &metrics, world.randomness, stopped);
         tell_addresses(&data, native, http, &world.hands).await?;
@@ -141,8 +143,31 @@ async fn open_directory(path: std::path::PathBuf, world: &World) -> Result<DataD
     Ok(opened.ok_or(EngineError::ShuttingDown)??)
 }
 
+/// Starts looking at all partitions for what has had its time.
+fn retain(
+    engine: &Engine,
+    world: &World,
+    metrics: &Metrics,
+    retention: &config::Retention,
+    stopped: &watch::Receiver<bool>,
+) -> Retention {
+    let sweep = Sweep::new(retention::Parts {
+        topics: engine.topics.clone(),
+        catalog: engine.catalog.clone(),
+        keeper: engine.inboxes.keeper.clone(),
+        clock: world.clock.clone(),
+        metrics: metrics.retention.clone(),
+        recorded: engine.clock_record,
+        leap_hold: retention.leap_hold,
+    });
+    let handle = sweep.handle();
+    tokio::spawn(sweep.run(retention.sweep_interval, stopped.clone()));
+    handle
+}
+
 fn door(
     engine: &Engine,
+    retention: Retention,
     data: &DataDir,
     limits: &Limits,
     world: &World,
@@ -153,6 +178,7 @@ fn door(
         gate: Gate::open(),
         topics: engine.topics.clone(),
         catalog: engine.catalog.clone(),
+        retention,
         quota: Quota::new(limits.in_flight_bytes_max as u64),
         clock: world.clock.clone(),
         halt: engine.halt.clone(),

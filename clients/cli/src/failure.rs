@@ -139,6 +139,7 @@ fn changes_something(request: RequestKind) -> bool {
         RequestKind::CreateTopic
             | RequestKind::AlterTopic
             | RequestKind::DeleteTopic
+            | RequestKind::DeleteRecords
             | RequestKind::Produce
     )
 }

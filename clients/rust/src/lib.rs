@@ -72,7 +72,7 @@ pub use weir_protocol::code::{Code, Retry};
 pub use weir_protocol::id::TopicId;
 pub use weir_protocol::name::{NameError, TopicName};
 pub use weir_protocol::native::{
-    Ack, Durability, FoundOffset, HelloReply, Limits, OffsetAt, PartitionDescription,
+    Ack, DeleteBefore, Durability, FoundOffset, HelloReply, Limits, OffsetAt, PartitionDescription,
     QuarantinedSpan, RETENTION_UNLIMITED, ResolvedSettings, Settings, TIMESTAMP_NONE,
     TopicDescription,
 };

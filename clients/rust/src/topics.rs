@@ -1,4 +1,5 @@
-//! Administration: make, show, change and delete topics; find offsets by place or time.
+//! Administration: make, show, change and delete topics; find offsets by place or time; delete
+//! records.
 //!
 //! Nothing here is retried, because only the caller knows whether doing it twice does harm: a
 //! create whose answer was lost is refused with `TOPIC_EXISTS` the second time.
@@ -6,8 +7,8 @@
 use weir_protocol::id::TopicId;
 use weir_protocol::name::TopicName;
 use weir_protocol::native::{
-    AlterTopic, CreateTopic, FoundOffset, ListOffsets, ListTopics, OffsetAt, Request, Response,
-    Settings, TopicDescription,
+    AlterTopic, CreateTopic, DeleteBefore, DeleteRecords, FoundOffset, ListOffsets, ListTopics,
+    OffsetAt, Request, Response, Settings, TopicDescription,
 };
 
 use crate::client::Client;
@@ -112,6 +113,26 @@ impl Client {
         let request = Request::ListOffsets(ListOffsets { topic, partition, at });
         match self.request(&request).await? {
             Response::Offset(found) => Ok(found),
+            other => Err(Asked::unexpected(request.kind(), &other)),
+        }
+    }
+
+    /// Deletes the oldest records of a partition, and returns the first offset that is left. On
+    /// return they are served to nobody, and no crash of the broker brings them back. Doing it
+    /// twice does no harm: an offset at or below the start deletes nothing.
+    ///
+    /// # Errors
+    /// `UNKNOWN_TOPIC`, `UNKNOWN_PARTITION`, and `OFFSET_OUT_OF_RANGE` for an offset above the
+    /// tail; see [`RequestError`] for the others.
+    pub async fn delete_records(
+        &self,
+        topic: TopicId,
+        partition: u32,
+        before: DeleteBefore,
+    ) -> Result<u64, RequestError> {
+        let request = Request::DeleteRecords(DeleteRecords { topic, partition, before });
+        match self.request(&request).await? {
+            Response::RecordsDeleted { start } => Ok(start),
             other => Err(Asked::unexpected(request.kind(), &other)),
         }
     }

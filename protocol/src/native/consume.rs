@@ -287,27 +287,27 @@ impl Ended {
 }
 
 /// A place in a partition on the wire: what kind, and eight bytes that are 0 where it has no value.
-struct Place {
-    kind: u8,
-    value: i64,
+pub(super) struct Place {
+    pub(super) kind: u8,
+    pub(super) value: i64,
 }
 
 const EARLIEST: u8 = 0;
-const LATEST: u8 = 1;
-const OFFSET: u8 = 2;
+pub(super) const LATEST: u8 = 1;
+pub(super) const OFFSET: u8 = 2;
 const TIME: u8 = 3;
 
 impl Place {
-    fn write(&self, out: &mut BytesMut) {
+    pub(super) fn write(&self, out: &mut BytesMut) {
         out.put_u8(self.kind);
         out.put_i64_le(self.value);
     }
 
-    fn read(body: &mut Body) -> Result<Self, Fault> {
+    pub(super) fn read(body: &mut Body) -> Result<Self, Fault> {
         Ok(Self { kind: body.u8("place")?, value: body.i64("place value")? })
     }
 
-    fn fault(&self, field: &'static str) -> Fault {
+    pub(super) fn fault(&self, field: &'static str) -> Fault {
         Fault::Value { field, value: u64::from(self.kind) }
     }
 }

@@ -17,6 +17,7 @@ mod body;
 mod consume;
 mod credit;
 mod decoder;
+mod delete_records;
 mod error_reply;
 mod fault;
 mod frame;
@@ -38,6 +39,7 @@ pub use credit::{
     Amount, CREDIT_UNBOUNDED, CreditExceeded, Grant, GrantError, ReceiverCredit, SenderCredit,
 };
 pub use decoder::Decoder;
+pub use delete_records::{DeleteBefore, DeleteRecords};
 pub use error_reply::ErrorReply;
 pub use fault::{DecodeError, Fault};
 pub use frame::HEAD_BYTES;

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::body::{Body, put_name};
 use super::consume::{Flow, ListOffsets, Subscribe};
+use super::delete_records::DeleteRecords;
 use super::fault::Fault;
 use super::frame::{Head, put_frame};
 use super::hello::Hello;
@@ -39,6 +40,7 @@ pub enum Request {
     Subscribe(Subscribe),
     Unsubscribe { subscription: u32 },
     Flow(Flow),
+    DeleteRecords(DeleteRecords),
 }
 
 /// Which request, on the wire.
@@ -58,6 +60,7 @@ pub enum RequestKind {
     Subscribe = 0x0031,
     Unsubscribe = 0x0032,
     Flow = 0x0033,
+    DeleteRecords = 0x0034,
 }
 
 impl Request {
@@ -76,6 +79,7 @@ impl Request {
             Self::Subscribe(_) => RequestKind::Subscribe,
             Self::Unsubscribe { .. } => RequestKind::Unsubscribe,
             Self::Flow(_) => RequestKind::Flow,
+            Self::DeleteRecords(_) => RequestKind::DeleteRecords,
         }
     }
 
@@ -102,6 +106,7 @@ impl Request {
                 out.extend_from_slice(&subscription.to_le_bytes());
             }
             Self::Flow(flow) => flow.write(out),
+            Self::DeleteRecords(delete) => delete.write(out),
         }
     }
 
@@ -122,12 +127,13 @@ impl Request {
                 Self::Unsubscribe { subscription: body.u32("subscription")? }
             }
             RequestKind::Flow => Self::Flow(Flow::read(body)?),
+            RequestKind::DeleteRecords => Self::DeleteRecords(DeleteRecords::read(body)?),
         })
     }
 }
 
 impl RequestKind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Hello,
         Self::Ping,
         Self::CreateTopic,
@@ -141,6 +147,7 @@ impl RequestKind {
         Self::Subscribe,
         Self::Unsubscribe,
         Self::Flow,
+        Self::DeleteRecords,
     ];
 
     pub const fn number(self) -> u16 {

@@ -40,6 +40,10 @@ pub enum Response {
     Offset(FoundOffset),
     Subscribed(Subscribed),
     Unsubscribed,
+    /// Records were deleted: the first offset that is left.
+    RecordsDeleted {
+        start: u64,
+    },
     /// Event: records of a subscription.
     Deliver(Deliver),
     /// Event: offsets of a subscription that no record will ever have.
@@ -68,6 +72,7 @@ pub enum ResponseKind {
     Offset = 0x8030,
     Subscribed = 0x8031,
     Unsubscribed = 0x8032,
+    RecordsDeleted = 0x8034,
     Deliver = 0xc000,
     Gap = 0xc001,
     Ended = 0xc002,
@@ -89,6 +94,7 @@ impl Response {
             Self::Offset(_) => ResponseKind::Offset,
             Self::Subscribed(_) => ResponseKind::Subscribed,
             Self::Unsubscribed => ResponseKind::Unsubscribed,
+            Self::RecordsDeleted { .. } => ResponseKind::RecordsDeleted,
             Self::Deliver(_) => ResponseKind::Deliver,
             Self::Gap(_) => ResponseKind::Gap,
             Self::Ended(_) => ResponseKind::Ended,
@@ -108,6 +114,7 @@ impl Response {
             Self::Produced { base_offset } => out.put_u64_le(*base_offset),
             Self::Offset(found) => found.write(out),
             Self::Subscribed(subscribed) => subscribed.write(out),
+            Self::RecordsDeleted { start } => out.put_u64_le(*start),
             Self::Deliver(deliver) => {
                 Deliver::write_head(deliver.subscription, deliver.tail, out);
                 out.extend_from_slice(&deliver.batches);
@@ -132,6 +139,7 @@ impl Response {
             ResponseKind::Offset => Self::Offset(FoundOffset::read(body)?),
             ResponseKind::Subscribed => Self::Subscribed(Subscribed::read(body)?),
             ResponseKind::Unsubscribed => Self::Unsubscribed,
+            ResponseKind::RecordsDeleted => Self::RecordsDeleted { start: body.u64("start")? },
             ResponseKind::Deliver => Self::Deliver(Deliver::read(body)?),
             ResponseKind::Gap => Self::Gap(Gap::read(body)?),
             ResponseKind::Ended => Self::Ended(Ended::read(body)?),
@@ -142,7 +150,7 @@ impl Response {
 }
 
 impl ResponseKind {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Error,
         Self::Hello,
         Self::Pong,
@@ -154,6 +162,7 @@ impl ResponseKind {
         Self::Offset,
         Self::Subscribed,
         Self::Unsubscribed,
+        Self::RecordsDeleted,
         Self::Deliver,
         Self::Gap,
         Self::Ended,
@@ -183,7 +192,8 @@ impl ResponseKind {
             | Self::Produced
             | Self::Offset
             | Self::Subscribed
-            | Self::Unsubscribed => correlation != 0,
+            | Self::Unsubscribed
+            | Self::RecordsDeleted => correlation != 0,
         }
     }
 }

@@ -104,6 +104,11 @@ impl Ahead {
         self.propose(proposed);
     }
 
+    /// Promises no more room in the segment at `base`, if it is still the current one.
+    pub(super) fn leave(&self, base: Offset) {
+        self.queue.lock().current.take_if(|(current, _)| *current == base);
+    }
+
     pub(super) fn propose(&self, position: u64) {
         self.proposed.store(position, Ordering::Relaxed);
     }

@@ -78,7 +78,10 @@ fn listed(manifest: &Manifest, at: &End, files: &[Offset]) -> Vec<Sealed> {
 
 /// Offsets below the end of which no manifest says where they are, if there are any.
 fn lost(manifest: &Found, listed: &[Sealed], files: &[Offset], at: &End) -> Option<Sealed> {
-    let lowest = files.first().copied();
+    // What lies wholly below the start was deleted: a crash left its file.
+    let nexts = files.iter().skip(1).chain([&at.segment]);
+    let mut kept = files.iter().zip(nexts).filter(|(_, next)| at.start < **next);
+    let lowest = kept.next().map(|(base, _)| *base);
     let (first, why) = match (manifest, listed.last()) {
         (Found::Manifest(_), Some(last)) => (last.facts.next, NOT_LISTED),
         // A log may well begin above its start, behind a gap.

@@ -126,11 +126,26 @@ impl Log {
     }
 
     /// Takes offsets below `start` away from readers; a lower one than before changes nothing.
-    /// Their files go with [`Upkeep::delete_below_start`](super::Upkeep::delete_below_start).
+    /// Their files go with [`Upkeep::delete_below_start`](super::Upkeep::delete_below_start). A
+    /// start at the tail ends the active segment, so that its file can go too; whoever promises
+    /// room has [left](super::Room::leave) it before.
     pub fn set_start(&mut self, start: Offset) {
         if self.end.start < start {
             self.end.start = start.min(self.end.offset);
+            if self.end.start == self.end.offset {
+                self.end_active();
+            }
             self.shared.published.store(&self.end);
+        }
+    }
+
+    /// Ends the active segment without beginning one.
+    fn end_active(&mut self) {
+        if let Some(active) = self.active.take() {
+            self.shared.ahead.leave(active.live.base);
+            active.retire();
+            self.end.segment = self.end.offset;
+            self.end.position = 0;
         }
     }
 

@@ -117,11 +117,15 @@ impl Reader {
         asked: Offset,
         tail: Offset,
     ) -> Result<Option<(Readable<'_>, Placed)>, ReadError> {
-        self.walk_to(located, asked, tail).map_err(|error| match self.start() {
+        let found = self.walk_to(located, asked, tail);
+        let is_there = matches!(&found, Ok(Some((_, first))) if first.base() <= asked);
+        match self.start() {
             // It was deleted meanwhile.
-            start if asked < start => ReadError::OutOfRange { asked, start, tail },
-            _ => error,
-        })
+            start if !is_there && asked < start => {
+                Err(ReadError::OutOfRange { asked, start, tail })
+            }
+            _ => found,
+        }
     }
 
     fn walk_to(

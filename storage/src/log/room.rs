@@ -77,6 +77,15 @@ impl Room {
         }
     }
 
+    /// Promises nothing more in the segment that the log ends in: the next batch begins another.
+    /// The owner's counterpart is [`Log::set_start`](super::Log::set_start) at the tail.
+    pub fn leave(&mut self) {
+        self.find_front();
+        if let Some(front) = self.front.take() {
+            self.shared.ahead.leave(front.segment);
+        }
+    }
+
     /// Whether a helper should grow the log now, before room runs out. A log that never had a
     /// batch wants nothing.
     pub fn wants_growth(&self) -> bool {

@@ -68,6 +68,14 @@ impl Segment {
         }
     }
 
+    /// The bytes of its batches.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Live(live) => live.map.readable(),
+            Self::Sealed(sealed) => sealed.facts.bytes,
+        }
+    }
+
     /// The largest timestamp of its batches; −1 if none has any.
     pub(super) fn newest_timestamp(&self) -> i64 {
         match self {
@@ -134,15 +142,23 @@ impl Segments {
     }
 
     /// Segments that nobody writes any more and that are not sealed, each with the base of the
-    /// one behind it.
-    pub(super) fn unsealed(&self) -> Vec<(Arc<Live>, Offset)> {
+    /// one behind it; `active` is the segment that the log ends in, or will go on with.
+    pub(super) fn unsealed(&self, active: Offset) -> Vec<(Arc<Live>, Offset)> {
         let list = self.list.read();
-        let pairs = list.iter().zip(list.iter().skip(1));
-        let unsealed = pairs.filter_map(|(segment, next)| match segment {
-            Segment::Live(live) => Some((Arc::clone(live), next.base())),
+        let bases = list.iter().skip(1).map(Segment::base).chain([active]);
+        let left = list.iter().zip(bases).filter(|(segment, next)| segment.base() < *next);
+        let unsealed = left.filter_map(|(segment, next)| match segment {
+            Segment::Live(live) => Some((Arc::clone(live), next)),
             Segment::Sealed(_) => None,
         });
         unsealed.collect()
+    }
+
+    /// Where the oldest segment ends, unless it is the `active` one.
+    pub(super) fn oldest_end(&self, active: Offset) -> Option<Offset> {
+        let list = self.list.read();
+        let next = list.get(1).map_or(active, Segment::base);
+        list.first().map(Segment::base).filter(|base| *base < next).map(|_| next)
     }
 
     /// Puts a sealed segment in the place of what it was.

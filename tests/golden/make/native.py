@@ -122,6 +122,12 @@ FRAMES = {
         u8("from", 0), u64("unused", 0), *amount("credit", 1 << 62, 1 << 20),
     ]),
     "request_unsubscribe": (0x0032, 12, [u32("subscription", 5)]),
+    "request_delete_records": (0x0034, 13, [
+        raw("topic", TOPIC), u32("partition", 3), u8("before", 2), u64("offset", 42),
+    ]),
+    "request_delete_records_all": (0x0034, 13, [
+        raw("topic", TOPIC), u32("partition", 3), u8("before", 1), u64("unused", 0),
+    ]),
     "request_flow": (0x0033, 0, [
         u32("subscription", 5), *amount("seen", 500, 80_000), *amount("credit", 1_000, 1 << 20),
         u8("drain", 0), u8("echo", 1),
@@ -150,6 +156,7 @@ FRAMES = {
     "response_offset": (0x8030, 10, [u64("offset", 17), i64("timestamp", 1_700_000_000_123)]),
     "response_subscribed": (0x8031, 11, [u64("start", 7), u64("tail", 100), u64("from", 42)]),
     "response_unsubscribed": (0x8032, 12, []),
+    "response_records_deleted": (0x8034, 13, [u64("start", 42)]),
     "response_deliver": (0xC000, 0, [u32("subscription", 5), u64("tail", 100), raw("batches", BATCH)]),
     "response_gap": (0xC001, 0, [u32("subscription", 5), u64("start", 100), u64("end", 1_024)]),
     "response_ended": (0xC002, 0, [u32("subscription", 5), *error(404, 2, "the broker is stopping")]),

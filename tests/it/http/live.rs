@@ -334,3 +334,24 @@ async fn a_reader_too_many_is_told_to_come_back_later() {
     assert!(second.next().await.is_none());
     web.broker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_deleted_before_a_reader_came_back_is_a_gap() {
+    let web = Web::start().await;
+    web.create("t", 1).await;
+    web.publish("t", values(0..5, 1)).await;
+    let mut events = Events::open(&web, "/v1/topics/t/live?from=earliest", None).await;
+    events.expect("position").await;
+    let (_, _, second) = events.records(2).await.pop().unwrap();
+    drop(events);
+    web.publish("t", values(5..8, 1)).await;
+    let (status, _) = web.delete("/v1/topics/t/records?partition=0&before=6").await;
+    assert_eq!(status, StatusCode::OK);
+    let mut events = Events::open(&web, "/v1/topics/t/live", Some(&second)).await;
+    events.expect("position").await;
+    let gap = events.expect("gap").await;
+    assert_eq!(gap.data, json!({"partition": 0, "from": 2, "to": 6, "reason": "expired"}));
+    let kept: Vec<_> = events.records(2).await.into_iter().map(|(_, value, _)| value).collect();
+    assert_eq!(kept, [6, 7]);
+    web.broker.stop().await;
+}

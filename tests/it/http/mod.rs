@@ -1,5 +1,6 @@
 //! The broker over HTTP, as a client of any language meets it.
 
+mod delete_records;
 mod description;
 mod live;
 mod records;
@@ -39,6 +40,10 @@ impl Web {
 
     async fn put(&self, path: &str, body: &str) -> (StatusCode, Value) {
         answer(json(self.request(Method::PUT, path), body)).await
+    }
+
+    async fn delete(&self, path: &str) -> (StatusCode, Value) {
+        answer(self.request(Method::DELETE, path)).await
     }
 
     async fn patch(&self, path: &str, body: &str) -> (StatusCode, Value) {

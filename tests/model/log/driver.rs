@@ -74,7 +74,7 @@ impl Driver {
                 self.apply(Entry::Gap { span: tail..tail.plus(offsets), epoch });
             }
             Op::StartEpoch => self.apply(Entry::Epoch(next(self.plain.epoch))),
-            Op::SetStart { at } => self.apply(Entry::Start(self.offset_at(at))),
+            Op::SetStart { at } => self.set_start(self.offset_at(at.min(1.0))),
             Op::Grow => self.opened.upkeep.grow(0).unwrap(),
             Op::Seal => {
                 self.opened.upkeep.seal_pending().unwrap();
@@ -117,6 +117,13 @@ impl Driver {
     fn offset_at(&self, at: f64) -> Offset {
         let Plain { start, tail, .. } = self.plain;
         start.plus((tail.since(start) as f64 * at) as u64)
+    }
+
+    fn set_start(&mut self, start: Offset) {
+        if self.plain.start < start && start == self.plain.tail {
+            self.opened.room.leave();
+        }
+        self.apply(Entry::Start(start));
     }
 
     fn append(&mut self, records: u32, bytes: usize) -> Result<(), NoRoom> {

@@ -20,7 +20,7 @@ use super::command::Command;
 use super::delete;
 use super::opener::{self, OpenError, Opener};
 use super::settings::{self, SettingError, Settings, Wanted};
-use super::table::{Entry, Table};
+use super::table::{ClockRecord, Entry, Table};
 use super::topic::{Topic, Topics};
 use crate::clock::{Clock, Randomness};
 use crate::core::commit::halt::Halt;
@@ -56,6 +56,8 @@ pub(crate) enum Request {
     ProducerId {
         reply: Reply<u64>,
     },
+    /// What retention remembers of the clock.
+    Clock(ClockRecord),
     /// The files of a deleted topic are gone.
     Removed(TopicId),
     /// The table, with the index it reflects.
@@ -142,6 +144,10 @@ impl Actor {
                 Request::Removed(id) => {
                     // Where it fails, the next start removes the files again.
                     let _ = self.commit(Command::Removed { id }).await;
+                }
+                Request::Clock(ClockRecord { wall_ms, held_back_ms }) => {
+                    // Where it fails, the next record is no worse.
+                    let _ = self.commit(Command::Clock { wall_ms, held_back_ms }).await;
                 }
                 Request::Snapshot(asker) => {
                     let _ = asker.send((self.lane.progress().applied(), self.table.encode()));

@@ -7,6 +7,7 @@
 //!     3 Delete       topic 16                       its files go behind the next checkpoint
 //!     4 Removed      topic 16                       they are gone
 //!     5 ProducerIds  below u64                      ids below may have been given out
+//!     6 Clock        wall_ms i64 | held_back_ms i64 what retention remembers of the clock
 //!   settings: durability u8 (0 synced, 1 written) | segment_bytes u64 | batch_bytes_max u32
 //!             | retention_ms u64 | retention_bytes u64        (all ones: no limit)
 //! ```
@@ -32,6 +33,7 @@ pub(crate) enum Command {
     Delete { id: TopicId },
     Removed { id: TopicId },
     ProducerIds { below: u64 },
+    Clock { wall_ms: i64, held_back_ms: i64 },
 }
 
 /// A command that cannot be understood.
@@ -78,6 +80,11 @@ impl Command {
                 bytes.put_u8(5);
                 bytes.put_u64_le(*below);
             }
+            Self::Clock { wall_ms, held_back_ms } => {
+                bytes.put_u8(6);
+                bytes.put_i64_le(*wall_ms);
+                bytes.put_i64_le(*held_back_ms);
+            }
         }
         bytes.freeze()
     }
@@ -114,6 +121,10 @@ fn fields(rest: &mut &[u8]) -> Option<Command> {
         3 => Command::Delete { id: id(rest)? },
         4 => Command::Removed { id: id(rest)? },
         5 => Command::ProducerIds { below: rest.try_get_u64_le().ok()? },
+        6 => Command::Clock {
+            wall_ms: rest.try_get_i64_le().ok()?,
+            held_back_ms: rest.try_get_i64_le().ok()?,
+        },
         _ => return None,
     };
     Some(command)
@@ -180,6 +191,7 @@ mod tests {
             Command::Delete { id },
             Command::Removed { id },
             Command::ProducerIds { below: 1000 },
+            Command::Clock { wall_ms: -5, held_back_ms: 7 },
         ] {
             let bytes = command.encode();
             assert_eq!(Command::decode(&bytes).as_ref(), Ok(&command));

@@ -77,7 +77,7 @@ impl Rebuild for Rebuilding {
             Change::Gap { topic, partition, span, epoch } => {
                 Effect::Gap { topic, partition, span, epoch }
             }
-            Change::Reserve { .. } | Change::Gone { .. } => Effect::None,
+            Change::Reserve { .. } | Change::Start { .. } | Change::Gone { .. } => Effect::None,
         })
     }
 
@@ -104,6 +104,11 @@ impl Rebuild for Rebuilding {
     fn reserved_end(&self, topic: TopicId, partition: u32) -> Offset {
         let place = usize::from(partition_shard(topic, partition) - 1);
         self.shards[place].reserved_end(topic, partition)
+    }
+
+    fn start(&self, topic: TopicId, partition: u32) -> Offset {
+        let place = usize::from(partition_shard(topic, partition) - 1);
+        self.shards[place].start(topic, partition)
     }
 
     fn gap(

@@ -20,6 +20,15 @@ pub(crate) struct Table {
     /// Deleted topics whose files may still be there.
     deleted: BTreeSet<TopicId>,
     producer_ids_below: u64,
+    clock: Option<ClockRecord>,
+}
+
+/// What retention remembers of the clock across stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ClockRecord {
+    pub(crate) wall_ms: i64,
+    /// How far the ages of records were behind it.
+    pub(crate) held_back_ms: i64,
 }
 
 /// A topic.
@@ -54,6 +63,9 @@ impl Table {
                 self.deleted.remove(&id);
             }
             Command::ProducerIds { below } => self.producer_ids_below = below,
+            Command::Clock { wall_ms, held_back_ms } => {
+                self.clock = Some(ClockRecord { wall_ms, held_back_ms });
+            }
         }
     }
 
@@ -82,6 +94,10 @@ impl Table {
         self.producer_ids_below
     }
 
+    pub(crate) fn clock(&self) -> Option<ClockRecord> {
+        self.clock
+    }
+
     /// The table as commands, each behind its length (`u32`).
     pub(crate) fn encode(&self) -> Bytes {
         let mut bytes = BytesMut::new();
@@ -94,6 +110,9 @@ impl Table {
         for (id, entry) in self.topics() {
             let Entry { name, partitions, settings, created_ms } = entry.clone();
             put(&Command::Create { id, name, partitions, settings, created_ms });
+        }
+        if let Some(ClockRecord { wall_ms, held_back_ms }) = self.clock {
+            put(&Command::Clock { wall_ms, held_back_ms });
         }
         for id in self.deleted() {
             put(&Command::Delete { id });
@@ -145,6 +164,7 @@ mod tests {
         table.apply(Command::Delete { id: TopicId::from_bytes([1; 16]) });
         table.apply(create(3, "a"));
         table.apply(Command::ProducerIds { below: 2000 });
+        table.apply(Command::Clock { wall_ms: 5, held_back_ms: 3 });
         assert_eq!(Table::decode(&table.encode()).as_ref(), Ok(&table));
         let (id, _) = table.named(&TopicName::parse("a").unwrap()).unwrap();
         assert_eq!(id, TopicId::from_bytes([3; 16]));

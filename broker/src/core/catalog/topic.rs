@@ -61,6 +61,11 @@ impl Topics {
         page.take(limit).map(|(_, topic)| Arc::clone(topic)).collect()
     }
 
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Arc<Topic>> {
+        self.read().by_id.values().cloned().collect()
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.read().by_id.len()
     }

@@ -20,11 +20,12 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use weir_protocol::id::TopicId;
 use weir_storage::directory::{DataDir, partition_shard};
-use weir_storage::journal::checkpoint::{Before, Checkpoint, LogMark, Table};
+use weir_storage::journal::checkpoint::{Before, CHECKPOINTS_KEPT, Checkpoint, LogMark, Table};
 use weir_storage::log::{End, FlushError, Upkeep};
 use weir_storage::offset::{Index, JournalPos};
 
 use super::append::Slot;
+use super::deletion::{Kept, Left};
 use super::halt::Halt;
 use super::seam::{Work, WorkSender};
 use crate::clock::Clock;
@@ -85,6 +86,8 @@ pub(crate) struct Checkpointer {
     pub(crate) clock: Clock,
     pub(crate) metrics: metrics::Journal,
     pub(crate) halt: Halt,
+    pub(crate) kept: Kept,
+    pub(crate) retention_metrics: metrics::Retention,
     pub(crate) run: u32,
     /// The newest checkpoint's number.
     pub(crate) number: u64,
@@ -104,9 +107,23 @@ pub(crate) enum CheckpointError {
 }
 
 impl Checkpointer {
-    /// Makes a checkpoint, and says whether there is one. Where writes are stopped there is none
-    /// any more: nobody knows what it could vouch for.
+    /// Makes a checkpoint, and says whether there is one. Deletes what can go behind it; where that
+    /// waits for nothing but another checkpoint or two, they are made at once.
     pub(crate) async fn run(&mut self) -> bool {
+        for _ in 1..CHECKPOINTS_KEPT {
+            let made = self.make_one().await;
+            let left = self.kept.delete(&self.open_logs, &self.retention_metrics);
+            if !made || left != Left::Needed {
+                return made;
+            }
+        }
+        let made = self.make_one().await;
+        self.kept.delete(&self.open_logs, &self.retention_metrics);
+        made
+    }
+
+    /// Where writes are stopped there is none any more: nobody knows what it could vouch for.
+    async fn make_one(&mut self) -> bool {
         if self.halt.is_raised() {
             return false;
         }
@@ -151,6 +168,7 @@ impl Checkpointer {
             tables,
         };
         checkpoint.write(&**self.data.disk(), &self.data.checkpoint_dir())?;
+        self.kept.wrote(&checkpoint);
         let _ = self.commit.send(Work::Recycle(self.newest_from));
         self.newest_from = from;
         Ok(())

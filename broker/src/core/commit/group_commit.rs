@@ -238,6 +238,7 @@ fn entry_ref(entry: &Entry) -> EntryRef<'_> {
         Entry::Append(append) => {
             EntryRef { kind: Kind::Append, head: &append.head, body: &append.rest }
         }
+        Entry::Trim(trim) => EntryRef { kind: Kind::LogStart, head: &[], body: &trim.body },
         Entry::Table { kind, body } => EntryRef { kind: *kind, head: &[], body },
     }
 }

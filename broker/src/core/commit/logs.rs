@@ -9,8 +9,9 @@ use weir_storage::log::{ApplyError, Log, Upkeep};
 use weir_storage::offset::Offset;
 
 use super::append::{Append, Slot};
+use super::chore::{Chore, KeeperInbox};
 use super::seam::{Entry, Proposal};
-use crate::core::commit::chore::{Chore, KeeperInbox};
+use super::trim::Trim;
 use crate::core::wake::{AppendError, Tail, WakeList};
 
 /// A log and those who want to hear of it.
@@ -54,7 +55,7 @@ impl Logs {
         }
     }
 
-    /// Applies all batches of a proposal. Those of a log that is gone are refused.
+    /// Applies all of a proposal that is for logs. Those of a log that is gone are refused.
     ///
     /// # Errors
     /// Where a log's disk fails: it is written by `pwrite`, or lost a page of its map.
@@ -64,8 +65,10 @@ impl Logs {
         wakes: &mut WakeList,
     ) -> Result<(), ApplyError> {
         for entry in &mut proposal.entries {
-            if let Entry::Append(append) = entry {
-                self.append(append, wakes)?;
+            match entry {
+                Entry::Append(append) => self.append(append, wakes)?,
+                Entry::Trim(trim) => self.trim(trim),
+                Entry::Table { .. } => {}
             }
         }
         Ok(())
@@ -87,6 +90,17 @@ impl Logs {
             self.touched.push(append.slot);
         }
         Ok(())
+    }
+
+    fn trim(&mut self, trim: &mut Trim) {
+        let Some(Some(adopted)) = self.slots.get_mut(trim.slot.0 as usize) else {
+            return trim.refuse(AppendError::TopicGone);
+        };
+        adopted.log.set_start(trim.start);
+        if adopted.upkeep.has_deletable() {
+            // Files go behind a checkpoint.
+            self.chores.want_checkpoint();
+        }
     }
 
     /// Tells the readers of all logs written since the last call.

@@ -14,6 +14,7 @@
 pub(crate) mod append;
 pub(crate) mod checkpoint;
 pub(crate) mod chore;
+pub(crate) mod deletion;
 pub(crate) mod giving_up;
 pub(crate) mod group_commit;
 pub(crate) mod halt;
@@ -27,5 +28,6 @@ pub(crate) mod room_bell;
 pub(crate) mod scrub;
 pub(crate) mod seam;
 pub(crate) mod space;
+pub(crate) mod trim;
 pub(crate) mod watch;
 pub(crate) mod watermark;

@@ -24,6 +24,7 @@ use weir_storage::log::{self, End, Log, Opened};
 use weir_storage::offset::{Epoch, Index, JournalPos, Offset, OffsetSpan};
 
 use super::append::{self, Target};
+use super::deletion::Kept;
 use super::group_commit::TERM;
 use super::loss::{self, Damaged};
 use super::seam::CATALOG_SHARD;
@@ -38,6 +39,8 @@ pub(crate) trait Rebuild {
     fn partitions(&self) -> Vec<PartitionFacts>;
     /// The offsets below which a partition may have given out all.
     fn reserved_end(&self, topic: TopicId, partition: u32) -> Offset;
+    /// The offset below which a partition's records are deleted.
+    fn start(&self, topic: TopicId, partition: u32) -> Offset;
     /// An entry for a gap, as `(kind, body)`.
     fn gap(&self, topic: TopicId, partition: u32, span: &OffsetSpan, epoch: Epoch)
     -> (Kind, Bytes);
@@ -76,6 +79,8 @@ pub(crate) struct Recovered {
     pub(crate) logs: BTreeMap<(TopicId, u32), Opened>,
     /// The last index of each shard.
     pub(crate) applied: BTreeMap<u16, Index>,
+    /// The checkpoints on the disk.
+    pub(crate) kept: Kept,
     pub(crate) report: Report,
 }
 
@@ -163,6 +168,7 @@ pub(crate) fn recover(
         verified => verified?,
     };
     data.take_clean()?;
+    let kept = Kept::found(loaded.newest.as_ref(), loaded.older.as_ref());
     let checkpoint = loaded.newest;
     for table in checkpoint.iter().flat_map(|checkpoint| &checkpoint.tables) {
         let (shard, index) = (table.shard, table.index);
@@ -177,6 +183,7 @@ pub(crate) fn recover(
     let journal::Opened { mut journal, maker, room, recovery: found, .. } = opened;
     let clean = clean_end == Some(found.end);
     let gaps = if clean { 0 } else { replaying.close_gaps(&mut journal, &room, now_ms)? };
+    replaying.set_starts();
     let report = Report {
         run: found.run,
         clean,
@@ -187,7 +194,7 @@ pub(crate) fn recover(
         journal_from: vouched.replay_from,
     };
     let Replaying { logs, applied, .. } = replaying;
-    Ok(Recovered { journal, maker, room, logs, applied, report })
+    Ok(Recovered { journal, maker, room, logs, applied, kept, report })
 }
 
 fn warn_of_damaged(loaded: &Loaded) {
@@ -291,6 +298,14 @@ impl Replaying<'_> {
         Ok(())
     }
 
+    /// Moves the logs to their starts. Behind everything else, as a start may lie above what a
+    /// crash left of a `written` log: the gap that closes it comes first.
+    fn set_starts(&mut self) {
+        for ((topic, partition), opened) in &mut self.logs {
+            opened.log.set_start(self.rebuild.start(*topic, *partition));
+        }
+    }
+
     /// Behind an unclean stop nobody knows how much of a `written` log was lost: it goes on at the
     /// end of its reservation, and what lies between is a gap.
     fn close_gaps(
@@ -350,7 +365,7 @@ fn open_log(
     }
 }
 
-fn end_of(mark: &LogMark) -> End {
+pub(super) fn end_of(mark: &LogMark) -> End {
     let LogMark { segment, position, offset, epoch, start, .. } = *mark;
     End { segment, position, offset, epoch, start }
 }

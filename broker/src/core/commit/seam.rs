@@ -13,6 +13,7 @@ use weir_storage::offset::{Index, JournalPos};
 use super::append::{AckAt, Append, Slot};
 use super::logs::Adopted;
 use super::progress::Progress;
+use super::trim::Trim;
 use crate::core::wake::{AppendError, WakeList};
 
 /// Proposals a shard may have under way. Few: what waits meanwhile becomes one larger proposal.
@@ -61,6 +62,8 @@ pub(crate) struct Proposal {
 pub(crate) enum Entry {
     /// A batch for a log.
     Append(Box<Append>),
+    /// A log's new start.
+    Trim(Box<Trim>),
     /// A change of a table; its shard applies it when it hears of the commit.
     Table { kind: Kind, body: Bytes },
 }
@@ -102,8 +105,10 @@ impl Proposal {
     /// Tells those who wait for `step`.
     pub(crate) fn answer(&mut self, step: AckAt, wakes: &mut WakeList) {
         for entry in &mut self.entries {
-            if let Entry::Append(append) = entry {
-                append.answer(step, wakes);
+            match entry {
+                Entry::Append(append) => append.answer(step, wakes),
+                Entry::Trim(trim) if step == AckAt::Applied => trim.answer(),
+                Entry::Trim(_) | Entry::Table { .. } => {}
             }
         }
     }
@@ -117,13 +122,16 @@ impl Entry {
     pub(crate) fn payload_bytes(&self) -> usize {
         match self {
             Self::Append(append) => append.head.len() + append.rest.len(),
+            Self::Trim(trim) => trim.body.len(),
             Self::Table { body, .. } => body.len(),
         }
     }
 
     pub(crate) fn refuse(&mut self, error: AppendError, wakes: &mut WakeList) {
-        if let Self::Append(append) = self {
-            append.refuse(error, wakes);
+        match self {
+            Self::Append(append) => append.refuse(error, wakes),
+            Self::Trim(trim) => trim.refuse(error),
+            Self::Table { .. } => {}
         }
     }
 }

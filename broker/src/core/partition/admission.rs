@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use bytes::Bytes;
 use weir_protocol::batch::{self, PREFIX_BYTES};
 use weir_protocol::id::TopicId;
 use weir_storage::log::{NoRoom, Place, Room, Upkeep};
@@ -21,6 +22,7 @@ use weir_storage::offset::{Epoch, Offset};
 use super::request::Batch;
 use super::reserve::Reservation;
 use crate::core::commit::append::{self, Append, Slot, Target};
+use crate::core::commit::trim::{Trim, TrimWaiter};
 use crate::core::wake::AppendError;
 
 /// A partition as its shard sees it: ahead of what is applied.
@@ -143,6 +145,20 @@ impl Partition {
         if let Path::Log(reservation) = &mut self.path {
             reservation.committed(end);
         }
+    }
+
+    /// Prepares the log's new start. At the end of all that was promised a place the next batch
+    /// begins another segment, so that the last one's file can go.
+    pub(crate) fn begin_at(
+        &mut self,
+        start: Offset,
+        body: Bytes,
+        waiter: Option<TrimWaiter>,
+    ) -> Trim {
+        if start == self.next {
+            self.room.leave();
+        }
+        Trim { slot: self.slot, start, body, waiter }
     }
 
     fn place(&self, batch: Batch, place: Place) -> Append {

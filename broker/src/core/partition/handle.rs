@@ -4,14 +4,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use weir_protocol::batch::PushError;
 use weir_storage::log::Reader;
+use weir_storage::offset::Offset;
 
 use super::gather::{Gather, Pushed, Record};
 use super::request::{Batch, Request};
+use super::trim::Before;
 use crate::core::commit::append::Waiter;
 use crate::core::commit::permit::Permit;
+use crate::core::commit::trim::TrimError;
 use crate::core::wake::{AppendError, Tail, WakeList};
 
 /// A partition's handle.
@@ -78,6 +81,21 @@ impl Handle {
         }
     }
 
+    /// Deletes the oldest records; the first offset that is left, once that is committed.
+    pub(crate) async fn trim(&self, before: Before) -> Result<Offset, TrimError> {
+        let (waiter, wait) = oneshot::channel();
+        let request = Request::Trim(self.shared.gather.seat(), before, Some(waiter));
+        let sent = self.shared.inbox.send(request).await;
+        sent.map_err(|_| AppendError::ShuttingDown)?;
+        wait.await.unwrap_or(Err(TrimError::NotDone(AppendError::OutcomeUnknown)))
+    }
+
+    /// Asks for the same without waiting for it; where the shard's inbox is full, nothing happens.
+    pub(crate) fn ask_trim(&self, before: Before) {
+        let request = Request::Trim(self.shared.gather.seat(), before, None);
+        let _ = self.shared.inbox.try_send(request);
+    }
+
     /// Gathers a record into the partition's next batch; waits where the shard's inbox is full.
     /// Its waiter hears of all that happens to it.
     ///
@@ -115,7 +133,6 @@ mod tests {
     use std::path::Path;
     use std::task::{Context, Waker};
 
-    use tokio::sync::oneshot;
     use weir_storage::disk::CrashDisk;
     use weir_storage::log::{Log, Options};
 

@@ -5,5 +5,6 @@ pub(crate) mod gather;
 pub(crate) mod handle;
 pub(crate) mod request;
 pub(crate) mod reserve;
+pub(crate) mod trim;
 
 pub(crate) use handle::Handle;

@@ -11,8 +11,10 @@ use weir_storage::offset::Index;
 
 use super::admission::Partition;
 use super::gather::Gather;
+use super::trim::Before;
 use crate::core::commit::append::Waiters;
 use crate::core::commit::permit::Permit;
+use crate::core::commit::trim::TrimWaiter;
 
 /// Requests that wait for one shard; beyond, producers wait to send theirs.
 pub(crate) const REQUESTS_MAX: usize = 4096;
@@ -29,6 +31,8 @@ pub(crate) enum Request {
     Gathered(Arc<Gather>),
     /// Seats a partition whose log is open.
     Open(Seat, Box<Partition>),
+    /// Deletes a partition's oldest records, and answers with the first offset that is left.
+    Trim(Seat, Before, Option<TrimWaiter>),
     /// Ends all partitions of a topic, and answers when that is committed.
     Close(TopicId, oneshot::Sender<()>),
     /// The shard's table, with the index it reflects.

@@ -3,6 +3,7 @@
 //! ```text
 //!   OffsetReserve   topic 16 | partition u32 | end u64
 //!   Gap             topic 16 | partition u32 | start u64 | end u64 | epoch u32
+//!   LogStart        topic 16 | partition u32 | start u64
 //!   TopicGone       topic 16
 //! ```
 //!
@@ -16,6 +17,9 @@ use weir_storage::offset::{Epoch, Offset, OffsetSpan};
 /// The length of an OffsetReserve entry.
 pub(crate) const RESERVE_BYTES: usize = 28;
 
+/// The length of a LogStart entry.
+pub(crate) const START_BYTES: usize = 28;
+
 /// The length of a TopicGone entry.
 pub(crate) const GONE_BYTES: usize = 16;
 
@@ -26,6 +30,8 @@ pub(crate) enum Change {
     Reserve { topic: TopicId, partition: u32, end: Offset },
     /// The offsets of `span` were lost in an unclean stop; the next batch has `epoch`.
     Gap { topic: TopicId, partition: u32, span: OffsetSpan, epoch: Epoch },
+    /// Offsets below `start` are deleted.
+    Start { topic: TopicId, partition: u32, start: Offset },
     /// The topic's partitions in this shard have ended.
     Gone { topic: TopicId },
 }
@@ -56,6 +62,12 @@ impl Change {
                 body.put_u32_le(epoch.get());
                 Kind::Gap
             }
+            Self::Start { topic, partition, start } => {
+                body.put_slice(topic.as_bytes());
+                body.put_u32_le(*partition);
+                body.put_u64_le(start.get());
+                Kind::LogStart
+            }
             Self::Gone { topic } => {
                 body.put_slice(topic.as_bytes());
                 Kind::TopicGone
@@ -77,6 +89,11 @@ impl Change {
                 partition: body.get_u32_le(),
                 span: Offset::new(body.get_u64_le())..Offset::new(body.get_u64_le()),
                 epoch: Epoch::new(body.get_u32_le()),
+            },
+            (Kind::LogStart, START_BYTES) => Self::Start {
+                topic: topic(&mut body),
+                partition: body.get_u32_le(),
+                start: Offset::new(body.get_u64_le()),
             },
             (Kind::TopicGone, GONE_BYTES) => Self::Gone { topic: topic(&mut body) },
             _ => return Err(EntryError { kind, bytes }),
@@ -102,6 +119,7 @@ mod tests {
         for change in [
             Change::Reserve { topic, partition: 2, end: Offset::new(1024) },
             Change::Gap { topic, partition: 2, span, epoch: Epoch::new(4) },
+            Change::Start { topic, partition: 2, start: Offset::new(7) },
             Change::Gone { topic },
         ] {
             let (kind, body) = change.encode();

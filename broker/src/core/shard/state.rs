@@ -17,7 +17,7 @@ use tokio::sync::{Notify, oneshot};
 use weir_protocol::id::TopicId;
 use weir_storage::offset::Index;
 
-use super::entries::{Change, GONE_BYTES, RESERVE_BYTES};
+use super::entries::{Change, GONE_BYTES, RESERVE_BYTES, START_BYTES};
 use super::lane::Lane;
 use super::table::Table;
 use crate::clock::Moment;
@@ -27,9 +27,11 @@ use crate::core::commit::halt::Halt;
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::Entry;
 use crate::core::commit::space::{Space, ask_if_free};
+use crate::core::commit::trim::{TrimError, TrimWaiter, tell};
 use crate::core::commit::watermark::DiskFill;
 use crate::core::partition::admission::{Admitted, Partition, Path, Wait};
 use crate::core::partition::request::{Batch, Request, Seat};
+use crate::core::partition::trim::Before;
 use crate::core::wake::{AppendError, WakeList};
 
 /// What a shard is made of when it starts.
@@ -58,7 +60,7 @@ pub(crate) struct Shard {
     waiting: BTreeSet<Seat>,
     table: Table,
     /// Changes proposed and not yet applied, by index.
-    changes: VecDeque<(Index, Change, Option<oneshot::Sender<()>>)>,
+    changes: VecDeque<(Index, Change, Asker)>,
     /// Topics that end as soon as the journal has room to say so.
     ending: VecDeque<(TopicId, oneshot::Sender<()>)>,
     journal: Lane,
@@ -71,6 +73,14 @@ pub(crate) struct Shard {
     fill: DiskFill,
     room_wait: Duration,
     wakes: WakeList,
+}
+
+/// Who waits for a change to be applied.
+#[derive(Debug)]
+enum Asker {
+    Nobody,
+    Closes(oneshot::Sender<()>),
+    Trims(Option<TrimWaiter>),
 }
 
 impl Shard {
@@ -116,6 +126,7 @@ impl Shard {
                     self.append(gather.seat(), batch, at);
                 }
             }
+            Request::Trim(seat, before, waiter) => self.trim(seat, before, waiter),
             Request::Open(seat, partition) => self.seat(seat, *partition),
             Request::Close(topic, closed) => self.close(topic, closed),
             Request::Snapshot(asker) => self.snapshot(asker),
@@ -133,6 +144,9 @@ impl Shard {
                 return;
             }
             Request::Snapshot(asker) => return self.snapshot(asker),
+            Request::Trim(_, _, waiter) => {
+                return tell(waiter, Err(AppendError::ShuttingDown.into()));
+            }
             // Who asked hears that it was not done.
             Request::Open(..) | Request::Close(..) => return,
         };
@@ -232,12 +246,12 @@ impl Shard {
 
     /// Writes are stopped, or a thread behind the seam has ended: nothing that waits will be done.
     fn refuse_all(&mut self) {
+        // What the journal has applied the table must not lack: a checkpoint says that it is there.
+        self.settle_changes();
         self.refuse_parked(AppendError::WritesStopped);
         self.journal.refuse_rest(AppendError::WritesStopped, &mut self.wakes);
         self.log.refuse_rest(AppendError::WritesStopped, &mut self.wakes);
         self.wakes.ring();
-        // What the journal has applied the table must not lack: a checkpoint says that it is there.
-        self.settle_changes();
         self.changes.retain(|(index, ..)| self.journal.will_apply(*index));
     }
 
@@ -336,15 +350,47 @@ impl Shard {
         }
         if let Some(end) = partition.reserve_ahead(now_ms) {
             let (topic, partition) = (partition.topic, partition.number);
-            self.change(Change::Reserve { topic, partition, end }, None);
+            self.change(Change::Reserve { topic, partition, end }, Asker::Nobody);
         }
     }
 
     /// Proposes a change of the table that the journal has room for.
-    fn change(&mut self, change: Change, applied: Option<oneshot::Sender<()>>) {
+    fn change(&mut self, change: Change, asker: Asker) {
         let (kind, body) = change.encode();
         let index = self.journal.push(Entry::Table { kind, body });
-        self.changes.push_back((index, change, applied));
+        self.changes.push_back((index, change, asker));
+    }
+
+    /// Decides where a partition begins from now on.
+    fn trim(&mut self, seat: Seat, before: Before, waiter: Option<TrimWaiter>) {
+        if self.is_stopped() {
+            return tell(waiter, Err(AppendError::WritesStopped.into()));
+        }
+        let Some(partition) = &mut self.seats[seat.0 as usize] else {
+            return tell(waiter, Err(AppendError::TopicGone.into()));
+        };
+        let end = partition.upkeep.end();
+        let start = match before.start(&end, partition.next) {
+            Ok(Some(start)) => start,
+            Ok(None) => return tell(waiter, Ok(end.start)),
+            Err(error) => return tell(waiter, Err(error)),
+        };
+        // From the reserve only where there is no other room: records that go make some.
+        if !self.journal.promise(START_BYTES) && !self.journal.promise_from_reserve(START_BYTES) {
+            return tell(waiter, Err(TrimError::JournalFull));
+        }
+        let (topic, number) = (partition.topic, partition.number);
+        let change = Change::Start { topic, partition: number, start };
+        match partition.path {
+            // It goes through the journal with the batches around it, to the thread that has both.
+            Path::Journal => {
+                let (_, body) = change.encode();
+                let trim = partition.begin_at(start, body, waiter);
+                let index = self.journal.push(Entry::Trim(Box::new(trim)));
+                self.changes.push_back((index, change, Asker::Nobody));
+            }
+            Path::Log(_) => self.change(change, Asker::Trims(waiter)),
+        }
     }
 
     /// Applies the changes that are committed, and says up to which index the table is complete.
@@ -353,18 +399,33 @@ impl Shard {
         while self.changes.front().is_some_and(|(index, ..)| *index <= applied) {
             let Some((_, change, asker)) = self.changes.pop_front() else { break };
             self.table.apply(&change);
-            if let Change::Reserve { topic, partition, end } = change {
-                for seated in self.seats.iter_mut().flatten() {
-                    if (seated.topic, seated.number) == (topic, partition) {
-                        seated.reserved(end);
-                    }
-                }
-            }
-            if let Some(asker) = asker {
-                let _ = asker.send(());
-            }
+            self.take_effect(&change, asker);
         }
         applied
+    }
+
+    /// What a change that is committed means for its partition, and for who waits for it.
+    fn take_effect(&mut self, change: &Change, asker: Asker) {
+        match (change, asker) {
+            (Change::Reserve { topic, partition, end }, _) => {
+                if let Some(seated) = seated(&mut self.seats, *topic, *partition) {
+                    seated.reserved(*end);
+                }
+            }
+            (Change::Start { topic, partition, start }, Asker::Trims(waiter)) => {
+                match seated(&mut self.seats, *topic, *partition) {
+                    Some(seated) => {
+                        let trim = seated.begin_at(*start, Bytes::new(), waiter);
+                        self.log.push(Entry::Trim(Box::new(trim)));
+                    }
+                    None => tell(waiter, Err(AppendError::TopicGone.into())),
+                }
+            }
+            (_, Asker::Closes(closed)) => {
+                let _ = closed.send(());
+            }
+            (_, Asker::Nobody | Asker::Trims(_)) => {}
+        }
     }
 
     fn close(&mut self, topic: TopicId, closed: oneshot::Sender<()>) {
@@ -389,7 +450,7 @@ impl Shard {
                 self.ending.push_front((topic, closed));
                 return self.keeper.want_checkpoint();
             }
-            self.change(Change::Gone { topic }, Some(closed));
+            self.change(Change::Gone { topic }, Asker::Closes(closed));
         }
     }
 }
@@ -401,6 +462,12 @@ fn promised(room_bell: &RoomBell, promise: impl Fn() -> bool) -> bool {
         room_bell.want();
         promise()
     }
+}
+
+/// A partition that is open.
+fn seated(seats: &mut [Option<Partition>], topic: TopicId, number: u32) -> Option<&mut Partition> {
+    let mut open = seats.iter_mut().flatten();
+    open.find(|partition| (partition.topic, partition.number) == (topic, number))
 }
 
 /// Refuses a batch that had no place yet, and gives up what it was promised.

@@ -12,6 +12,7 @@ mod routes;
 mod asked;
 mod body;
 mod codes;
+mod delete_records;
 mod problem;
 mod shared;
 

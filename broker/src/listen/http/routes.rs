@@ -14,7 +14,7 @@ use weir_protocol::code::Code;
 
 use super::problem::Problem;
 use super::shared::Shared;
-use super::{live, records, topics};
+use super::{delete_records, live, records, topics};
 use crate::metrics;
 
 /// Routes of another part of the broker that are answered here, with their description.
@@ -39,6 +39,7 @@ pub(crate) struct Guests {
         topics::delete,
         records::publish,
         records::read,
+        delete_records::delete,
         live::live,
         openapi,
     ),
@@ -62,7 +63,10 @@ fn own() -> Vec<(&'static str, MethodRouter<Shared>)> {
             "/v1/topics/{topic}",
             get(topics::describe).put(topics::put).patch(topics::alter).delete(topics::delete),
         ),
-        ("/v1/topics/{topic}/records", get(records::read).post(records::publish)),
+        (
+            "/v1/topics/{topic}/records",
+            get(records::read).post(records::publish).delete(delete_records::delete),
+        ),
         ("/v1/topics/{topic}/live", get(live::live)),
         ("/v1/openapi.json", get(openapi)),
     ]

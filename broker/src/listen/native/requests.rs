@@ -3,14 +3,14 @@
 use weir_protocol::code::Code;
 use weir_protocol::limits::{BATCH_BYTES_MAX, FRAME_BYTES_MAX};
 use weir_protocol::native::{
-    AlterTopic, CreateTopic, Decoder, ErrorReply, Flow, FoundOffset, HelloReply, Limits,
-    ListOffsets, ListTopics, OffsetAt, ProducerIdentity, Request, RequestFrame, Response,
-    Subscribe, SubscribeFrom, Subscribed, TIMESTAMP_NONE, TopicPage,
+    AlterTopic, CreateTopic, Decoder, DeleteBefore, DeleteRecords, ErrorReply, Flow, FoundOffset,
+    HelloReply, Limits, ListOffsets, ListTopics, OffsetAt, ProducerIdentity, Request, RequestFrame,
+    Response, Subscribe, SubscribeFrom, Subscribed, TIMESTAMP_NONE, TopicPage,
 };
 
 use super::connection::{Connection, Ended};
 use super::topics::{described, wanted};
-use crate::session::{From, Offset, Refusal, Start};
+use crate::session::{Before, From, Offset, Refusal, Start};
 
 /// Topics in one answer, at most.
 const PAGE_TOPICS_MAX: u32 = 1000;
@@ -112,6 +112,14 @@ impl Connection {
                     return Err(Refusal::new(Code::UnknownSubscription, why));
                 }
                 Response::Unsubscribed
+            }
+            Request::DeleteRecords(DeleteRecords { topic, partition, before }) => {
+                let before = match before {
+                    DeleteBefore::Offset(offset) => Before::Offset(Offset::new(offset)),
+                    DeleteBefore::Tail => Before::Tail,
+                };
+                let start = session.delete_records(topic, partition, before).await?;
+                Response::RecordsDeleted { start: start.get() }
             }
             Request::Produce(_) | Request::Flow(_) => {
                 unreachable!("the reader takes these itself")

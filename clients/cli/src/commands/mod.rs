@@ -2,6 +2,7 @@
 
 mod bench;
 mod consume;
+mod delete_records;
 mod live;
 mod produce;
 mod topic;

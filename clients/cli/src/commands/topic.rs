@@ -8,6 +8,7 @@ use weir_protocol::native::{
     TopicDescription,
 };
 
+use super::delete_records::DeleteRecords;
 use crate::failure::Failure;
 use crate::print::{self, Column, Output};
 use crate::quantity;
@@ -29,6 +30,7 @@ enum Verb {
     Describe(Describe),
     Alter(Alter),
     Delete(Delete),
+    DeleteRecords(DeleteRecords),
 }
 
 /// Makes a topic.
@@ -149,6 +151,7 @@ impl Topic {
             Verb::Describe(describe) => describe.run(&client).await,
             Verb::Alter(alter) => alter.run(&client).await,
             Verb::Delete(delete) => delete.run(&client).await,
+            Verb::DeleteRecords(delete) => delete.run(&client).await,
         }
     }
 }

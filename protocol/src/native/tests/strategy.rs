@@ -59,6 +59,9 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
             }
         ),
         any::<u32>().prop_map(|subscription| Request::Unsubscribe { subscription }),
+        (id(), any::<u32>(), delete_before()).prop_map(|(topic, partition, before)| {
+            Request::DeleteRecords(DeleteRecords { topic, partition, before })
+        }),
         (any::<u32>(), amount(), amount(), any::<bool>(), any::<bool>()).prop_map(
             |(subscription, seen, credit, drain, echo)| {
                 Request::Flow(Flow { subscription, grant: Grant { seen, credit }, drain, echo })
@@ -84,6 +87,7 @@ fn answer() -> impl Strategy<Value = Response> {
         (any::<u64>(), any::<u64>(), any::<u64>())
             .prop_map(|(start, tail, from)| Response::Subscribed(Subscribed { start, tail, from })),
         Just(Response::Unsubscribed),
+        any::<u64>().prop_map(|start| Response::RecordsDeleted { start }),
     ]
 }
 
@@ -209,6 +213,10 @@ fn offset_at() -> impl Strategy<Value = OffsetAt> {
         Just(OffsetAt::Latest),
         any::<i64>().prop_map(OffsetAt::Time),
     ]
+}
+
+fn delete_before() -> impl Strategy<Value = DeleteBefore> {
+    prop_oneof![Just(DeleteBefore::Tail), any::<u64>().prop_map(DeleteBefore::Offset)]
 }
 
 fn subscribe_from() -> impl Strategy<Value = SubscribeFrom> {

@@ -107,7 +107,7 @@ impl Checkpoint {
         file.sync_data().naming("sync", &new)?;
         disk.rename(&new, &path).naming("create", &path)?;
         disk.sync_dir(directory).naming("sync", directory)?;
-        for number in numbers(disk, directory)?.into_iter().rev().skip(KEPT) {
+        for number in numbers(disk, directory)?.into_iter().rev().skip(CHECKPOINTS_KEPT) {
             remove_if_there(disk, &directory.join(file_name(number)))?;
         }
         Ok(())
@@ -141,7 +141,7 @@ impl Checkpoint {
     /// another data directory than the one that is `owner`.
     pub fn load(disk: &dyn Disk, directory: &Path, owner: &[u8; 16]) -> Result<Loaded, LoadError> {
         let mut loaded = Loaded { newest: None, older: None, damaged: Vec::new() };
-        for number in numbers(disk, directory)?.into_iter().rev().take(KEPT) {
+        for number in numbers(disk, directory)?.into_iter().rev().take(CHECKPOINTS_KEPT) {
             let path = directory.join(file_name(number));
             let bytes = read_whole(disk, &path)?;
             match Self::decode(&bytes) {
@@ -256,6 +256,8 @@ fn remove_if_there(disk: &dyn Disk, path: &Path) -> Result<(), DiskError> {
     }
 }
 
+/// Checkpoints on the disk: the newest, and what a start goes back to where that is damaged.
+pub const CHECKPOINTS_KEPT: usize = 2;
+
 const NEW: &str = "new";
-const KEPT: usize = 2;
 const NAME_BYTES: usize = 20;

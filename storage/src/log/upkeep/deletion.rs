@@ -10,7 +10,7 @@ use super::{Keeping, Upkeep};
 use crate::errors::{DiskError, Naming};
 use crate::log::errors::FlushError;
 use crate::log::file_name;
-use crate::log::manifest::SealedFacts;
+use crate::log::manifest::{Manifest, SealedFacts};
 use crate::log::published::End;
 use crate::log::shared::Shared;
 use crate::offset::Offset;
@@ -23,6 +23,17 @@ pub struct Deleted {
 }
 
 impl Upkeep {
+    /// Where the log ends now, and starts.
+    pub fn end(&self) -> End {
+        self.shared.published.load()
+    }
+
+    /// Whether a segment lies wholly below the log's start and still has its files.
+    pub fn has_deletable(&self) -> bool {
+        let End { segment, start, .. } = self.end();
+        self.shared.segments.oldest_end(segment).is_some_and(|end| end <= start)
+    }
+
     /// Deletes sealed segments wholly below the log's start. `kept` is the end that the oldest
     /// checkpoint names which a start may still go back to: its segment is needed, and what lies
     /// above.
@@ -50,7 +61,7 @@ impl Upkeep {
         epochs.forget_below(start);
         manifest.epochs = epochs.clone();
         drop(epochs);
-        self.replace_manifest(keeping, manifest)?;
+        self.forget(keeping, manifest, &gone)?;
         if let Some(last) = gone.last() {
             self.shared.segments.remove_below(last.next);
             self.shared.maps.close_below(last.next);
@@ -65,13 +76,37 @@ impl Upkeep {
     }
 }
 
+impl Upkeep {
+    /// Puts a manifest on the disk that no longer has the segments of `gone`. A full disk has no
+    /// room for it; their indexes, which nobody reads any more, give it some.
+    fn forget(
+        &self,
+        keeping: &mut Keeping,
+        manifest: Manifest,
+        gone: &[SealedFacts],
+    ) -> Result<(), FlushError> {
+        match self.replace_manifest(keeping, manifest.clone()) {
+            Err(FlushError::Disk(error)) if error.is_full() => {}
+            replaced => return replaced,
+        }
+        for facts in gone {
+            remove_indexes(&self.shared, facts.base)?;
+        }
+        self.sync_directory()?;
+        self.replace_manifest(keeping, manifest)
+    }
+}
+
 fn remove_segment(shared: &Shared, base: Offset) -> Result<(), DiskError> {
-    let Shared { disk, directory, .. } = shared;
-    for name in
-        [file_name::segment(base), file_name::offset_index(base), file_name::time_index(base)]
-    {
-        let path = directory.join(name);
-        remove_if_there(disk.remove_file(&path), &path)?;
+    let path = shared.directory.join(file_name::segment(base));
+    remove_if_there(shared.disk.remove_file(&path), &path)?;
+    remove_indexes(shared, base)
+}
+
+fn remove_indexes(shared: &Shared, base: Offset) -> Result<(), DiskError> {
+    for name in [file_name::offset_index(base), file_name::time_index(base)] {
+        let path = shared.directory.join(name);
+        remove_if_there(shared.disk.remove_file(&path), &path)?;
     }
     Ok(())
 }

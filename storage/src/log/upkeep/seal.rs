@@ -36,7 +36,8 @@ impl Upkeep {
     }
 
     pub(super) fn seal_all(&self, keeping: &mut Keeping) -> Result<usize, FlushError> {
-        let unsealed = self.shared.segments.unsealed();
+        let active = self.shared.published.load().segment;
+        let unsealed = self.shared.segments.unsealed(active);
         for (live, next) in &unsealed {
             self.seal(keeping, live, *next)?;
         }
