@@ -182,3 +182,41 @@ async fn who_waits_in_vain_for_a_full_journal_hears_that_nothing_was_stored() {
     timeout(PATIENCE, again).await.expect("a checkpoint makes room");
     assert_eq!(broker.stop().await.1, Stopped::Cleanly);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sync_that_stalls_holds_producers_back_and_takes_no_more_memory() {
+    let bounded = format!("{SMALL_JOURNAL}[limits]\nin_flight_bytes_max = 16777216\n");
+    let place = Place::crashing().configured(&bounded);
+    let broker = place.start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    let topic = wire.create("flights", 1).await;
+    place.gate().shut();
+    let mut producers = Vec::new();
+    for _ in 0..6 {
+        let (address, topic) = (broker.native(), topic.clone());
+        producers.push(tokio::spawn(async move {
+            let (mut wire, _) = Wire::greeted(address).await;
+            let mut waiting = Vec::new();
+            for _ in 0..4 {
+                waiting.push(wire.begin_produce(&topic, 0, batch(&[&vec![3; 1_000_000]])).await);
+            }
+            wire.produced_all(&waiting).await.len()
+        }));
+    }
+    let held = || broker.metric("weir_in_flight_bytes");
+    let filled = async {
+        while held() < 15_000_000.0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, filled).await.expect("producers fill the memory they may have");
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+        assert!(held() <= 16_777_216.0, "24 MB are on their way, and no more is held");
+    }
+    place.gate().open();
+    for producer in producers {
+        assert_eq!(producer.await.unwrap(), 4);
+    }
+    broker.stop().await;
+}
