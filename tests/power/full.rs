@@ -52,6 +52,7 @@ struct Full<'a> {
     wire: Wire,
     /// Small records that are kept over all cycles.
     kept: Vec<Partition>,
+    free_at_first: u64,
     refused: u64,
     /// Records that were acknowledged, read and deleted again.
     filled: u64,
@@ -61,8 +62,11 @@ impl<'a> Full<'a> {
     async fn begin(server: Server, mounted: &'a Mounted) -> Self {
         let history = History::default();
         let (wire, _) = Wire::greeted(server.native()).await;
+        let kept = Vec::new();
+        let (free_at_first, refused, filled) = (0, 0, 0);
         let mut full =
-            Self { server, mounted, history, wire, kept: Vec::new(), refused: 0, filled: 0 };
+            Self { server, mounted, history, wire, kept, free_at_first, refused, filled };
+        full.free_at_first = full.free_bytes();
         for durability in [Durability::Synced, Durability::Written] {
             let topic = full.make(durability.name(), durability).await;
             full.kept.push(Partition { topic: topic.id, number: 0 });
@@ -75,8 +79,8 @@ impl<'a> Full<'a> {
     async fn cycle(&mut self, cycle: u64, context: &dyn Display) {
         let durability = [Durability::Synced, Durability::Written][cycle as usize / 2 % 2];
         let foreign = self.mounted.path().join("foreign");
-        let before = self.free_bytes();
-        let taken = if cycle % 10 == 9 { FOREIGN_BYTES } else { before - ROOM_BYTES };
+        let free = self.free_bytes();
+        let taken = if cycle % 10 == 9 { FOREIGN_BYTES } else { free - ROOM_BYTES };
         let length = taken.to_string();
         run(Command::new("fallocate").arg("--length").arg(length).arg(&foreign));
         let filling = self.make(&format!("filling-{cycle}"), durability).await;
@@ -87,7 +91,7 @@ impl<'a> Full<'a> {
             self.take_again(partition, context).await;
         }
         self.delete(&filling).await;
-        self.until_free(before - KEPT_BYTES, context).await;
+        self.until_free(self.free_at_first - KEPT_BYTES, context).await;
         self.filled += filled;
         println!("{context}: {filled} records of {VALUE_BYTES} B filled it, {durability:?}");
     }
@@ -183,7 +187,7 @@ const DISK_BYTES: u64 = 320 << 20;
 const ROOM_BYTES: u64 = 40 << 20;
 const FOREIGN_BYTES: u64 = 20 << 20;
 
-/// What may grow over a cycle: the logs that are kept, the journal.
-const KEPT_BYTES: u64 = 40 << 20;
+/// What may grow over all cycles: the journal, and the logs that are kept.
+const KEPT_BYTES: u64 = 100 << 20;
 const VALUE_BYTES: usize = 100_000;
 const PATIENCE: Duration = Duration::from_secs(20);
