@@ -40,7 +40,8 @@ fn served(reader: &Reader) -> u64 {
                 for batch in batches(&slice.bytes) {
                     let (header, bytes) = batch.expect("whole batches are served");
                     let applied = &STORED.batches[header.base_offset as usize];
-                    assert_eq!(bytes[PREFIX_BYTES..], applied[PREFIX_BYTES..]);
+                    let is_as_applied = bytes[PREFIX_BYTES..] == applied[PREFIX_BYTES..];
+                    assert!(is_as_applied, "the batch at {} has changed", header.base_offset);
                     served += 1;
                 }
             }
