@@ -4,7 +4,7 @@ use weir_broker::shutdown::Stopped;
 use weir_protocol::code::Code;
 use weir_protocol::name::TopicName;
 use weir_protocol::native::{
-    Ack, CreateTopic, Durability, ErrorReply, Produce, Request, Settings, SubscribeFrom,
+    Ack, CreateTopic, Durability, ErrorReply, Produce, Request, Response, Settings, SubscribeFrom,
     TopicDescription,
 };
 use weir_tests::Place;
@@ -64,6 +64,30 @@ async fn a_disk_that_fills_up_and_loses_its_power_keeps_what_was_acknowledged() 
         assert_eq!(wire.produce(&topic, 0, batch(&[b"on"])).await, Ok(taken), "seed {seed}");
         broker.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_deleted_from_a_disk_without_a_free_byte_leaves_its_room_to_others() {
+    let place = Place::crashing();
+    let broker = place.start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    let (topic, other) = (wire.create("filling", 1).await, wire.create("other", 1).await);
+    let value = vec![3; 100_000];
+    assert_eq!(wire.produce(&topic, 0, batch(&[&value])).await, Ok(0));
+    place.leave_room(0);
+    fill(&mut wire, &topic, &value).await;
+    let delete = Request::DeleteTopic { name: topic.name.clone() };
+    assert_eq!(wire.ask(delete).await, Ok(Response::Deleted));
+    assert!(place.until_removed(&topic).await);
+    while let Err(refused) = wire.produce(&other, 0, batch(&[b"room again"])).await {
+        assert_eq!(refused.code, Code::DiskFull);
+    }
+    let (place, stopped) = broker.stop().await;
+    assert_eq!(stopped, Stopped::Cleanly);
+    let broker = place.start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    assert_eq!(wire.stored(&other, 0).await, [(0, b"room again".to_vec())]);
+    broker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

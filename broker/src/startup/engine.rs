@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use weir_protocol::id::TopicId;
-use weir_storage::directory::{DataDir, SHARDS, partition_shard};
+use weir_storage::directory::{DataDir, Reserve, SHARDS, partition_shard};
 use weir_storage::offset::Index;
 use weir_storage::{journal, log};
 
@@ -264,6 +264,7 @@ impl Wiring<'_> {
             kept,
             retention_metrics: self.metrics.retention.clone(),
             halt: self.halt.clone(),
+            reserve: Reserve::new(self.data),
             run: report.run,
             number: report.checkpoint,
             newest_from: report.journal_from,

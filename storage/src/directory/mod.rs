@@ -6,6 +6,7 @@
 //!   <path>/identity                     who wrote this, in which format
 //!          lock                         held while a server runs
 //!          clean                        only between a clean stop and the next start
+//!          reserve                      room for a checkpoint on a full disk, see `Reserve`
 //!          journal/                     see `journal`
 //!          checkpoint/                  see `journal::checkpoint`
 //!          topics/<uuid>/<partition>/   one log each, see `log`
@@ -17,6 +18,7 @@
 mod identity;
 pub(crate) mod lost;
 pub(crate) mod parts;
+mod reserve;
 mod shards;
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ use weir_protocol::checksum::crc32c;
 use weir_protocol::id::TopicId;
 
 pub use self::identity::{FORMAT_VERSION, Identity, IdentityError, NewIdentity};
+pub use self::reserve::{RESERVE_BYTES, Reserve};
 pub use self::shards::{SHARD_HASH, SHARDS, group_shard, partition_shard};
 use crate::disk::{Disk, Lock, NodeKind, Open, read_exact_at};
 use crate::errors::{DiskError, Naming};
@@ -360,5 +363,6 @@ pub(crate) const CLEAN: &str = "clean";
 pub(crate) const JOURNAL: &str = "journal";
 pub(crate) const CHECKPOINTS: &str = "checkpoint";
 pub(crate) const TOPICS: &str = "topics";
+pub(crate) const RESERVE: &str = "reserve";
 const IDENTITY_BYTES_MAX: u64 = 4096;
 const CLEAN_BYTES_MAX: u64 = 4096;

@@ -12,7 +12,9 @@ use super::finding::{Effect, Finding, Severity};
 use super::telling::Telling;
 use super::watcher::{CheckedFile, Part};
 use crate::directory::lost::LOST;
-use crate::directory::{CHECKPOINTS, CLEAN, IDENTITY, IDENTITY_NEW, JOURNAL, LOCK, TOPICS};
+use crate::directory::{
+    CHECKPOINTS, CLEAN, IDENTITY, IDENTITY_NEW, JOURNAL, LOCK, RESERVE, TOPICS,
+};
 use crate::disk::{Disk, Facts, NodeKind, Owner};
 use crate::errors::{DiskError, Naming};
 use crate::log::audit::is_of_a_log;
@@ -129,7 +131,7 @@ fn meant(level: Level, name: &OsStr) -> Meant {
     let file_if = |is_ours: bool| if is_ours { Meant::File } else { Meant::Foreign };
     match level {
         Level::Root => match name {
-            IDENTITY | LOCK | CLEAN | "listen.json" => Meant::File,
+            IDENTITY | LOCK | CLEAN | RESERVE | "listen.json" => Meant::File,
             JOURNAL => Meant::Folder(Level::Journal),
             CHECKPOINTS => Meant::Folder(Level::Checkpoints),
             TOPICS => Meant::Folder(Level::Topics),

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use weir_protocol::id::TopicId;
-use weir_storage::directory::{DataDir, partition_shard};
+use weir_storage::directory::{DataDir, Reserve, partition_shard};
 use weir_storage::journal::checkpoint::{Before, CHECKPOINTS_KEPT, Checkpoint, LogMark, Table};
 use weir_storage::log::{End, FlushError, Upkeep};
 use weir_storage::offset::{Index, JournalPos};
@@ -88,6 +88,8 @@ pub(crate) struct Checkpointer {
     pub(crate) halt: Halt,
     pub(crate) kept: Kept,
     pub(crate) retention_metrics: metrics::Retention,
+    /// Given up for a checkpoint that finds the disk full.
+    pub(crate) reserve: Reserve,
     pub(crate) run: u32,
     /// The newest checkpoint's number.
     pub(crate) number: u64,
@@ -104,6 +106,17 @@ pub(crate) enum CheckpointError {
     Log { topic: TopicId, partition: u32, source: FlushError },
     #[error(transparent)]
     Disk(#[from] weir_storage::errors::DiskError),
+}
+
+impl CheckpointError {
+    fn is_full(&self) -> bool {
+        match self {
+            Self::Disk(error) | Self::Log { source: FlushError::Disk(error), .. } => {
+                error.is_full()
+            }
+            Self::Log { .. } | Self::ShuttingDown => false,
+        }
+    }
 }
 
 impl Checkpointer {
@@ -128,7 +141,7 @@ impl Checkpointer {
             return false;
         }
         let before = self.clock.now();
-        match self.make().await {
+        match self.make_in_any_room().await {
             Ok(()) => {
                 self.metrics.checkpoints.inc();
                 let took = self.clock.now() - before;
@@ -145,6 +158,27 @@ impl Checkpointer {
             }
         }
         false
+    }
+
+    /// A full disk gets room by what was deleted, and what was deleted goes by a checkpoint.
+    async fn make_in_any_room(&mut self) -> Result<(), CheckpointError> {
+        match self.make().await {
+            Err(error) if error.is_full() && self.reserve.give_up()? => {
+                tracing::warn!(%error, "the reserve is used for a checkpoint");
+                self.make().await
+            }
+            made => made,
+        }
+    }
+
+    /// Keeps room back for a checkpoint on a full disk, where there is any.
+    pub(crate) fn keep_reserve(&mut self) {
+        match self.reserve.keep() {
+            Ok(()) => {}
+            // It is tried again behind each chore, and the disk's own marks have told of it.
+            Err(error) if error.is_full() => tracing::debug!(%error, "there is no reserve"),
+            Err(error) => tracing::warn!(%error, "no room is kept back for a full disk"),
+        }
     }
 
     async fn make(&mut self) -> Result<(), CheckpointError> {

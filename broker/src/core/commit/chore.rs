@@ -85,14 +85,16 @@ pub(crate) async fn run_keeper(outlet: KeeperOutlet, mut checkpointer: Checkpoin
     let KeeperOutlet { mut chores, checkpoint_is_wanted } = outlet;
     let mut is_owed = false;
     let mut waiting = Vec::new();
+    let mut wanted = Wanted::default();
     loop {
+        checkpointer.keep_reserve();
         let coming = chores.recv_many(&mut waiting, CHORES_MAX);
         let came = if is_owed { timeout(CHECKPOINT_RETRY, coming).await } else { Ok(coming.await) };
         if came == Ok(0) {
             return;
         }
         let failed = |error| checkpointer.fail_or_wait(error, "a log");
-        let mut wanted = keep(waiting.drain(..), failed);
+        wanted.keep(waiting.drain(..), failed);
         wanted.checkpoint |= checkpoint_is_wanted.swap(false, Ordering::SeqCst) || came.is_err();
         if wanted.stop {
             return;
@@ -101,33 +103,9 @@ pub(crate) async fn run_keeper(outlet: KeeperOutlet, mut checkpointer: Checkpoin
             let made = checkpointer.run().await;
             is_owed = !made && !checkpointer.halt.is_raised();
             wanted.answer(made, &checkpointer);
+            wanted.checkpoint = false;
         }
     }
-}
-
-/// Does the short chores, and says what is wanted behind them.
-fn keep(chores: impl Iterator<Item = Chore>, failed: impl Fn(FlushError)) -> Wanted {
-    let mut wanted = Wanted::default();
-    for chore in chores {
-        match chore {
-            Chore::Seal(upkeep) => {
-                let _ = upkeep.seal_pending().map_err(&failed);
-            }
-            Chore::Flush(upkeep) => {
-                let _ = upkeep.flush().map_err(&failed);
-            }
-            Chore::Checkpoint(asker) => {
-                wanted.checkpoint = true;
-                wanted.askers.extend(asker);
-            }
-            Chore::Remove { topic, removed } => {
-                wanted.checkpoint = true;
-                wanted.removals.push((topic, removed));
-            }
-            Chore::Stop => wanted.stop = true,
-        }
-    }
-    wanted
 }
 
 /// What is to be done behind the short chores, and for whom.
@@ -140,12 +118,38 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn answer(self, made: bool, checkpointer: &Checkpointer) {
-        for asker in self.askers {
+    /// Does the short chores, and adds what is wanted behind them.
+    fn keep(&mut self, chores: impl Iterator<Item = Chore>, failed: impl Fn(FlushError)) {
+        for chore in chores {
+            match chore {
+                Chore::Seal(upkeep) => {
+                    let _ = upkeep.seal_pending().map_err(&failed);
+                }
+                Chore::Flush(upkeep) => {
+                    let _ = upkeep.flush().map_err(&failed);
+                }
+                Chore::Checkpoint(asker) => {
+                    self.checkpoint = true;
+                    self.askers.extend(asker);
+                }
+                Chore::Remove { topic, removed } => {
+                    self.checkpoint = true;
+                    self.removals.push((topic, removed));
+                }
+                Chore::Stop => self.stop = true,
+            }
+        }
+    }
+
+    /// Answers behind an attempt; what was to be removed waits for one that succeeds.
+    fn answer(&mut self, made: bool, checkpointer: &Checkpointer) {
+        for asker in self.askers.drain(..) {
             let _ = asker.send(made);
         }
-        for (topic, removed) in self.removals {
-            let _ = removed.send(made && checkpointer.remove(topic));
+        if made {
+            for (topic, removed) in self.removals.drain(..) {
+                let _ = removed.send(checkpointer.remove(topic));
+            }
         }
     }
 }
@@ -165,10 +169,12 @@ mod tests {
             Chore::Remove { topic, removed },
             Chore::Checkpoint(None),
         ];
-        let wanted = keep(chores.into_iter(), |error| panic!("{error}"));
+        let mut wanted = Wanted::default();
+        wanted.keep(std::iter::empty(), |error| panic!("{error}"));
+        assert!(!wanted.checkpoint);
+        wanted.keep(chores.into_iter(), |error| panic!("{error}"));
         assert!(wanted.checkpoint);
         assert_eq!((wanted.askers.len(), wanted.removals.len()), (1, 1));
-        assert!(!keep(std::iter::empty(), |error| panic!("{error}")).checkpoint);
     }
     #[test]
     fn a_wish_for_a_checkpoint_outlasts_a_full_inbox() {

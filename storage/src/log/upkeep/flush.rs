@@ -85,8 +85,14 @@ impl Upkeep {
         // every second is not written for its indexes' sake.
         if bytes / INDEX_GROWTH <= bytes - aside && aside < bytes {
             let indexes = live.copy_indexes();
-            active_index::write(&**disk, directory, live.base, &indexes)?;
-            keeping.indexed = Some((live.base, indexes.offsets.len()));
+            match active_index::write(&**disk, directory, live.base, &indexes) {
+                // Only a start would be quicker for them, and a checkpoint may be what makes room.
+                Err(error) if error.is_full() => {}
+                written => {
+                    written?;
+                    keeping.indexed = Some((live.base, indexes.offsets.len()));
+                }
+            }
         }
         Ok(())
     }
