@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::{Table, Value};
 use tracing::Level;
 
-use super::file::{ConfigFile, TopicsSection};
+use super::file::{ConfigFile, DiskSection, TopicsSection};
 use super::*;
 
 fn load(text: &str, overrides: Overrides) -> Result<Config, ConfigError> {
@@ -270,5 +270,6 @@ fn with_every_key() -> ConfigFile {
         retention_bytes: Some(1),
         ..TopicsSection::default()
     };
-    ConfigFile { topics, ..ConfigFile::default() }
+    let disk = DiskSection { low_bytes: Some(1), hard_bytes: Some(1) };
+    ConfigFile { topics, disk, ..ConfigFile::default() }
 }
