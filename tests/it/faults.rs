@@ -136,6 +136,14 @@ async fn a_topic_whose_creation_met_the_failed_sync_is_in_doubt_and_later_ones_a
         let refused = wire.ask(Request::CreateTopic(create)).await.unwrap_err();
         assert_eq!(refused.code, code, "{}", refused.message);
     }
+    // Whether the name is there is not known, so nobody is told that it is not.
+    let name = TopicName::parse("flights").unwrap();
+    let delete = Request::DeleteTopic { name: name.clone() };
+    let alter = AlterTopic { name, partitions: Some(2), settings: Settings::default() };
+    for change in [delete, Request::AlterTopic(alter)] {
+        let refused = wire.ask(change).await.unwrap_err();
+        assert_eq!(refused.code, Code::WritesStopped, "{}", refused.message);
+    }
     broker.stop().await;
 }
 

@@ -174,6 +174,7 @@ impl Actor {
         partitions: Option<u32>,
         wanted: &Wanted,
     ) -> Result<Arc<Topic>, CatalogError> {
+        self.check_writes_go_on()?;
         let partitions = partitions.unwrap_or(self.policy.partitions);
         if self.table.named(&name).is_some() {
             return Err(CatalogError::Exists(name));
@@ -198,6 +199,7 @@ impl Actor {
         partitions: Option<u32>,
         wanted: &Wanted,
     ) -> Result<Arc<Topic>, CatalogError> {
+        self.check_writes_go_on()?;
         let unknown = || CatalogError::Unknown(name.clone());
         let (id, entry) = self.table.named(name).ok_or_else(unknown)?;
         let now = entry.partitions;
@@ -215,6 +217,7 @@ impl Actor {
     }
 
     async fn delete(&mut self, name: &TopicName) -> Result<(), CatalogError> {
+        self.check_writes_go_on()?;
         let named = self.table.named(name).map(|(id, _)| id);
         let id = named.ok_or_else(|| CatalogError::Unknown(name.clone()))?;
         self.end(id).await
@@ -255,9 +258,7 @@ impl Actor {
 
     /// Proposes a command and applies it once it is committed.
     async fn commit(&mut self, command: Command) -> Result<(), CatalogError> {
-        if self.halt.is_raised() || self.lane.progress().is_stopped() {
-            return Err(CatalogError::WritesStopped);
-        }
+        self.check_writes_go_on()?;
         let body = command.encode();
         if !self.lane.promise_from_reserve(body.len()) {
             return Err(CatalogError::JournalFull);
@@ -278,6 +279,15 @@ impl Actor {
                 });
             }
             self.bell.notified().await;
+        }
+    }
+
+    /// Asked before a name is looked up too: where writes are stopped, the table may lack a change
+    /// whose outcome is unknown, and says nothing certain about any name.
+    fn check_writes_go_on(&self) -> Result<(), CatalogError> {
+        match self.halt.is_raised() || self.lane.progress().is_stopped() {
+            true => Err(CatalogError::WritesStopped),
+            false => Ok(()),
         }
     }
 
