@@ -28,7 +28,8 @@ fn build() -> PathBuf {
     };
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "weir-broker", "--bin", "weir"])
+        // The whole workspace's features, with which the tests were built: nothing is built twice.
+        .args(["build", "--quiet", "--workspace", "--bin", "weir"])
         .args(["--profile", profile, "--target-dir"])
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -80,14 +80,17 @@ fn listed(manifest: &Manifest, at: &End, files: &[Offset]) -> Vec<Sealed> {
 fn lost(manifest: &Found, listed: &[Sealed], files: &[Offset], at: &End) -> Option<Sealed> {
     // What lies wholly below the start was deleted: a crash left its file.
     let nexts = files.iter().skip(1).chain([&at.segment]);
-    let mut kept = files.iter().zip(nexts).filter(|(_, next)| at.start < **next);
-    let lowest = kept.next().map(|(base, _)| *base);
+    let kept = files.iter().zip(nexts).filter(|(_, next)| at.start < **next);
+    let mut kept = kept.map(|(base, _)| *base);
     let (first, why) = match (manifest, listed.last()) {
-        (Found::Manifest(_), Some(last)) => (last.facts.next, NOT_LISTED),
-        // A log may well begin above its start, behind a gap.
-        (Found::Manifest(_), None) => (lowest?.min(at.start), NOT_LISTED),
-        (Found::Damaged(what), _) => (lowest.unwrap_or(at.start).min(at.start), *what),
-        (Found::Nothing, _) => (lowest.unwrap_or(at.start).min(at.start), "it is missing"),
+        // What follows a segment, or the start, may well be a gap and no segment.
+        (Found::Manifest(_), Some(last)) => {
+            kept.find(|base| last.facts.next <= *base)?;
+            (last.facts.next, NOT_LISTED)
+        }
+        (Found::Manifest(_), None) => (kept.next()?.min(at.start), NOT_LISTED),
+        (Found::Damaged(what), _) => (kept.next().unwrap_or(at.start).min(at.start), *what),
+        (Found::Nothing, _) => (kept.next().unwrap_or(at.start).min(at.start), "it is missing"),
     };
     let flaw = Flaw::Manifest(why.into());
     (first < at.segment).then(|| Sealed::lost(first..at.segment, flaw))

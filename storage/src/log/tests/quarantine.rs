@@ -313,6 +313,22 @@ fn retention_takes_quarantined_segments_as_any_others() {
 }
 
 #[test]
+fn a_gap_behind_a_segment_that_a_start_ended_is_no_damage() {
+    let mut bench = Bench::new(options());
+    bench.append(&batch(0));
+    bench.log.set_start(Offset::new(1));
+    bench.room.leave();
+    bench.upkeep.seal_pending().unwrap();
+    bench.log.gap(Offset::new(1)..Offset::new(5), Epoch::new(2));
+    bench.append(&batch(5));
+    let at = bench.upkeep.flush().unwrap();
+    let bench = bench.reopen(at);
+    assert_eq!(bench.reader.quarantined(), []);
+    assert_eq!(bench.read(1, 0), Read::Gap(Offset::new(1)..Offset::new(5)));
+    assert_eq!(bench.slice(5, 0).span, Offset::new(5)..Offset::new(6));
+}
+
+#[test]
 fn a_log_that_cannot_be_opened_is_closed_and_leaves_all_as_it_is() {
     let newer = |held: &Held| {
         let mut bytes = read_file(&held.disk, "manifest");
