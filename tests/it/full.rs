@@ -7,6 +7,8 @@ use weir_protocol::native::{Request, Settings, TopicDescription};
 use weir_tests::wire::{Wire, batch};
 use weir_tests::{Place, SMALL_JOURNAL, TestBroker};
 
+use crate::delete_records::until_logs;
+
 /// Small marks, as settings.
 const MARKS: &str = "[disk]\nlow_bytes = 4_000_000\nhard_bytes = 2_000_000\n";
 
@@ -86,6 +88,35 @@ async fn a_hundred_times_full_and_free_nothing_is_lost() {
     let stored = wire.stored(&topic, 0).await;
     assert!(stored.iter().map(|(offset, _)| *offset).eq(0..taken));
     broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn below_the_low_mark_what_is_beyond_its_retention_goes_before_the_next_sweep() {
+    let marks = "[disk]\nlow_bytes = 4_000_000\nhard_bytes = 0\n";
+    let seldom = "[retention]\nsweep_interval_ms = 86_400_000\n";
+    let place = Place::crashing().configured(&format!("{SMALL_JOURNAL}{marks}{seldom}"));
+    let broker = place.start().await;
+    broker.metric_is("weir_retention_sweeps_total", 1.0).await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    let settings = Settings {
+        retention_bytes: Some(1_000_000),
+        segment_bytes: Some(1 << 20),
+        batch_bytes_max: Some(200_000),
+        ..Settings::default()
+    };
+    let topic = wire.create_with("filling", 1, settings).await;
+    let value = vec![3; 100_000];
+    for offset in 0..44 {
+        assert_eq!(wire.produce(&topic, 0, batch(&[&value])).await, Ok(offset));
+    }
+    until_logs(&place, &topic, &[0, 10, 20, 30, 40]).await;
+    assert_eq!(broker.metric("weir_retention_sweeps_total"), 1.0);
+    place.leave_room(3_000_000);
+    until_logs(&place, &topic, &[30, 40]).await;
+    // With the files that went there is room again, and retention keeps to its interval.
+    broker.metric_is("weir_disk_fill", 0.0).await;
+    assert_eq!(wire.produce(&topic, 0, batch(&[&value])).await, Ok(44));
+    assert_eq!(broker.stop().await.1, Stopped::Cleanly);
 }
 
 /// Produces until the disk is full; how many batches were taken.

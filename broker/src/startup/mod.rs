@@ -159,6 +159,7 @@ fn retain(
         metrics: metrics.retention.clone(),
         recorded: engine.clock_record,
         leap_hold: retention.leap_hold,
+        sparing: engine.fill.sparing(),
     });
     let handle = sweep.handle();
     tokio::spawn(sweep.run(retention.sweep_interval, stopped.clone()));

@@ -5,8 +5,8 @@
 //!            hard_bytes       low_bytes
 //!   0 ─────────┼─────────────────┼────────────────► free
 //!      Full      Low               Ample
-//!      publishes   a warning
-//!      are refused
+//!      publishes   a warning, and retention
+//!      are refused  looks at all partitions
 //! ```
 //!
 //! Only policy: what keeps a write from meeting a full disk is the room that was allocated before.
@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Sender;
+use tokio::sync::Notify;
 use weir_storage::disk::Disk;
 
 use super::space::{Space, ask_if_free};
@@ -70,17 +71,24 @@ struct Shared {
     /// Up while the watch is asked to look again.
     asked: AtomicBool,
     space: Sender<Space>,
+    sparing: Arc<Notify>,
 }
 
 impl DiskFill {
     pub(crate) fn new(space: Sender<Space>) -> Self {
         let (fill, asked) = (AtomicU8::new(Fill::Ample as u8), AtomicBool::new(false));
-        Self { shared: Arc::new(Shared { fill, asked, space }) }
+        let sparing = Arc::default();
+        Self { shared: Arc::new(Shared { fill, asked, space, sparing }) }
     }
 
     /// Whether publishes are refused.
     pub(crate) fn is_full(&self) -> bool {
         self.shared.fill.load(Ordering::Acquire) == Fill::Full as u8
+    }
+
+    /// What rings for whoever can spare something, once a second as long as the volume is low.
+    pub(crate) fn sparing(&self) -> Arc<Notify> {
+        Arc::clone(&self.shared.sparing)
     }
 
     /// Asks for a look before its time: somebody was refused.
@@ -99,6 +107,8 @@ pub(crate) struct DiskWatch {
     marks: Marks,
     found: Fill,
     looked_at: Option<Instant>,
+    /// When somebody was last asked to spare something.
+    spared_at: Option<Instant>,
     fill: DiskFill,
     bells: Bells,
     metrics: metrics::Disk,
@@ -113,8 +123,9 @@ impl DiskWatch {
         bells: Bells,
         metrics: metrics::Disk,
     ) -> Self {
-        let (found, looked_at) = (Fill::Ample, None);
-        Self { disk, directory, marks, found, looked_at, fill, bells, metrics }
+        let found = Fill::Ample;
+        let (looked_at, spared_at) = (None, None);
+        Self { disk, directory, marks, found, looked_at, spared_at, fill, bells, metrics }
     }
 
     /// Looks if the last look is a while ago, and says how full the volume is.
@@ -142,7 +153,18 @@ impl DiskWatch {
             self.found = found;
             self.tell(found, free_bytes);
         }
+        self.spare_if_due(now);
         found
+    }
+
+    /// More than once, since files go two sweeps behind: one moves the starts of logs, the next
+    /// finds files below them and has a checkpoint made.
+    fn spare_if_due(&mut self, now: Instant) {
+        let is_due = self.spared_at.is_none_or(|spared_at| spared_at + LOOK_EVERY <= now);
+        if self.found != Fill::Ample && is_due {
+            self.spared_at = Some(now);
+            self.fill.shared.sparing.notify_one();
+        }
     }
 
     fn tell(&self, found: Fill, free_bytes: u64) {

@@ -23,14 +23,14 @@ use crate::metrics;
 const TURN_PARTITIONS: usize = 256;
 
 /// Asks for a sweep before its time. Cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Retention {
     asked: Arc<Notify>,
 }
 
 impl Retention {
-    /// Has retention look at all partitions now: the disk is filling up. It deletes nothing that it
-    /// would not delete at its next sweep.
+    /// Has retention look at all partitions now. It deletes nothing that it would not delete at its
+    /// next sweep.
     pub(crate) fn sweep_now(&self) {
         self.asked.notify_one();
     }
@@ -59,13 +59,16 @@ pub(crate) struct Parts {
     /// What earlier runs remembered of the clock.
     pub(crate) recorded: Option<ClockRecord>,
     pub(crate) leap_hold: Duration,
+    /// Rings while the disk is filling up.
+    pub(crate) sparing: Arc<Notify>,
 }
 
 impl Sweep {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { topics, catalog, keeper, clock, metrics, recorded, leap_hold } = parts;
+        let Parts { topics, catalog, keeper, clock, metrics, recorded, leap_hold, sparing } = parts;
         let ages = AgeClock::new(leap_hold, recorded);
-        Self { topics, catalog, keeper, clock, ages, metrics, retention: Retention::default() }
+        let retention = Retention { asked: sparing };
+        Self { topics, catalog, keeper, clock, ages, metrics, retention }
     }
 
     pub(crate) fn handle(&self) -> Retention {
