@@ -1,6 +1,10 @@
 //! A disk that fills up and is freed: what is refused, what goes on, and that it recovers.
 
+use std::time::Duration;
+
 use reqwest::{Client, StatusCode};
+use tokio::time::timeout;
+use weir_broker::clock::Clock;
 use weir_broker::shutdown::Stopped;
 use weir_protocol::code::Code;
 use weir_protocol::native::{Request, Settings, TopicDescription};
@@ -8,6 +12,12 @@ use weir_tests::wire::{Wire, batch};
 use weir_tests::{Place, SMALL_JOURNAL, TestBroker};
 
 use crate::delete_records::until_logs;
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// After which a log that found the disk full may ask it again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Small marks, as settings.
 const MARKS: &str = "[disk]\nlow_bytes = 4_000_000\nhard_bytes = 2_000_000\n";
@@ -116,6 +126,46 @@ async fn below_the_low_mark_what_is_beyond_its_retention_goes_before_the_next_sw
     // With the files that went there is room again, and retention keeps to its interval.
     broker.metric_is("weir_disk_fill", 0.0).await;
     assert_eq!(wire.produce(&topic, 0, batch(&[&value])).await, Ok(44));
+    assert_eq!(broker.stop().await.1, Stopped::Cleanly);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_that_a_full_disk_refuses_do_not_ask_it_again_until_it_has_room_or_a_while_passed()
+{
+    let (clock, hand) = Clock::fake();
+    let place = Place::crashing().timed(&clock);
+    let broker = place.start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    let settings = Settings {
+        segment_bytes: Some(1 << 20),
+        batch_bytes_max: Some(1 << 20),
+        ..Settings::default()
+    };
+    let topic = wire.create_with("filling", 1, settings).await;
+    let value = vec![3; 100_000];
+    for by_time in [false, true] {
+        place.crash_disk().set_full_for(Some("/topics/"));
+        let next = tail(&mut wire, &topic).await;
+        fill(&mut wire, &topic, next).await;
+        let asked = || place.crash_disk().counts().allocations;
+        let before = asked();
+        for _ in 0..300 {
+            let refused = wire.produce(&topic, 0, batch(&[&value])).await.unwrap_err();
+            assert_eq!(refused.code, Code::DiskFull);
+        }
+        assert!(asked() - before <= 6, "{} calls for 300 batches", asked() - before);
+        place.crash_disk().set_full_for(None);
+        match by_time {
+            false => place.crash_disk().set_capacity(Some(2 << 40)),
+            true => hand.advance(PAUSE),
+        }
+        let again = async {
+            while let Err(refused) = wire.produce(&topic, 0, batch(&[&value])).await {
+                assert_eq!(refused.code, Code::DiskFull, "{}", refused.message);
+            }
+        };
+        timeout(PATIENCE, again).await.expect("a disk that was freed is noticed");
+    }
     assert_eq!(broker.stop().await.1, Stopped::Cleanly);
 }
 

@@ -103,6 +103,7 @@ impl Threads {
             halt: halt.clone(),
             watch,
             fill: Fill::Ample,
+            full_logs: Default::default(),
             clock: world.clock.clone(),
         };
         let commit = GroupCommit {

@@ -15,6 +15,7 @@ pub(crate) mod append;
 pub(crate) mod checkpoint;
 pub(crate) mod chore;
 pub(crate) mod deletion;
+pub(crate) mod full_logs;
 pub(crate) mod giving_up;
 pub(crate) mod group_commit;
 pub(crate) mod halt;

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use weir_storage::journal::{MakeError, Maker, MakerStep};
 use weir_storage::log::{GrowError, Upkeep};
 
+use super::full_logs::{Attempt, FullLogs};
 use super::halt::Halt;
 use super::room_bell::RoomBell;
 use super::watermark::{DiskWatch, Fill, LOOK_EVERY};
@@ -51,6 +52,7 @@ pub(crate) struct SpaceStage {
     pub(crate) watch: DiskWatch,
     /// What it found last.
     pub(crate) fill: Fill,
+    pub(crate) full_logs: FullLogs,
     pub(crate) clock: Clock,
 }
 
@@ -121,10 +123,19 @@ impl SpaceStage {
         if self.halt.is_raised() || self.fill == Fill::Full {
             return;
         }
+        let (log, free_bytes) = (upkeep.directory(), self.watch.free_bytes());
+        let attempt = Attempt { bytes, free_bytes, at: self.clock.now() };
+        if !self.full_logs.is_worth_it(log, attempt) {
+            return;
+        }
         match upkeep.grow(bytes) {
-            Ok(()) => {}
+            Ok(()) => self.full_logs.grew(log),
             Err(GrowError::Disk(error)) if !error.is_passing() => self.halt.raise(&error),
-            Err(error) => tracing::warn!(%error, "a log cannot grow"),
+            Err(error) => {
+                if self.full_logs.note(log, attempt) {
+                    tracing::warn!(%error, "a log cannot grow; batches are refused until one can");
+                }
+            }
         }
     }
 

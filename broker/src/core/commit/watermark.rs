@@ -106,6 +106,7 @@ pub(crate) struct DiskWatch {
     directory: PathBuf,
     marks: Marks,
     found: Fill,
+    free_bytes: u64,
     looked_at: Option<Instant>,
     /// When somebody was last asked to spare something.
     spared_at: Option<Instant>,
@@ -123,9 +124,23 @@ impl DiskWatch {
         bells: Bells,
         metrics: metrics::Disk,
     ) -> Self {
-        let found = Fill::Ample;
-        let (looked_at, spared_at) = (None, None);
-        Self { disk, directory, marks, found, looked_at, spared_at, fill, bells, metrics }
+        Self {
+            disk,
+            directory,
+            marks,
+            found: Fill::Ample,
+            free_bytes: 0,
+            looked_at: None,
+            spared_at: None,
+            fill,
+            bells,
+            metrics,
+        }
+    }
+
+    /// What the last look found; 0 before the first.
+    pub(crate) fn free_bytes(&self) -> u64 {
+        self.free_bytes
     }
 
     /// Looks if the last look is a while ago, and says how full the volume is.
@@ -147,6 +162,7 @@ impl DiskWatch {
                 return self.found;
             }
         };
+        self.free_bytes = free_bytes;
         self.metrics.free_bytes.set(free_bytes.cast_signed());
         let found = self.marks.judge(self.found, free_bytes);
         if found != self.found {

@@ -76,6 +76,7 @@ impl File for CrashFile {
         self.check_writable()?;
         let mut state = self.disk.state.lock();
         state.spend_operation()?;
+        state.counts.allocations += 1;
         state.faults.check(Call::Allocate, &self.path)?;
         if state.faults.knows_no_allocation {
             return Err(Errno::OPNOTSUPP.into());

@@ -300,6 +300,8 @@ pub struct Counts {
     pub written_bytes: u64,
     /// Syncs of files, those that failed and those that lied included.
     pub syncs: u64,
+    /// Calls that asked for blocks, those that got none included.
+    pub allocations: u64,
 }
 
 struct State {

@@ -217,7 +217,8 @@ fn a_failed_write_leaves_a_part() {
     file.write_at(&[IoSlice::new(b"halves")], 5).unwrap_err();
     assert_eq!(contents(&disk, "/file").unwrap(), b"wholehal");
     write(&file, b"again", 0);
-    assert_eq!(disk.counts(), Counts { writes: 3, written_bytes: 16, syncs: 0 });
+    let counts = Counts { writes: 3, written_bytes: 16, ..Counts::default() };
+    assert_eq!(disk.counts(), counts);
 }
 
 #[test]

@@ -39,6 +39,11 @@ impl Upkeep {
         Self { shared }
     }
 
+    /// The log's files are there.
+    pub fn directory(&self) -> &Path {
+        &self.shared.directory
+    }
+
     /// Does one of the things that only one helper at a time may do.
     fn keep<T>(
         &self,
