@@ -85,14 +85,12 @@ impl Disk for RealDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Lock> {
         let fd = open(path, OFlags::RDWR | OFlags::CREATE)?;
-        retry_on_intr(|| fs::flock(&fd, FlockOperation::NonBlockingLockExclusive))?;
-        Ok(Lock::new(fd))
+        Ok(Lock::new(Flock::take(fd, FlockOperation::NonBlockingLockExclusive)?))
     }
 
     fn lock_shared(&self, path: &Path) -> io::Result<Lock> {
         let fd = open(path, OFlags::RDONLY)?;
-        retry_on_intr(|| fs::flock(&fd, FlockOperation::NonBlockingLockShared))?;
-        Ok(Lock::new(fd))
+        Ok(Lock::new(Flock::take(fd, FlockOperation::NonBlockingLockShared)?))
     }
 
     fn facts(&self, path: &Path) -> io::Result<Facts> {
@@ -131,6 +129,23 @@ impl Disk for RealDisk {
             total_bytes: volume.f_blocks.saturating_mul(block_bytes),
             free_bytes: volume.f_bavail.saturating_mul(block_bytes),
         })
+    }
+}
+
+/// A lock that ends with its holder. Closing alone would not do: a process that this one is just
+/// starting has the descriptor too, until it becomes another program.
+struct Flock(OwnedFd);
+
+impl Flock {
+    fn take(fd: OwnedFd, how: FlockOperation) -> Result<Self, Errno> {
+        retry_on_intr(|| fs::flock(&fd, how)).map(|()| Self(fd))
+    }
+}
+
+impl Drop for Flock {
+    fn drop(&mut self) {
+        // Where it fails, the lock ends with the last copy of the descriptor.
+        let _ = fs::flock(&self.0, FlockOperation::Unlock);
     }
 }
 
@@ -298,6 +313,19 @@ mod tests {
         assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(lock);
         RealDisk.lock(&path).unwrap();
+    }
+
+    #[test]
+    fn a_lock_ends_with_its_holder_though_a_process_that_is_being_started_has_a_copy() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let fd = open(&path, OFlags::RDWR | OFlags::CREATE).unwrap();
+        let inherited = fd.try_clone().unwrap();
+        let lock = Flock::take(fd, FlockOperation::NonBlockingLockExclusive).unwrap();
+        assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(lock);
+        RealDisk.lock(&path).unwrap();
+        drop(inherited);
     }
 
     #[test]
