@@ -1,9 +1,13 @@
 //! A stop: what those who are connected get, and what the next start finds.
 
+use tokio::task::yield_now;
 use weir_broker::shutdown::Stopped;
 use weir_protocol::code::Code;
 use weir_protocol::limits::BATCH_BYTES_MAX;
-use weir_protocol::native::{Amount, Durability, Response, Settings, SubscribeFrom};
+use weir_protocol::name::TopicName;
+use weir_protocol::native::{
+    Amount, CreateTopic, Durability, Request, Response, Settings, SubscribeFrom,
+};
 use weir_tests::reading::{PLENTY, Seen};
 use weir_tests::wire::{Wire, batch};
 use weir_tests::{Place, SMALL_JOURNAL};
@@ -138,7 +142,7 @@ async fn who_connects_to_a_broker_that_stops_is_served_or_told() {
     loop {
         match tokio::net::TcpStream::connect(address).await {
             Err(_) => break,
-            Ok(_) => tokio::task::yield_now().await,
+            Ok(_) => yield_now().await,
         }
     }
     place.gate().open();
@@ -150,4 +154,39 @@ async fn who_connects_to_a_broker_that_stops_is_served_or_told() {
     };
     assert_eq!(last, 0);
     stopping.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_broker_starts_as_soon_as_the_last_has_stopped_however_busy_the_machine_is() {
+    let spin = || async {
+        loop {
+            yield_now().await;
+        }
+    };
+    let busy: Vec<_> = (0..4).map(|_| tokio::spawn(spin())).collect();
+    let mut place = Place::crashing();
+    for run in 0..20 {
+        let broker = place.start().await;
+        let (mut wire, _) = Wire::greeted(broker.native()).await;
+        wire.create(&format!("kept-{run}"), 1).await;
+        let changing = tokio::spawn(change_until_goodbye(wire));
+        (place, _) = broker.stop().await;
+        changing.await.unwrap();
+    }
+    assert_eq!(place.start().await.stop().await.1, Stopped::Cleanly);
+    busy.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// Creates and deletes a topic for as long as the broker does so.
+async fn change_until_goodbye(mut wire: Wire) {
+    loop {
+        let name = TopicName::parse("fleeting").unwrap();
+        let settings = Settings::default();
+        let create = CreateTopic { name: name.clone(), partitions: 1, settings };
+        for change in [Request::CreateTopic(create), Request::DeleteTopic { name }] {
+            if !matches!(wire.try_ask(change).await, Ok(Ok(_))) {
+                return;
+            }
+        }
+    }
 }
