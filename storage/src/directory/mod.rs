@@ -35,7 +35,7 @@ use weir_protocol::id::TopicId;
 pub use self::identity::{FORMAT_VERSION, Identity, IdentityError, NewIdentity};
 pub use self::reserve::{RESERVE_BYTES, Reserve};
 pub use self::shards::{SHARD_HASH, SHARDS, group_shard, partition_shard};
-use crate::disk::{Disk, Lock, NodeKind, Open, read_exact_at};
+use crate::disk::{Disk, Lock, NodeKind, Open, read_exact_at, remove_if_there};
 use crate::errors::{DiskError, Naming};
 use crate::offset::JournalPos;
 
@@ -159,11 +159,10 @@ impl DataDir {
     /// start is written.
     pub fn take_clean(&self) -> Result<(), DiskError> {
         let path = self.path.join(CLEAN);
-        match self.disk.remove_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            removed => removed.naming("remove", &path)?,
+        match remove_if_there(&*self.disk, &path).naming("remove", &path)? {
+            true => self.sync(),
+            false => Ok(()),
         }
-        self.sync()
     }
 
     fn topics_dir(&self) -> PathBuf {

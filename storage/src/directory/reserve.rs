@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{DataDir, RESERVE};
-use crate::disk::{Disk, Open};
+use crate::disk::{Disk, Open, remove_if_there};
 use crate::errors::{DiskError, Naming};
 
 /// Enough for a checkpoint of ten thousand partitions, and for what a log's seal writes.
@@ -63,17 +63,11 @@ impl Reserve {
     /// # Errors
     /// Where the disk fails.
     pub fn give_up(&mut self) -> Result<bool, DiskError> {
-        let was_kept = std::mem::take(&mut self.is_kept);
-        if was_kept {
-            self.remove()?;
-        }
-        Ok(was_kept)
+        self.is_kept = false;
+        self.remove()
     }
 
-    fn remove(&self) -> Result<(), DiskError> {
-        match self.disk.remove_file(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed.naming("remove", &self.path),
-        }
+    fn remove(&self) -> Result<bool, DiskError> {
+        remove_if_there(&*self.disk, &self.path).naming("remove", &self.path)
     }
 }

@@ -100,6 +100,14 @@ pub trait File: fmt::Debug + Send + Sync {
     fn as_fd(&self) -> BorrowedFd<'_>;
 }
 
+/// Removes a file, and says whether there was one.
+pub(crate) fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
+    match disk.remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        removed => removed.map(|()| true),
+    }
+}
+
 /// Reads until `buffer` is full.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ mod codec;
 mod tests;
 
 use std::ffi::OsStr;
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -26,7 +26,7 @@ use weir_protocol::id::TopicId;
 
 use self::codec::Unreadable;
 use super::recovery::Vouched;
-use crate::disk::{Disk, Open, read_exact_at};
+use crate::disk::{Disk, Open, read_exact_at, remove_if_there};
 use crate::errors::{DiskError, Naming};
 use crate::log::End;
 use crate::offset::{Epoch, Index, JournalPos, Offset, Term};
@@ -97,7 +97,7 @@ impl Checkpoint {
     pub fn write(&self, disk: &dyn Disk, directory: &Path) -> Result<(), DiskError> {
         let path = directory.join(file_name(self.number));
         let new = path.with_extension(NEW);
-        remove_if_there(disk, &new)?;
+        remove_if_there(disk, &new).naming("remove", &new)?;
         let file = disk.open(&new, Open::Create).naming("create", &new)?;
         let mut position = 0;
         for piece in self.encode() {
@@ -108,7 +108,8 @@ impl Checkpoint {
         disk.rename(&new, &path).naming("create", &path)?;
         disk.sync_dir(directory).naming("sync", directory)?;
         for number in numbers(disk, directory)?.into_iter().rev().skip(CHECKPOINTS_KEPT) {
-            remove_if_there(disk, &directory.join(file_name(number)))?;
+            let path = directory.join(file_name(number));
+            remove_if_there(disk, &path).naming("remove", &path)?;
         }
         Ok(())
     }
@@ -117,7 +118,8 @@ impl Checkpoint {
     pub fn stand_alone(&self, disk: &dyn Disk, directory: &Path) -> Result<(), DiskError> {
         for number in numbers(disk, directory)? {
             if number != self.number {
-                remove_if_there(disk, &directory.join(file_name(number)))?;
+                let path = directory.join(file_name(number));
+                remove_if_there(disk, &path).naming("remove", &path)?;
             }
         }
         disk.sync_dir(directory).naming("sync", directory)
@@ -247,13 +249,6 @@ fn read_whole(disk: &dyn Disk, path: &Path) -> Result<Bytes, DiskError> {
     let mut bytes = vec![0; len as usize];
     read_exact_at(&*file, &mut bytes, 0).naming("read", path)?;
     Ok(bytes.into())
-}
-
-fn remove_if_there(disk: &dyn Disk, path: &Path) -> Result<(), DiskError> {
-    match disk.remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed.naming("remove", path),
-    }
 }
 
 /// Checkpoints on the disk: the newest, and what a start goes back to where that is damaged.

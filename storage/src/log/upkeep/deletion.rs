@@ -3,10 +3,8 @@
 //! The manifest forgets them before their files go, so a crash in between leaves files that nobody
 //! asks for, which the next start removes. Slices that are held stay readable.
 
-use std::io;
-use std::path::Path;
-
 use super::{Keeping, Upkeep};
+use crate::disk::remove_if_there;
 use crate::errors::{DiskError, Naming};
 use crate::log::errors::FlushError;
 use crate::log::file_name;
@@ -99,21 +97,14 @@ impl Upkeep {
 
 fn remove_segment(shared: &Shared, base: Offset) -> Result<(), DiskError> {
     let path = shared.directory.join(file_name::segment(base));
-    remove_if_there(shared.disk.remove_file(&path), &path)?;
+    remove_if_there(&*shared.disk, &path).naming("remove", &path)?;
     remove_indexes(shared, base)
 }
 
 fn remove_indexes(shared: &Shared, base: Offset) -> Result<(), DiskError> {
     for name in [file_name::offset_index(base), file_name::time_index(base)] {
         let path = shared.directory.join(name);
-        remove_if_there(shared.disk.remove_file(&path), &path)?;
+        remove_if_there(&*shared.disk, &path).naming("remove", &path)?;
     }
     Ok(())
-}
-
-fn remove_if_there(removed: io::Result<()>, path: &Path) -> Result<(), DiskError> {
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed.naming("remove", path),
-    }
 }
