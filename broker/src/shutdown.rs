@@ -81,11 +81,15 @@ async fn settle(engine: &Engine) -> bool {
     asked && wait.await.is_ok_and(|made| made)
 }
 
-/// Ends the stages: first those that ask the others.
+/// Ends the stages: first those that wait for the others. A keeper in the midst of a checkpoint
+/// waits for the commit thread's mark, which one that has ended never gives.
 async fn end_stages(engine: Engine) -> Option<Journal> {
     let Engine { inboxes, threads, catalog, shards, topics, data, hands, halt, watching, .. } =
         engine;
     let Inboxes { commit, log, space, keeper } = inboxes;
+    keeper.ask(Chore::Stop).await;
+    drop(keeper);
+    let keeper = threads.keeper.ended().await;
     let asking = move || {
         let _ = watching.inbox.send(Watch::Stop);
         let _ = log.send(Work::Stop);
@@ -100,10 +104,7 @@ async fn end_stages(engine: Engine) -> Option<Journal> {
         let _ = space.send(Space::Stop);
     };
     hands.errand(asking).await?;
-    keeper.ask(Chore::Stop).await;
-    drop(keeper);
     let space = threads.space.ended().await;
-    let keeper = threads.keeper.ended().await;
     let mut ended = log.is_some() && space.is_some() && keeper.is_some();
     for reader in threads.readers {
         ended &= reader.ended().await.is_some();

@@ -3,6 +3,7 @@
 use tokio::task::yield_now;
 use weir_broker::shutdown::Stopped;
 use weir_protocol::code::Code;
+use weir_protocol::limits::BATCH_BYTES_MAX;
 use weir_protocol::name::TopicName;
 use weir_protocol::native::{
     Amount, CreateTopic, Durability, Request, Response, Settings, SubscribeFrom,
@@ -154,4 +155,38 @@ async fn change_until_goodbye(mut wire: Wire) {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_waits_for_memory_when_the_broker_stops_is_told_so() {
+    let place = Place::crashing()
+        .configured(&format!("{SMALL_JOURNAL}[limits]\nin_flight_bytes_max = 16777216\n"));
+    let broker = place.start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    let settings =
+        Settings { batch_bytes_max: Some(BATCH_BYTES_MAX as u64), ..Settings::default() };
+    let topic = wire.create_with("large", 1, settings).await;
+    place.gate().shut();
+    // Each goes alone on its connection; two of them leave no room for the third.
+    let large = batch(&[&vec![5; 7 << 20]]);
+    let mut producers = Vec::new();
+    for _ in 0..2 {
+        let (mut producer, _) = Wire::greeted(broker.native()).await;
+        let correlation = producer.begin_produce(&topic, 0, large.clone()).await;
+        producers.push((producer, correlation));
+    }
+    broker.metric_is("weir_produced_batches_total", 2.0).await;
+    let (mut late, _) = Wire::greeted(broker.native()).await;
+    late.begin_produce(&topic, 0, large).await;
+    wire.ping().await;
+    let stopping = tokio::spawn(broker.stop());
+    assert_eq!(late.farewell().await.code, Code::ShuttingDown);
+    place.gate().open();
+    let mut offsets = Vec::new();
+    for (mut producer, correlation) in producers {
+        offsets.push(producer.produced(correlation).await.unwrap());
+    }
+    offsets.sort_unstable();
+    assert_eq!(offsets, [0, 1]);
+    assert_eq!(stopping.await.unwrap().1, Stopped::Cleanly);
 }

@@ -99,7 +99,10 @@ impl Actor {
             if self.shard.is_idle() || self.shard.is_stopped() {
                 return self.shard.settle(self.clock.wall_ms());
             }
-            self.bell.notified().await;
+            // What came while the bell was being asked for rings nobody.
+            if !self.shard.is_behind() {
+                self.bell.notified().await;
+            }
             self.shard.settle(self.clock.wall_ms());
         }
     }
