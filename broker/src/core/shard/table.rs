@@ -1,98 +1,83 @@
-//! What a shard remembers besides its logs: the offsets its `written` partitions have reserved, and
-//! where its logs begin.
+//! What a shard remembers besides its logs.
 //!
 //! Applied from committed entries only, in their order, and written into checkpoints. No clock,
 //! no randomness, no order of a hash map: the same entries make the same bytes.
 //!
-//! ```text
-//!   of each partition that has either:   topic 16 | partition u32 | reserved_end u64 | start u64
-//! ```
-//!
-//! A log knows its start itself; it is kept here because the log of a `written` topic may hear of
-//! it later than a checkpoint's table, which then is all that remembers it.
+//! Each kind of thing that is remembered has a section of the bytes, and a file here.
 
-use std::collections::BTreeMap;
+mod partitions;
+mod section;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use weir_protocol::id::TopicId;
 use weir_storage::offset::Offset;
 
+use self::partitions::Partitions;
+use self::section::{Kind, Writer};
 use super::entries::Change;
-
-const ENTRY_BYTES: usize = 36;
 
 /// The table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Table {
-    partitions: BTreeMap<(TopicId, u32), Row>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Row {
-    reserved_end: Offset,
-    start: Offset,
+    partitions: Partitions,
 }
 
 /// A checkpointed table that cannot be understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a shard's table of {bytes} bytes is not one this version writes")]
-pub(crate) struct TableError {
-    bytes: usize,
+pub(crate) enum TableError {
+    #[error(
+        "a shard's table has a section of kind {kind}, which this version does not know: a newer \
+         weir wrote it, start that one"
+    )]
+    UnknownSection { kind: u16 },
+    #[error("the {kind:?} section of {bytes} bytes in a shard's table is not one weir writes")]
+    Malformed { kind: Kind, bytes: usize },
+    #[error("the last {bytes} bytes of a shard's table are no section")]
+    Torn { bytes: usize },
 }
 
 impl Table {
     pub(crate) fn apply(&mut self, change: &Change) {
         match change {
             Change::Reserve { topic, partition, end } => {
-                self.row(*topic, *partition).reserved_end = *end;
+                self.partitions.row_mut(*topic, *partition).reserved_end = *end;
             }
             Change::Start { topic, partition, start } => {
-                let row = self.row(*topic, *partition);
+                let row = self.partitions.row_mut(*topic, *partition);
                 row.start = row.start.max(*start);
             }
             // The log itself remembers its gaps.
             Change::Gap { .. } => {}
-            Change::Gone { topic } => self.partitions.retain(|(of, _), _| of != topic),
+            Change::Gone { topic } => self.partitions.forget(*topic),
         }
     }
 
     /// Below which offset a partition may have given out all.
     pub(crate) fn reserved_end(&self, topic: TopicId, partition: u32) -> Offset {
-        self.partitions.get(&(topic, partition)).copied().unwrap_or_default().reserved_end
+        self.partitions.row(topic, partition).reserved_end
     }
 
     /// Below which offset a partition's records are deleted.
     pub(crate) fn start(&self, topic: TopicId, partition: u32) -> Offset {
-        self.partitions.get(&(topic, partition)).copied().unwrap_or_default().start
-    }
-
-    fn row(&mut self, topic: TopicId, partition: u32) -> &mut Row {
-        self.partitions.entry((topic, partition)).or_default()
+        self.partitions.row(topic, partition).start
     }
 
     pub(crate) fn encode(&self) -> Bytes {
-        let mut bytes = BytesMut::with_capacity(self.partitions.len() * ENTRY_BYTES);
-        for ((topic, partition), row) in &self.partitions {
-            bytes.put_slice(topic.as_bytes());
-            bytes.put_u32_le(*partition);
-            bytes.put_u64_le(row.reserved_end.get());
-            bytes.put_u64_le(row.start.get());
-        }
-        bytes.freeze()
+        let mut sections = Writer::new();
+        sections.put(Kind::Partitions, |bytes| self.partitions.encode(bytes));
+        sections.finish()
     }
 
-    pub(crate) fn decode(mut bytes: &[u8]) -> Result<Self, TableError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, TableError> {
+        let Some(sections) = section::read(bytes) else {
+            return Ok(Self { partitions: Partitions::decode(bytes)? });
+        };
         let mut table = Self::default();
-        if !bytes.len().is_multiple_of(ENTRY_BYTES) {
-            return Err(TableError { bytes: bytes.len() });
-        }
-        while bytes.has_remaining() {
-            let mut topic = [0; 16];
-            bytes.copy_to_slice(&mut topic);
-            let key = (TopicId::from_bytes(topic), bytes.get_u32_le());
-            let reserved_end = Offset::new(bytes.get_u64_le());
-            let start = Offset::new(bytes.get_u64_le());
-            table.partitions.insert(key, Row { reserved_end, start });
+        for section in sections {
+            match section? {
+                (Kind::Partitions, bytes) => table.partitions = Partitions::decode(bytes)?,
+                (Kind::Filler, _) => {}
+            }
         }
         Ok(table)
     }
@@ -100,16 +85,28 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use bytes::{BufMut, BytesMut};
+
     use super::*;
+
+    fn topic(byte: u8) -> TopicId {
+        TopicId::from_bytes([byte; 16])
+    }
+
+    fn with(rows: u32) -> Table {
+        let mut table = Table::default();
+        for partition in 0..rows {
+            let end = Offset::new(1024);
+            table.apply(&Change::Reserve { topic: topic(1), partition, end });
+        }
+        table
+    }
 
     #[test]
     fn a_table_comes_back_and_a_gone_topic_leaves_it() {
-        let topic = |byte| TopicId::from_bytes([byte; 16]);
-        let mut table = Table::default();
-        for (byte, partition, end) in [(1, 0, 1024), (1, 1, 2048), (2, 0, 4096)] {
-            let end = Offset::new(end);
-            table.apply(&Change::Reserve { topic: topic(byte), partition, end });
-        }
+        let mut table = with(2);
+        let end = Offset::new(4096);
+        table.apply(&Change::Reserve { topic: topic(2), partition: 0, end });
         let start =
             |start| Change::Start { topic: topic(2), partition: 0, start: Offset::new(start) };
         // A start never moves back.
@@ -121,6 +118,39 @@ mod tests {
         assert_eq!(table.reserved_end(topic(1), 1), Offset::ZERO);
         assert_eq!(table.reserved_end(topic(2), 0), Offset::new(4096));
         assert_eq!(table.start(topic(2), 0), Offset::new(17));
-        assert_eq!(Table::decode(&[0; 37]), Err(TableError { bytes: 37 }));
+    }
+
+    #[test]
+    fn a_table_without_sections_is_still_read_and_one_with_them_is_never_taken_for_it() {
+        let table = with(3);
+        let mut rows = BytesMut::new();
+        table.partitions.encode(&mut rows);
+        assert_eq!(Table::decode(&rows), Ok(table));
+        assert_eq!(Table::decode(&[]), Ok(Table::default()));
+        let torn = TableError::Malformed { kind: Kind::Partitions, bytes: 37 };
+        assert_eq!(Table::decode(&[0; 37]), Err(torn));
+        for bytes in 0..100 {
+            let mut sections = Writer::new();
+            sections.put(Kind::Partitions, |section| section.put_bytes(0, bytes));
+            assert!(!sections.finish().len().is_multiple_of(36), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_section_that_is_unknown_doubled_or_torn_refuses_the_table() {
+        let whole = with(1).encode();
+        let behind = |section: &[u8]| {
+            let mut bytes = BytesMut::from(&whole[..]);
+            bytes.put_slice(section);
+            Table::decode(&bytes)
+        };
+        let unknown = TableError::UnknownSection { kind: 0x1234 };
+        assert_eq!(behind(&[0x34, 0x12, 0, 0, 0, 0]), Err(unknown));
+        let doubled = TableError::Malformed { kind: Kind::Partitions, bytes: 36 };
+        assert_eq!(behind(&whole[8..]), Err(doubled));
+        for kept in 9..whole.len() {
+            let bytes = kept - 8;
+            assert_eq!(Table::decode(&whole[..kept]), Err(TableError::Torn { bytes }));
+        }
     }
 }
