@@ -10,6 +10,7 @@
 //! - [`batch`]: the record batch, the unit of everything
 //! - [`code`]: why a request is refused, on every face
 //! - [`native`]: weir's own protocol
+//! - [`kafka`]: Kafka's protocol
 //! - [`web`]: what browsers read
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
@@ -17,6 +18,7 @@ pub mod batch;
 pub mod checksum;
 pub mod code;
 pub mod id;
+pub mod kafka;
 pub mod limits;
 pub mod name;
 pub mod native;

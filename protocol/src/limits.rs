@@ -51,12 +51,21 @@ pub const SUBSCRIPTIONS_MAX: usize = 1_024;
 /// Requests of one connection that wait for their answer.
 pub const IN_FLIGHT_MAX: usize = 4_096;
 
+/// One frame of the Kafka protocol: what Kafka's own broker takes (`socket.request.max.bytes`).
+pub const KAFKA_FRAME_BYTES_MAX: usize = 100 << 20;
+
+/// Elements of all arrays of one message of the Kafka protocol together: what bounds its memory,
+/// which may be some hundred bytes for an element of few bytes on the wire.
+pub const KAFKA_ELEMENTS_MAX: usize = 1 << 20;
+
 const _: () = {
     assert!(HEADER_BYTES < BATCH_BYTES_MAX_DEFAULT);
     assert!(BATCH_BYTES_MAX_DEFAULT <= BATCH_BYTES_MAX);
     assert!(BATCH_BYTES_MAX < FRAME_BYTES_MAX);
+    assert!(FRAME_BYTES_MAX <= KAFKA_FRAME_BYTES_MAX);
     // Lengths travel as `i32` in a batch and as `u32` around it, and fit a 32-bit `usize`.
     assert!(FRAME_BYTES_MAX <= i32::MAX as usize);
+    assert!(KAFKA_FRAME_BYTES_MAX <= i32::MAX as usize);
     assert!(FRAME_BYTES_MAX_BEFORE_HELLO <= FRAME_BYTES_MAX_LEAST);
     assert!(FRAME_BYTES_MAX_LEAST <= FRAME_BYTES_MAX);
     // `Hello` fits: a client's name and room for version, features and limits.

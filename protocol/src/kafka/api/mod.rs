@@ -1,0 +1,200 @@
+//! The APIs: which there are, in which versions, and the file of each.
+//!
+//! A file declares a request, its response and the structures inside of them; nothing in it knows
+//! how to read or write. This one is the table of what is served, from which the ApiVersions answer
+//! comes, and the two enums of all requests and all responses.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use bytes::Bytes;
+
+use super::fault::Fault;
+use super::reader::Reader;
+use super::wire::{Form, Wire};
+use super::writer::Writer;
+
+pub mod api_versions;
+pub mod fetch;
+pub mod init_producer_id;
+mod leader;
+pub mod list_offsets;
+pub mod metadata;
+pub mod produce;
+
+pub use leader::{CurrentLeader, NodeEndpoint};
+
+/// One list makes the keys, the versions and the enums, so that none of them can lack an API.
+macro_rules! apis {
+    ($($api:ident = $key:literal, $served:expr, flexible $flexible:expr, $file:ident;)+) => {
+        /// What a request asks for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(i16)]
+        pub enum Api {
+            $($api = $key,)+
+        }
+
+        impl Api {
+            /// Every API, by key.
+            pub const ALL: &'static [Self] = &[$(Self::$api),+];
+
+            /// Kafka's name of it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$api => stringify!($api),)+
+                }
+            }
+
+            /// The versions that are read and answered.
+            pub const fn served(self) -> RangeInclusive<i16> {
+                match self {
+                    $(Self::$api => $served,)+
+                }
+            }
+
+            /// The first version with compact lengths and tagged fields.
+            const fn flexible_from(self) -> i16 {
+                match self {
+                    $(Self::$api => $flexible,)+
+                }
+            }
+        }
+
+        /// A request of any API.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Request {
+            $($api($file::Request),)+
+        }
+
+        impl Request {
+            pub fn api(&self) -> Api {
+                match self {
+                    $(Self::$api(_) => Api::$api,)+
+                }
+            }
+
+            /// Reads a body; records in it are views of `body`.
+            ///
+            /// # Errors
+            /// The body is not what its version says.
+            pub fn read(api: Api, version: i16, body: Bytes) -> Result<Self, Fault> {
+                match api {
+                    $(Api::$api => read(api.form(version), body).map(Self::$api),)+
+                }
+            }
+
+            pub(crate) fn write(&self, writer: &mut Writer<'_>) {
+                match self {
+                    $(Self::$api(request) => request.write(writer),)+
+                }
+            }
+        }
+
+        /// A response of any API.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Response {
+            $($api($file::Response),)+
+        }
+
+        impl Response {
+            pub fn api(&self) -> Api {
+                match self {
+                    $(Self::$api(_) => Api::$api,)+
+                }
+            }
+
+            pub(crate) fn read(api: Api, version: i16, body: Bytes) -> Result<Self, Fault> {
+                match api {
+                    $(Api::$api => read(api.form(version), body).map(Self::$api),)+
+                }
+            }
+
+            pub(crate) fn write(&self, writer: &mut Writer<'_>) {
+                match self {
+                    $(Self::$api(response) => response.write(writer),)+
+                }
+            }
+        }
+
+        $(
+            impl From<$file::Request> for Request {
+                fn from(request: $file::Request) -> Self {
+                    Self::$api(request)
+                }
+            }
+
+            impl From<$file::Response> for Response {
+                fn from(response: $file::Response) -> Self {
+                    Self::$api(response)
+                }
+            }
+        )+
+
+        #[cfg(test)]
+        impl super::tests::SampledApi for Api {
+            fn sample_request(self, seed: u64, version: i16) -> Request {
+                let form = self.form(version);
+                match self {
+                    $(Self::$api => Request::$api(super::tests::sample(seed, form)),)+
+                }
+            }
+
+            fn sample_response(self, seed: u64, version: i16) -> Response {
+                let form = self.form(version);
+                match self {
+                    $(Self::$api => Response::$api(super::tests::sample(seed, form)),)+
+                }
+            }
+        }
+    };
+}
+
+apis! {
+    Produce = 0, 3..=13, flexible 9, produce;
+    Fetch = 1, 4..=18, flexible 12, fetch;
+    ListOffsets = 2, 1..=11, flexible 6, list_offsets;
+    Metadata = 3, 0..=13, flexible 9, metadata;
+    ApiVersions = 18, 0..=4, flexible 3, api_versions;
+    InitProducerId = 22, 0..=5, flexible 2, init_producer_id;
+}
+
+impl Api {
+    /// The number of it on the wire.
+    pub const fn key(self) -> i16 {
+        self as i16
+    }
+
+    pub fn from_key(key: i16) -> Option<Self> {
+        Self::ALL.iter().copied().find(|api| api.key() == key)
+    }
+
+    /// The versions that an ApiVersions answer names.
+    ///
+    /// They are those that are served, but Produce from 0 on, as Kafka itself does: older
+    /// librdkafka takes a minimum above 0 for a broker that lacks compression, and sends all
+    /// records plain.
+    pub const fn advertised(self) -> RangeInclusive<i16> {
+        match self {
+            Self::Produce => 0..=*self.served().end(),
+            _ => self.served(),
+        }
+    }
+
+    pub(crate) fn form(self, version: i16) -> Form {
+        Form { version, flexible: self.flexible_from() <= version }
+    }
+}
+
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Reads a whole body.
+fn read<T: Wire>(form: Form, body: Bytes) -> Result<T, Fault> {
+    let mut reader = Reader::new(body, form);
+    let message = T::read(&mut reader, "body")?;
+    reader.end()?;
+    Ok(message)
+}
