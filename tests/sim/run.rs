@@ -13,7 +13,7 @@ use weir_protocol::id::TopicId;
 use weir_storage::disk::CrashDisk;
 
 use crate::book::Book;
-use crate::checker::{Broken, Ending, Place};
+use crate::checker::{Broken, Checker, Ending, Place};
 use crate::clients::consumer::Cursors;
 use crate::dice::Dice;
 use crate::disk::SimDisk;
@@ -46,6 +46,8 @@ pub(crate) struct Outcome {
     /// Records acknowledged, and records found by audits.
     pub(crate) acked: u64,
     pub(crate) audited: u64,
+    /// Deletions of records that were answered.
+    pub(crate) trims: u64,
     pub(crate) tail: String,
 }
 
@@ -79,10 +81,9 @@ pub(crate) fn run(seed: u64, kind: Kind) -> Outcome {
         run.book.judge(Err(Broken::Other { what }));
     }
     let pages = run.book.open();
-    let (broken, acked, audited) =
-        (pages.broken.clone(), pages.checker.acked, pages.checker.audited);
-    drop(pages);
-    Outcome { seed, sum: run.trace.sum(), broken, acked, audited, tail: run.trace.tail() }
+    let Checker { acked, audited, trims, .. } = pages.checker;
+    let (broken, sum, tail) = (pages.broken.clone(), run.trace.sum(), run.trace.tail());
+    Outcome { seed, sum, broken, acked, audited, trims, tail }
 }
 
 impl Run {

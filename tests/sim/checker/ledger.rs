@@ -24,12 +24,14 @@ pub(crate) struct Ledger {
     pub(super) tail: u64,
     /// The start may be as far as here.
     pub(super) may_start: u64,
+    /// It must be, since somebody was told so.
+    pub(super) must_start: u64,
 }
 
 impl Ledger {
-    pub(super) fn new(promise: Promise) -> Self {
+    pub(super) fn new(promise: Promise, (may_start, must_start): (u64, u64)) -> Self {
         let (known, segments) = (BTreeMap::new(), BTreeSet::new());
-        Self { promise, known, segments, tail: 0, may_start: 0 }
+        Self { promise, known, segments, tail: 0, may_start, must_start }
     }
 
     /// A record stands at `offset`; says which other one did before.

@@ -76,6 +76,8 @@ pub(crate) enum Broken {
     TailWentBack { place: Place, before: u64, now: u64 },
     #[error("{place:?}: the start went to {now}, and nothing asked for more than {allowed}")]
     StartWentAhead { place: Place, allowed: u64, now: u64 },
+    #[error("{place:?}: the start is {now}, and {told} was answered")]
+    StartWentBack { place: Place, told: u64, now: u64 },
     #[error("{place:?}: a reader at {expected} was given {given} without a word on those between")]
     Skipped { place: Place, expected: u64, given: u64 },
     #[error("{what}")]
@@ -100,9 +102,13 @@ struct Offer {
 pub(crate) struct Checker {
     offers: BTreeMap<Number, Offer>,
     ledgers: BTreeMap<Place, Ledger>,
+    /// Where partitions may begin, and must, of which nothing is owed any more: their topic's end
+    /// may have come to nothing.
+    starts: BTreeMap<Place, (u64, u64)>,
     /// How often something was checked, so that a run that checks nothing is seen.
     pub(crate) acked: u64,
     pub(crate) audited: u64,
+    pub(crate) trims: u64,
 }
 
 /// A partition as one reader found it, from its start to its tail.
@@ -117,12 +123,15 @@ pub(crate) struct Found {
 impl Checker {
     /// A partition there is from now on.
     pub(crate) fn opened(&mut self, place: Place, promise: Promise) {
-        self.ledgers.entry(place).or_insert_with(|| Ledger::new(promise));
+        let starts = self.starts.get(&place).copied().unwrap_or_default();
+        self.ledgers.entry(place).or_insert_with(|| Ledger::new(promise, starts));
     }
 
     /// A topic's end was asked for: of its partitions nothing is owed any more.
     pub(crate) fn forget(&mut self, topic: TopicId) {
-        self.ledgers.retain(|place, _| place.0 != topic);
+        let gone = self.ledgers.extract_if((topic, 0)..=(topic, u32::MAX), |_, _| true);
+        let starts = gone.map(|(place, ledger)| (place, (ledger.may_start, ledger.must_start)));
+        self.starts.extend(starts);
     }
 
     /// `producer` sends records `first..first + count`, its `turn`-th batch.
@@ -205,6 +214,17 @@ impl Checker {
         }
     }
 
+    /// Everything below `start` of a partition is gone, and never comes back.
+    pub(crate) fn trimmed(&mut self, place: Place, start: u64) -> Result<(), Broken> {
+        let Some(ledger) = self.ledgers.get_mut(&place) else { return Ok(()) };
+        if ledger.may_start < start {
+            return Err(Broken::StartWentAhead { place, allowed: ledger.may_start, now: start });
+        }
+        ledger.must_start = ledger.must_start.max(start);
+        self.trims += 1;
+        Ok(())
+    }
+
     /// Whether a reader at `cursor` may find that its place is gone.
     pub(crate) fn may_be_trimmed(&self, place: Place, cursor: u64) -> bool {
         self.ledgers.get(&place).is_none_or(|ledger| cursor < ledger.may_start)
@@ -232,6 +252,10 @@ impl Checker {
         if ledger.may_start < found.start {
             let allowed = ledger.may_start;
             return Err(Broken::StartWentAhead { place, allowed, now: found.start });
+        }
+        if found.start < ledger.must_start {
+            let told = ledger.must_start;
+            return Err(Broken::StartWentBack { place, told, now: found.start });
         }
         let there: BTreeMap<u64, Number> = found.records.iter().copied().collect();
         for (offset, number, keep) in ledger.owed(found.start) {

@@ -101,7 +101,7 @@ fn records_of_one_producer_stand_in_the_order_they_were_sent() {
 }
 
 #[test]
-fn a_tail_that_was_told_never_goes_back_and_a_start_never_goes_ahead_unasked() {
+fn tails_and_starts_that_were_told_never_go_back_and_a_start_never_goes_ahead_unasked() {
     let mut checker = checker(Promise::Written, 3);
     checker.told_tail(PLACE, 3);
     checker.ended(Ending::PowerCut);
@@ -110,8 +110,11 @@ fn a_tail_that_was_told_never_goes_back_and_a_start_never_goes_ahead_unasked() {
     assert_eq!(checker.audit(PLACE, &gap), Ok(()));
     let trimmed = Found { start: 5, tail: 5, ..Found::default() };
     assert!(matches!(checker.audit(PLACE, &trimmed), Err(Broken::StartWentAhead { .. })));
+    assert!(matches!(checker.trimmed(PLACE, 5), Err(Broken::StartWentAhead { .. })));
     checker.may_trim(PLACE, 5);
     assert_eq!(checker.audit(PLACE, &trimmed), Ok(()));
+    checker.trimmed(PLACE, 5).unwrap();
+    assert!(matches!(checker.audit(PLACE, &gap), Err(Broken::StartWentBack { .. })));
 }
 
 #[test]

@@ -1,9 +1,10 @@
-//! The operator: makes, alters and deletes topics.
+//! The operator: makes, alters and deletes topics, and deletes their oldest records.
 
 use weir_protocol::code::Code;
 use weir_protocol::name::TopicName;
 use weir_protocol::native::{
-    AlterTopic, CreateTopic, Durability, Request, Response, Settings, TopicDescription,
+    AlterTopic, CreateTopic, DeleteBefore, DeleteRecords, Durability, Request, Response, Settings,
+    TopicDescription,
 };
 
 use crate::book::{Book, Way};
@@ -48,10 +49,11 @@ impl Operator<'_> {
         while !way.is_over() {
             let name = *dice.pick(&NAMES);
             let few = self.book.known().len() < 2;
-            match dice.below(10) {
+            match dice.below(15) {
                 _ if few => self.create(name, dice).await?,
                 0..5 => self.create(name, dice).await?,
                 5..8 => self.alter(name).await?,
+                8..13 => self.trim(dice).await?,
                 _ => self.delete(name).await?,
             }
             way.pause(dice, 400).await;
@@ -89,6 +91,30 @@ impl Operator<'_> {
             self.book.unlearn(id);
         }
         self.change(name, Being::None, &Request::DeleteTopic { name: parsed(name) }).await
+    }
+
+    /// Deletes some of what a partition has.
+    async fn trim(&mut self, dice: &mut Dice) -> Result<(), Lost> {
+        let topic = dice.pick(&self.book.known()).clone();
+        let partition = dice.below(u64::from(topic.partitions)) as u32;
+        let place = (topic.id, partition);
+        let offset = dice.below(self.book.open().checker.owed_tail(place) + 1);
+        note!(self.book.trace, "the operator deletes {place:?} below {offset}");
+        self.book.open().checker.may_trim(place, offset);
+        let before = DeleteBefore::Offset(offset);
+        let delete = DeleteRecords { topic: topic.id, partition, before };
+        match self.line.ask(&Request::DeleteRecords(delete)).await? {
+            Ok(Response::RecordsDeleted { start }) => {
+                note!(self.book.trace, "the operator hears that {place:?} begins at {start}");
+                let outcome = self.book.open().checker.trimmed(place, start);
+                self.book.judge(outcome);
+            }
+            Ok(other) => return Err(Lost::Nonsense(format!("a deletion brings {other:?}"))),
+            Err(error) => {
+                note!(self.book.trace, "the operator hears of {place:?}: {}", error.code);
+            }
+        }
+        Ok(())
     }
 
     /// Asks for a change behind which the topic would be `being`.
