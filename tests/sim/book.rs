@@ -70,6 +70,10 @@ impl Book {
             Lost::Hung(what) | Lost::Nonsense(what) => {
                 self.judge(Err(Broken::Other { what: format!("{who}: {what}") }));
             }
+            Lost::Unread(place, error) => {
+                let what = format!("{who}: {place:?} cannot be read: {error}");
+                self.judge(Err(Broken::Other { what }));
+            }
         }
     }
 

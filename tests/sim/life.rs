@@ -122,7 +122,7 @@ impl<'a> Life<'a> {
         let way = Way { entrance: broker.entrance(), leave: leave.clone() };
         self.broker = Some(broker);
         let (book, dice) = (self.run.book.clone(), self.run.dice.another());
-        let audit = tokio::spawn(auditor::audit(book, way.clone(), dice));
+        let audit = tokio::spawn(auditor::audit(book, way.clone(), dice, self.disk.clone()));
         self.until_done("the audit", &[&audit]).await?;
         let clients = self.clients(&way);
         drop(way);

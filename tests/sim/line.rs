@@ -13,6 +13,8 @@ use weir_protocol::native::{
 };
 use weir_tests::wire::hello;
 
+use crate::checker::Place;
+
 /// How long anything may take, in simulated time: longer than all that a simulated disk stalls.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -34,6 +36,8 @@ pub(crate) enum Lost {
     Closed,
     /// Nothing came, for longer than anything may take.
     Hung(String),
+    /// A partition that should be read is not, and why.
+    Unread(Place, ErrorReply),
     /// What came is not the protocol.
     Nonsense(String),
 }
