@@ -1,11 +1,12 @@
 //! What a bench is to do, checked before anything is done.
 //!
 //! ```text
-//!   lane l ─► connection l mod connections ─► partition l mod partitions
+//!   lane l ─► connection l mod connections ─► written partition l mod spread
+//!   partitions   0 . . . 1 . . . 2 . . .      `spread` of them, at even distances
 //! ```
 //!
-//! There are as many lanes as connections or partitions, whichever are more, so that each
-//! connection and each partition has one, and no lane has two of either.
+//! There are as many lanes as connections or written partitions, whichever are more, so that each
+//! connection and each of these partitions has one, and no lane has two of either.
 //!
 //! Invariant of a [`Plan`]: each lane has at least one record, a batch fits what a broker may take,
 //! and all batches fit the memory that this process may take for them.
@@ -23,10 +24,15 @@ use crate::print;
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
+    /// What is measured.
     pub(crate) records: u64,
     pub(crate) record_bytes: usize,
     pub(crate) batch_records: u32,
     pub(crate) partitions: u32,
+    /// How many of the partitions are written.
+    pub(crate) spread: u32,
+    /// Batches of each lane that are sent before the clock starts.
+    pub(crate) warm_up: u32,
     pub(crate) connections: u32,
     /// Batches of one connection that are sent and not acknowledged.
     pub(crate) in_flight: usize,
@@ -45,7 +51,7 @@ impl Plan {
     /// # Errors
     /// What of the shape cannot be done.
     pub(crate) fn new(shape: Shape) -> Result<Self, Failure> {
-        let Shape { records, record_bytes, batch_records, partitions, connections, .. } = shape;
+        let Shape { records, record_bytes, batch_records, partitions, spread, .. } = shape;
         if record_bytes < RECORD_BYTES_MIN {
             return Err(Failure::Usage(format!(
                 "records of {record_bytes} bytes cannot prove their order; \
@@ -55,12 +61,18 @@ impl Plan {
         for (option, number) in [
             ("--batch", u64::from(batch_records)),
             ("--partitions", u64::from(partitions)),
-            ("--connections", u64::from(connections)),
+            ("--spread", u64::from(spread)),
+            ("--connections", u64::from(shape.connections)),
             ("--in-flight", shape.in_flight as u64),
         ] {
             if number == 0 {
                 return Err(Failure::Usage(format!("{option} is 1 or more")));
             }
+        }
+        if partitions < spread {
+            return Err(Failure::Usage(format!(
+                "{spread} partitions of {partitions} cannot be written; lower --spread"
+            )));
         }
         let plan = Self { shape, batch_bytes: batch_bytes(record_bytes, batch_records) };
         if BATCH_BYTES_MAX < plan.batch_bytes || RECORDS_PER_BATCH_MAX < batch_records {
@@ -77,9 +89,10 @@ impl Plan {
                 print::counted(u64::from(plan.lanes()), "lane"),
             )));
         }
-        if PREPARED_BYTES_MAX < records.saturating_mul(record_bytes as u64) {
+        let all = plan.records();
+        if PREPARED_BYTES_MAX < all.saturating_mul(record_bytes as u64) {
             return Err(Failure::Usage(format!(
-                "{records} records of {record_bytes} bytes are built before the clock starts, and \
+                "{all} records of {record_bytes} bytes are built before the clock starts, and \
                  more than {} of memory is not taken for them; lower --records or --size",
                 print::bytes(PREPARED_BYTES_MAX)
             )));
@@ -88,22 +101,41 @@ impl Plan {
     }
 
     pub(crate) fn lanes(&self) -> u32 {
-        self.shape.partitions.max(self.shape.connections)
+        self.shape.spread.max(self.shape.connections)
     }
 
     pub(crate) fn partition_of(&self, lane: u32) -> u32 {
-        lane % self.shape.partitions
+        let Shape { partitions, spread, .. } = self.shape;
+        let written = u64::from(lane % spread);
+        (written * u64::from(partitions) / u64::from(spread)) as u32
+    }
+
+    /// The partitions that are written, each once.
+    pub(crate) fn written(&self) -> Vec<u32> {
+        (0..self.shape.spread).map(|lane| self.partition_of(lane)).collect()
     }
 
     pub(crate) fn connection_of(&self, lane: u32) -> u32 {
         lane % self.shape.connections
     }
 
-    /// Shared out evenly; the first lanes have one more where that does not come out even.
+    /// Shared out evenly; the first lanes have one more where that does not come out even. Those
+    /// of the warm-up come first.
     pub(crate) fn records_of(&self, lane: u32) -> u64 {
         let lanes = u64::from(self.lanes());
         let more = u64::from(u64::from(lane) < self.shape.records % lanes);
-        self.shape.records / lanes + more
+        self.warm_up_records() + self.shape.records / lanes + more
+    }
+
+    /// All that are sent, those of the warm-up included.
+    pub(crate) fn records(&self) -> u64 {
+        let warm_up = self.warm_up_records().saturating_mul(u64::from(self.lanes()));
+        self.shape.records.saturating_add(warm_up)
+    }
+
+    /// Those of one lane that are sent before the clock starts.
+    fn warm_up_records(&self) -> u64 {
+        u64::from(self.shape.warm_up) * u64::from(self.shape.batch_records)
     }
 
     /// The settings of the topic that the bench makes.
@@ -181,6 +213,8 @@ mod tests {
         record_bytes: 1_024,
         batch_records: 1,
         partitions: 3,
+        spread: 3,
+        warm_up: 0,
         connections: 2,
         in_flight: 1,
         ack: Ack::Topic,
@@ -190,7 +224,8 @@ mod tests {
     #[test]
     fn every_connection_and_every_partition_has_a_lane() {
         for (partitions, connections) in [(1, 1), (3, 2), (2, 3), (4, 4), (1, 5)] {
-            let plan = Plan::new(Shape { partitions, connections, ..SHAPE }).unwrap();
+            let spread = partitions;
+            let plan = Plan::new(Shape { partitions, spread, connections, ..SHAPE }).unwrap();
             let lanes = 0..plan.lanes();
             assert_eq!(lanes.clone().map(|lane| plan.records_of(lane)).sum::<u64>(), 10);
             assert!(lanes.clone().all(|lane| plan.records_of(lane) > 0));
@@ -204,6 +239,16 @@ mod tests {
     }
 
     #[test]
+    fn partitions_that_are_written_lie_at_even_distances_and_warm_up_before_the_clock_starts() {
+        let shape = Shape { partitions: 10, spread: 4, warm_up: 2, batch_records: 5, ..SHAPE };
+        let plan = Plan::new(shape).unwrap();
+        assert_eq!(plan.written(), [0, 2, 5, 7]);
+        assert_eq!(plan.lanes(), 4);
+        assert_eq!(plan.records_of(0), 3 + 2 * 5);
+        assert_eq!((0..4).map(|lane| plan.records_of(lane)).sum::<u64>(), plan.records());
+    }
+
+    #[test]
     fn what_cannot_be_done_is_refused_with_the_option_to_change() {
         let refused = |shape: Shape| {
             let failure = Plan::new(shape).unwrap_err();
@@ -213,6 +258,8 @@ mod tests {
         assert!(refused(Shape { record_bytes: 39, ..SHAPE }).contains("--size"));
         assert!(refused(Shape { batch_records: 0, ..SHAPE }).contains("--batch"));
         assert!(refused(Shape { partitions: 0, ..SHAPE }).contains("--partitions"));
+        assert!(refused(Shape { spread: 0, ..SHAPE }).contains("--spread"));
+        assert!(refused(Shape { spread: 4, ..SHAPE }).contains("lower --spread"));
         assert!(refused(Shape { in_flight: 0, ..SHAPE }).contains("--in-flight"));
         assert!(refused(Shape { batch_records: 100_000, ..SHAPE }).contains("lower --batch"));
         assert!(refused(Shape { records: 2, ..SHAPE }).contains("raise --records"));

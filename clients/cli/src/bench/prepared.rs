@@ -44,6 +44,15 @@ impl Prepared {
     }
 }
 
+impl Lane {
+    /// Takes the first batches off, as a lane of their own.
+    pub(crate) fn split_first(&mut self, batches: usize) -> Self {
+        let count = batches.min(self.batches.len());
+        let first = self.batches.drain(..count).collect();
+        Self { connection: self.connection, partition: self.partition, batches: first }
+    }
+}
+
 fn build_lane(
     plan: &Plan,
     lane: u32,
@@ -85,6 +94,8 @@ mod tests {
             record_bytes: 100,
             batch_records: 4,
             partitions: 2,
+            spread: 2,
+            warm_up: 0,
             connections: 1,
             in_flight: 1,
             ack: Ack::Topic,

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use tokio::task::JoinSet;
 use weir_client::{Client, ConsumeError, RecordBatch, Start};
-use weir_protocol::native::TopicDescription;
 
 use super::chain::{Broken, Reader};
 use crate::failure::Failure;
@@ -26,15 +25,25 @@ pub(crate) struct Reading {
     pub(crate) verdict: Result<(), String>,
 }
 
-/// Reads from the earliest record to the tail. With `links`, the chains must end in them.
+/// What is to be read.
+#[derive(Debug)]
+pub(crate) struct Written<'a> {
+    pub(crate) topic: String,
+    /// Those that have records.
+    pub(crate) partitions: Vec<u32>,
+    pub(crate) records: u64,
+    /// In which links the chains must end, where that is known.
+    pub(crate) links: Option<&'a [u64]>,
+}
+
+/// Reads from the earliest record to the tail.
 ///
 /// # Errors
 /// The broker does not serve it. That records are wrong is no error but the verdict.
 pub(crate) async fn read(
     clients: &[Client],
-    topic: &TopicDescription,
+    written: &Written<'_>,
     reader: Reader,
-    links: Option<&[u64]>,
     bar: &ProgressBar,
 ) -> Result<Reading, Failure> {
     let shared = Arc::new(Mutex::new(Taken { reader, bytes: 0, broken: None }));
@@ -42,11 +51,11 @@ pub(crate) async fn read(
     let mut tasks = JoinSet::new();
     for (number, client) in clients.iter().enumerate() {
         let partitions: Vec<u32> =
-            (0..).take(topic.partitions.len()).skip(number).step_by(clients.len()).collect();
+            written.partitions.iter().copied().skip(number).step_by(clients.len()).collect();
         if partitions.is_empty() {
             continue;
         }
-        let name = topic.name.to_string();
+        let name = written.topic.clone();
         tasks.spawn(read_on(client.clone(), name, partitions, Arc::clone(&shared), bar.clone()));
     }
     while let Some(ended) = tasks.join_next().await {
@@ -57,7 +66,7 @@ pub(crate) async fn read(
     let verdict = match &taken.broken {
         Some(broken) => Err(broken.clone()),
         None => {
-            let finished = match links {
+            let finished = match written.links {
                 Some(links) => taken.reader.finish_with(links),
                 None => taken.reader.finish(),
             };
@@ -82,7 +91,20 @@ async fn read_on(
     taken: Arc<Mutex<Taken>>,
     bar: ProgressBar,
 ) -> Result<(), Failure> {
-    let consumer = client.consumer(topic.as_str()).from(Start::Earliest).until_tail();
+    for some in partitions.chunks(PARTITIONS_AT_ONCE) {
+        read_some(&client, &topic, some.to_vec(), &taken, &bar).await?;
+    }
+    Ok(())
+}
+
+async fn read_some(
+    client: &Client,
+    topic: &str,
+    partitions: Vec<u32>,
+    taken: &Mutex<Taken>,
+    bar: &ProgressBar,
+) -> Result<(), Failure> {
+    let consumer = client.consumer(topic).from(Start::Earliest).until_tail();
     let consumer = consumer.partitions(partitions).window_bytes(WINDOW_BYTES).build().await;
     let mut consumer =
         consumer.map_err(|error| Failure::request(format_args!("read topic {topic}"), &error))?;
@@ -93,7 +115,7 @@ async fn read_on(
             Err(error @ (ConsumeError::Gap { .. } | ConsumeError::Unreadable { .. })) => {
                 taken.broken.get_or_insert(error.to_string());
             }
-            Err(error) => return Err(Failure::consume(&topic, &error)),
+            Err(error) => return Err(Failure::consume(topic, &error)),
         }
         if taken.broken.is_some() {
             return Ok(());
@@ -127,6 +149,9 @@ impl Taken {
         Ok(())
     }
 }
+
+/// Partitions that a connection reads at once; a broker takes so many subscriptions of one.
+const PARTITIONS_AT_ONCE: usize = 1_000;
 
 /// What may be on its way: enough that the connection is never idle.
 const WINDOW_BYTES: u64 = 32 << 20;

@@ -60,6 +60,9 @@ pub(crate) struct Conditions {
     pub(crate) topic: String,
     pub(crate) durability: &'static str,
     pub(crate) partitions: usize,
+    /// How many of them are written, where not all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) spread: Option<u32>,
     pub(crate) connections: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ack: Option<&'static str>,
@@ -81,6 +84,7 @@ impl Conditions {
             topic: topic.to_owned(),
             durability: shape.durability.name(),
             partitions: shape.partitions as usize,
+            spread: (shape.spread < shape.partitions).then_some(shape.spread),
             connections: shape.connections,
             ack: Some(ack_name(shape.ack, shape.durability)),
             record_bytes: Some(shape.record_bytes),
@@ -99,6 +103,7 @@ impl Conditions {
             1 => String::from("unbatched"),
             records => format!("batches of {records}"),
         }));
+        words.extend(self.spread.map(|spread| format!("{} written", print::number(spread.into()))));
         words.extend(self.in_flight.map(|batches| format!("{batches} in flight")));
         words
             .extend(self.rate.map(|rate| format!("open loop at {}/s", print::number(rate.into()))));
@@ -247,6 +252,8 @@ mod tests {
             record_bytes: 1_024,
             batch_records: 100,
             partitions: 1,
+            spread: 1,
+            warm_up: 0,
             connections: 1,
             in_flight: 64,
             ack: Ack::Topic,

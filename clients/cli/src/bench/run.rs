@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use indicatif::ProgressBar;
 use weir_client::Client;
 use weir_protocol::native::{Ack, TopicDescription};
 
@@ -11,7 +12,7 @@ use super::latency as open_loop;
 use super::load::{self, Sending};
 use super::plan::{Plan, Rate};
 use super::prepared::Prepared;
-use super::reading::{self, Reading};
+use super::reading::{self, Reading, Written};
 use super::replay::{Beside, Replay};
 use super::report::{Conditions, Report, Work};
 use super::topic::{self, AtEnd};
@@ -35,7 +36,8 @@ pub(crate) async fn produce(site: Site, plan: Plan, at_end: AtEnd) -> Result<Rep
         let Sent { run, links, took, acks, broker } = send(&site, &client, topic, &plan).await?;
         let clients = connections(&site, plan.shape.connections).await?;
         let reader = Reader::of(run, plan.lanes());
-        let reading = read(&clients, topic, plan.shape.records, reader, Some(&links)).await?;
+        let written = Written::of(topic, &plan, &links);
+        let reading = read(&clients, &written, reader).await?;
         let under = Conditions::of(&site.topic, &plan.shape);
         let report = Report::new("produce", under, work(&plan, took), broker, reading.verdict);
         Ok(Report { ack: acks.quantiles(), ..report })
@@ -51,7 +53,7 @@ pub(crate) async fn consume(site: Site, plan: Plan, at_end: AtEnd) -> Result<Rep
         let reader = Reader::of(run, plan.lanes());
         let under =
             Conditions { ack: None, in_flight: None, ..Conditions::of(&site.topic, &plan.shape) };
-        read_measured(&site, topic, under, plan.shape.records, reader, Some(&links)).await
+        read_measured(&site, under, &Written::of(topic, &plan, &links), reader).await
     })
     .await
 }
@@ -67,6 +69,7 @@ pub(crate) async fn consume_stored(site: Site, connections: u32) -> Result<Repor
         topic: site.topic.clone(),
         durability: topic.settings.durability.name(),
         partitions: topic.partitions.len(),
+        spread: None,
         connections,
         ack: None,
         record_bytes: None,
@@ -75,7 +78,11 @@ pub(crate) async fn consume_stored(site: Site, connections: u32) -> Result<Repor
         rate: None,
     };
     let records = topic.partitions.iter().map(|partition| partition.tail - partition.start).sum();
-    read_measured(&site, &topic, under, records, Reader::of_any_run(), None).await
+    let numbered = (0..).zip(&topic.partitions);
+    let written = numbered.filter(|(_, partition)| partition.start < partition.tail);
+    let partitions = written.map(|(number, _)| number).collect();
+    let written = Written { topic: topic.name.to_string(), partitions, records, links: None };
+    read_measured(&site, under, &written, Reader::of_any_run()).await
 }
 
 /// Measures how long records take at a fixed rate.
@@ -141,6 +148,14 @@ fn work(plan: &Plan, took: Duration) -> Work {
     Work { records, bytes: records * plan.shape.record_bytes as u64, took }
 }
 
+impl<'a> Written<'a> {
+    /// What a plan wrote.
+    fn of(topic: &TopicDescription, plan: &Plan, links: &'a [u64]) -> Self {
+        let (partitions, records) = (plan.written(), plan.records());
+        Self { topic: topic.name.to_string(), partitions, records, links: Some(links) }
+    }
+}
+
 struct Sent {
     run: u64,
     links: Vec<u64>,
@@ -156,18 +171,21 @@ async fn send(
     topic: &TopicDescription,
     plan: &Plan,
 ) -> Result<Sent, Failure> {
-    let Prepared { run, lanes, links } = prepare(plan);
+    let Prepared { run, mut lanes, links } = prepare(plan);
     let clients = connections(site, plan.shape.connections).await?;
+    let first_batches = plan.shape.warm_up as usize;
+    let warm_up = lanes.iter_mut().map(|lane| lane.split_first(first_batches)).collect();
     let batches = lanes.iter().map(|lane| lane.batches.len() as u64).sum();
     let bar = print::progress_of(batches, "sending", "batches");
     let sending = Sending { topic: topic.id, ack: plan.shape.ack, in_flight: plan.shape.in_flight };
+    load::send(&clients, warm_up, sending, &ProgressBar::hidden()).await?;
     let before = Sample::take(&site.http).await;
     let begun = Instant::now();
     let load = load::send(&clients, lanes, sending, &bar).await?;
     // Sent and never heard of is not stored yet.
     let took = match plan.shape.ack {
         Ack::None => {
-            topic::until_visible(client, &site.topic, plan.shape.records).await?;
+            topic::until_visible(client, &site.topic, plan.records()).await?;
             begun.elapsed()
         }
         Ack::Written | Ack::Synced | Ack::Topic => load.took,
@@ -179,7 +197,7 @@ async fn send(
 }
 
 fn prepare(plan: &Plan) -> Prepared {
-    let bar = print::progress_of(plan.shape.records, "building", "records");
+    let bar = print::progress_of(plan.records(), "building", "records");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let timestamp_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
     // Two benches do not begin in one nanosecond.
@@ -191,15 +209,13 @@ fn prepare(plan: &Plan) -> Prepared {
 
 async fn read_measured(
     site: &Site,
-    topic: &TopicDescription,
     under: Conditions,
-    records: u64,
+    written: &Written<'_>,
     reader: Reader,
-    links: Option<&[u64]>,
 ) -> Result<Report, Failure> {
     let clients = connections(site, under.connections).await?;
     let before = Sample::take(&site.http).await;
-    let reading = read(&clients, topic, records, reader, links).await?;
+    let reading = read(&clients, written, reader).await?;
     let after = Sample::take(&site.http).await;
     let Reading { records, bytes, took, verdict } = reading;
     let broker = Usage::between(before, after, Counted::Out(records));
@@ -208,13 +224,11 @@ async fn read_measured(
 
 async fn read(
     clients: &[Client],
-    topic: &TopicDescription,
-    records: u64,
+    written: &Written<'_>,
     reader: Reader,
-    links: Option<&[u64]>,
 ) -> Result<Reading, Failure> {
-    let bar = print::progress_of(records, "reading back", "records");
-    let reading = reading::read(clients, topic, reader, links, &bar).await;
+    let bar = print::progress_of(written.records, "reading back", "records");
+    let reading = reading::read(clients, written, reader, &bar).await;
     bar.finish_and_clear();
     reading
 }

@@ -129,6 +129,12 @@ struct Load {
     /// Batches that each connection sends before the oldest is acknowledged
     #[arg(long, value_name = "N", default_value_t = 64)]
     in_flight: usize,
+    /// Partitions that are written, of all that the topic has [default: all]
+    #[arg(long, value_name = "N")]
+    spread: Option<u32>,
+    /// Batches of each written partition that are sent before the clock starts
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    warm_up: u32,
     /// Connections that the partitions are shared out to
     #[arg(long, value_name = "N", default_value_t = 1)]
     connections: u32,
@@ -182,6 +188,8 @@ impl Latency {
             record_bytes: record_bytes(size),
             batch_records: 1,
             partitions,
+            spread: partitions,
+            warm_up: 0,
             connections: 1,
             // At a fixed rate nothing waits for an acknowledgement.
             in_flight: usize::MAX,
@@ -201,17 +209,17 @@ impl Latency {
 
 impl Load {
     fn plan(self) -> Result<Plan, Failure> {
-        let Self { records, size, batch, in_flight, connections, partitions, durability, ack } =
-            self;
         Plan::new(Shape {
-            records,
-            record_bytes: record_bytes(size),
-            batch_records: batch,
-            partitions,
-            connections,
-            in_flight,
-            ack: AckName::ack(ack),
-            durability: durability.durability(),
+            records: self.records,
+            record_bytes: record_bytes(self.size),
+            batch_records: self.batch,
+            partitions: self.partitions,
+            spread: self.spread.unwrap_or(self.partitions),
+            warm_up: self.warm_up,
+            connections: self.connections,
+            in_flight: self.in_flight,
+            ack: AckName::ack(self.ack),
+            durability: self.durability.durability(),
         })
     }
 }
