@@ -80,6 +80,15 @@ impl Hands {
         (Self(Whose::Held(stages.clone())), stages)
     }
 
+    /// How many pieces of work a stage may have done at a time, of `most` that make sense: one
+    /// where all is done on one thread.
+    pub(crate) fn at_once(&self, most: usize) -> usize {
+        match &self.0 {
+            Whose::Threads => most,
+            Whose::Held(_) => 1,
+        }
+    }
+
     /// Starts a stage. Asked within the runtime.
     ///
     /// # Errors

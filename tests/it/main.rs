@@ -11,6 +11,7 @@ mod faults;
 mod full;
 mod http;
 mod limits;
+mod many;
 mod old_directories;
 mod produce;
 mod recovery;

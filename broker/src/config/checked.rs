@@ -203,6 +203,7 @@ pub struct Log {
     pub segment_bytes: u64,
     pub index_interval_bytes: u32,
     pub populate_bytes_max: u64,
+    pub maps_max: u64,
     pub written_flush_max: Duration,
     pub reader_threads: u32,
     /// 0 reads nothing.
@@ -223,6 +224,7 @@ impl Log {
                 file.populate_bytes_max,
                 MIB..=4 * GIB,
             )?,
+            maps_max: within("log.maps_max", file.maps_max, 16..=30_000)?,
             written_flush_max: within_ms(
                 "log.written_flush_ms_max",
                 file.written_flush_ms_max,

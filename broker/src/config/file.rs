@@ -141,6 +141,9 @@ pub(super) struct LogSection {
     /// Pages made ready ahead of the writers, of all logs together; appends into them do not
     /// stop for the kernel. Raise it for more than 1 GB/s. Memory: all of it, as page cache.
     pub populate_bytes_max: u64,
+    /// Segments that nobody writes which stay mapped because somebody read them, of all logs
+    /// together. Raise it when many are read at once. Memory: their indexes, 64 MiB at most.
+    pub maps_max: u64,
     /// How long a record of a `written` topic may stay in memory only: what a crash of the
     /// machine, not of the broker, may take. Lower it to lose less, raise it for fewer syncs.
     pub written_flush_ms_max: u64,
@@ -160,6 +163,7 @@ impl Default for LogSection {
             segment_bytes: 128 << 20,
             index_interval_bytes: 4 << 10,
             populate_bytes_max: 64 << 20,
+            maps_max: 1024,
             written_flush_ms_max: 1_000,
             reader_threads: 2,
             scrub_bytes_per_second: 8 << 20,

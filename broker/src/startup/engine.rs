@@ -17,11 +17,11 @@ pub(crate) use super::threads::Inboxes;
 use super::threads::{self, Owned, Threads, Watching};
 use crate::core::catalog::actor::{self as catalog, Request as CatalogRequest};
 use crate::core::catalog::delete::Deleter;
-use crate::core::catalog::opener::{self, Adoption, OpenError, Opener, Start};
+use crate::core::catalog::opener::{self, Adoption, OpenError, Opener, Places, Start};
 use crate::core::catalog::rebuild::{LiveTables, Rebuilding};
 use crate::core::catalog::table::{ClockRecord, Table};
 use crate::core::catalog::topic::{Topic, Topics};
-use crate::core::commit::checkpoint::{Checkpointer, OpenLogs};
+use crate::core::commit::checkpoint::{self, Checkpointer, OpenLogs};
 use crate::core::commit::deletion::Kept;
 use crate::core::commit::halt::Halt;
 use crate::core::commit::replay::{self, RecoverError, Recovered, Report};
@@ -159,6 +159,7 @@ fn deleter(opener: &Opener, inboxes: &Inboxes, catalog: &mpsc::Sender<CatalogReq
         shards: opener.shards.clone(),
         owners: [inboxes.commit.clone(), inboxes.log.clone()],
         open_logs: opener.open_logs.clone(),
+        places: opener.places.clone(),
         keeper: inboxes.keeper.clone(),
         catalog: catalog.downgrade(),
         hands: opener.hands.clone(),
@@ -259,6 +260,8 @@ impl Wiring<'_> {
             open_logs: self.open_logs.clone(),
             tables: Box::new(tables),
             commit: self.inboxes.commit.clone(),
+            log: self.inboxes.log.clone(),
+            flushers: self.world.hands.at_once(checkpoint::FLUSHERS),
             clock: self.world.clock.clone(),
             metrics: self.metrics.journal.clone(),
             kept,
@@ -285,7 +288,7 @@ impl Wiring<'_> {
             commit: self.inboxes.commit.clone(),
             log: self.inboxes.log.clone(),
             open_logs: self.open_logs.clone(),
-            numbers: Default::default(),
+            places: Places::default(),
             hands: self.world.hands.clone(),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use weir_storage::directory::DataDir;
 use weir_storage::disk::FileSystem;
 use weir_storage::journal::{self, ReadPath};
-use weir_storage::log::{self, PageBudget, WriterKind};
+use weir_storage::log::{self, OpenMaps, PageBudget, WriterKind};
 
 use crate::config;
 use crate::core::catalog::actor::Policy;
@@ -74,6 +74,7 @@ impl Layout {
                 segment_bytes: log.segment_bytes,
                 index_interval_bytes: log.index_interval_bytes,
                 pages: PageBudget::new(log.populate_bytes_max),
+                maps: OpenMaps::new(log.maps_max as usize),
                 writer,
                 ..log::Options::default()
             },

@@ -35,7 +35,19 @@ pub(super) struct Ground {
     pages: PageBudget,
     /// What was brought in last.
     populated: Mutex<Option<Share>>,
-    allocated: AtomicU64,
+    allocated: Allocated,
+}
+
+/// How far a file has room for certain. Who looks at it does not hold the file.
+#[derive(Clone, Debug)]
+pub(super) struct Allocated {
+    bytes: Arc<AtomicU64>,
+}
+
+impl Allocated {
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Acquire)
+    }
 }
 
 impl Ground {
@@ -52,13 +64,17 @@ impl Ground {
             populator: Mutex::new(populator),
             pages,
             populated: Mutex::new(None),
-            allocated: AtomicU64::new(allocated),
+            allocated: Allocated { bytes: Arc::new(AtomicU64::new(allocated)) },
         }
     }
 
     /// How far the file has room for certain.
     pub(super) fn allocated(&self) -> u64 {
-        self.allocated.load(Ordering::Acquire)
+        self.allocated.bytes()
+    }
+
+    pub(super) fn allocation(&self) -> Allocated {
+        self.allocated.clone()
     }
 
     /// Allocates up to `wanted`, or to `least` where the disk has no more, brings the new pages
@@ -86,7 +102,7 @@ impl Ground {
             if !new.is_empty() {
                 self.allocate(new.clone()).naming("allocate room in", &self.path())?;
                 prepare(new)?;
-                self.allocated.store(end, Ordering::Release);
+                self.allocated.bytes.store(end, Ordering::Release);
             }
             Ok(())
         };

@@ -72,6 +72,15 @@ impl Live {
         }
     }
 
+    /// What whoever opens it again must know: what is withheld, and what of the rest is known.
+    pub(super) fn known(&self) -> (Option<Withheld>, Trust) {
+        let trust = match self.recovered.trust.found() {
+            Some(_) => Trust::whole(),
+            None => Trust::unread(),
+        };
+        (self.withheld(), trust)
+    }
+
     /// The offset of a batch below which no record has `timestamp` or a later one.
     pub(super) fn not_before(&self, timestamp: i64) -> Offset {
         let entry = time_index::at_or_below(&self.indexes.lock().times, timestamp);
@@ -169,14 +178,23 @@ impl Active {
             end: live.recovered.end,
             offset: live.recovered.offset,
             withheld: live.recovered.withheld.clone(),
-            trust: match live.recovered.trust.found() {
-                Some(Ok(())) => Trust::whole(),
-                Some(Err(flaw)) => Trust::damaged(flaw),
-                None => Trust::unread(),
-            },
+            trust: live.recovered.trust.again(),
         };
         let indexes = std::mem::take(&mut *live.indexes.lock());
         Self::over(live.base, fresh, recovered, indexes, indexer)
+    }
+
+    /// The same segment, whose bytes were read or written in this run before it was opened.
+    ///
+    /// # Panics
+    /// If somebody reads it already.
+    pub(super) fn trusted(mut self, known: Trust) -> Self {
+        let live = Arc::get_mut(&mut self.live).expect("nobody reads what was just opened");
+        // What could not be walked is damaged, whatever was known before.
+        if live.recovered.trust.found().is_none() {
+            live.recovered.trust = known;
+        }
+        self
     }
 
     /// Puts a batch behind the last one and lets readers of this segment see it.

@@ -25,6 +25,7 @@ use super::options::Options;
 use super::published::End;
 use super::room::Place;
 use super::shared::Shared;
+use super::upkeep::{Left, Upkeep};
 use super::walk::Placed;
 use crate::disk::Open;
 use crate::errors::{DiskError, Naming};
@@ -40,8 +41,9 @@ pub struct Log {
 }
 
 impl Log {
-    pub(super) fn new(shared: Arc<Shared>, active: Option<Active>, end: End) -> Self {
-        Self { shared, active, end, stopped: false }
+    /// A log that is empty, or at rest.
+    pub(super) fn new(shared: Arc<Shared>, end: End) -> Self {
+        Self { shared, active: None, end, stopped: false }
     }
 
     /// Puts a committed batch where the shard said, and lets readers see it. `prefix` are its
@@ -63,6 +65,7 @@ impl Log {
     ) -> Result<(), ApplyError> {
         let batch = self.placed(place, prefix, rest, header);
         assert_eq!(batch.base(), self.end.offset, "a batch follows the last one");
+        self.wake_up();
         if !self.is_active(place.segment) {
             let fresh = self.shared.ahead.take_claimed(place.segment);
             self.roll(place.segment, fresh.expect("the shard claimed the segment it promised"));
@@ -91,6 +94,10 @@ impl Log {
         if self.is_closed() {
             self.shared.keeping.lock().stopped = true;
             return Ok(());
+        }
+        if self.shared.ahead.is_resting() {
+            Upkeep::new(Arc::clone(&self.shared)).wake()?;
+            self.wake_up();
         }
         self.check_replayed(&batch, place)?;
         if !self.is_active(place.segment) {
@@ -141,12 +148,18 @@ impl Log {
 
     /// Ends the active segment without beginning one.
     fn end_active(&mut self) {
+        self.wake_up();
         if let Some(active) = self.active.take() {
             self.shared.ahead.leave(active.live.base);
             active.retire();
-            self.end.segment = self.end.offset;
-            self.end.position = 0;
+        } else if 0 < self.end.position && !self.is_closed() {
+            // At rest. A helper opens it again to seal it.
+            self.shared.ahead.leave_at_rest();
+        } else {
+            return;
         }
+        self.end.segment = self.end.offset;
+        self.end.position = 0;
     }
 
     pub fn end(&self) -> End {
@@ -156,6 +169,34 @@ impl Log {
     /// Whether it could not be opened and takes nothing.
     pub fn is_closed(&self) -> bool {
         self.shared.why_closed().is_some()
+    }
+
+    /// Goes to rest, if all that was applied is on the disk and nothing more was promised; what is
+    /// handed out is for [`Upkeep::lay_down`](super::Upkeep::lay_down). Waits for nothing.
+    pub fn rest(&mut self) -> Option<Left> {
+        self.wake_up();
+        self.active.as_ref()?;
+        let is_flushed = self
+            .shared
+            .keeping
+            .try_lock()
+            .is_some_and(|keeping| !keeping.stopped && keeping.flushed == self.end);
+        if !is_flushed || self.stopped {
+            return None;
+        }
+        let prepared = self.shared.ahead.close(self.end.segment, self.end.position)?;
+        let active = self.active.take().expect("it was there above");
+        Some(Left { active, prepared })
+    }
+
+    /// Takes over what a helper opened again.
+    fn wake_up(&mut self) {
+        if self.active.is_none()
+            && let Some(woken) = self.shared.ahead.take_woken()
+        {
+            self.shared.segments.replace_last(Arc::clone(&woken.live));
+            self.active = Some(woken);
+        }
     }
 
     fn placed(&self, place: Place, prefix: &Prefix, rest: &[u8], header: &Header) -> Placed {

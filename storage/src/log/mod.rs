@@ -20,6 +20,8 @@
 //!   Upkeep ─ grow, seal, flush, delete      helper threads: everything that touches the disk
 //! ```
 //!
+//! A log that nobody writes *rests*: it holds no descriptor and no map until it is touched.
+//!
 //! Invariant: `flushed ≤ tail ≤ proposed` and `start ≤ tail`, in offsets. Bytes below the active
 //! segment's watermark, and sealed ones, never change. `docs/format.md` has the bytes.
 
@@ -35,8 +37,10 @@ mod written;
 pub(crate) mod audit;
 
 mod errors;
+mod open_maps;
 mod options;
 mod page_budget;
+mod parents;
 
 mod active_index;
 mod ahead;
@@ -47,6 +51,7 @@ mod file_name;
 mod ground;
 mod indexes;
 mod inventory;
+mod last_segment;
 mod live;
 mod manifest;
 mod offset_index;
@@ -75,12 +80,14 @@ pub use errors::{ApplyError, FlushError, GrowError, NoRoom, OpenError, ReadError
 pub use extent::{Extent, Extents};
 pub use log::Log;
 pub use open::Opened;
+pub use open_maps::OpenMaps;
 pub use options::{Options, WriterKind};
 pub use page_budget::PageBudget;
+pub use parents::Parents;
 pub use published::End;
 pub use quarantine::Quarantined;
 pub use reader::{Cursor, FirstBatch, Read, ReadLimits, Reader, Slice};
 pub use room::{Place, Room};
-pub use upkeep::{Deleted, Scrub, Scrubbed, Upkeep};
+pub use upkeep::{Deleted, Left, Scrub, Scrubbed, Upkeep};
 pub use walk::Flaw;
 pub use warm::{BroughtIn, Warm};

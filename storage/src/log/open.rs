@@ -15,7 +15,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::errors::OpenError;
-use super::live::Active;
 use super::log::Log;
 use super::opening::Opening;
 use super::options::Options;
@@ -87,17 +86,18 @@ impl Log {
         let why = Flaw::Said(why.to_string().into());
         options.alarm.ring();
         let directory = directory.to_owned();
-        Opened::over(Arc::new(Shared::closed(disk, directory, options, &at, why)), None, at)
+        Opened::over(Arc::new(Shared::closed(disk, directory, options, &at, why)), at)
     }
 }
 
 impl Opened {
-    pub(super) fn over(shared: Arc<Shared>, active: Option<Active>, end: End) -> Self {
+    /// Of a log that is empty, closed or at rest.
+    pub(super) fn over(shared: Arc<Shared>, end: End) -> Self {
         Self {
             reader: Reader::new(Arc::clone(&shared)),
             room: Room::new(Arc::clone(&shared)),
             upkeep: Upkeep::new(Arc::clone(&shared)),
-            log: Log::new(shared, active, end),
+            log: Log::new(shared, end),
         }
     }
 }

@@ -8,12 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::active_index;
 use super::errors::OpenError;
 use super::file_name::{self, FileName};
-use super::indexes::Indexer;
 use super::inventory::Inventory;
-use super::live::{Active, Fresh, Live};
+use super::last_segment;
+use super::live::{Active, Live};
 use super::manifest::{Found, Manifest};
 use super::open::{Opened, make_directories};
 use super::options::Options;
@@ -21,12 +20,10 @@ use super::published::End;
 use super::quarantine::{Remembered, Withheld};
 use super::segments::{Segment, Segments};
 use super::shared::Shared;
-use super::upkeep::Keeping;
-use super::vetting;
-use super::walk::Flaw;
+use super::upkeep::{Keeping, at_rest};
 use super::whole_file;
 use super::written::Survivor;
-use crate::disk::{Disk, File, Open};
+use crate::disk::Disk;
 use crate::errors::{DiskError, Naming};
 use crate::offset::Offset;
 
@@ -129,52 +126,10 @@ impl Opening {
         self.disk.remove_file(path).naming("remove", path)
     }
 
-    /// Opens the segment at `base`, whose last batch ends at `position`, below `next`. What of it
-    /// is not as it was left is withheld; what comes behind is written all the same.
     fn open_live(&self, base: Offset, position: u64, next: Offset) -> Result<Active, OpenError> {
-        let path = self.directory.join(file_name::segment(base));
-        let (file, flaw) = self.open_or_make(&path, position)?;
+        let end = End { segment: base, position, offset: next, ..self.end };
         let known = self.withheld(base, position, next);
-        let all = |flaw| Withheld { position, offset: next, flaw };
-        let mut withheld = match (flaw, known) {
-            (Some(_), Some(known)) if known.position == position => Some(known),
-            (Some(flaw), _) => Some(all(flaw)),
-            (None, known) => known,
-        };
-        let fresh = Fresh::over(file, path.clone(), &self.options, position)?;
-        let mut indexes = active_index::read(&*self.disk, &self.directory, base)?;
-        indexes.cut(position, next.since(base));
-        let from = withheld.as_ref().map_or(0, |withheld| withheld.position);
-        let from = from.max(indexes.end());
-        match vetting::bring_in(&fresh.map, from..position) {
-            Err(error) if vetting::is_about_bytes(&error) => {
-                withheld = Some(all(Flaw::unreadable(&error)));
-            }
-            read => read.naming("read", &path)?,
-        }
-        let interval_bytes = self.options.index_interval_bytes;
-        let from = withheld.as_ref().map_or(0, |withheld| withheld.position);
-        let segment = fresh.map.bytes(0..position);
-        let resumed = Indexer::resume(base, interval_bytes, &mut indexes, segment, from);
-        Ok(Active::recovered(base, fresh, next, withheld, indexes, resumed, &self.options))
-    }
-
-    /// A segment's file, made where there is none, and what is wrong with it at first sight.
-    fn open_or_make(
-        &self,
-        path: &Path,
-        promised: u64,
-    ) -> Result<(Arc<dyn File>, Option<Flaw>), DiskError> {
-        let (file, flaw) = match self.disk.open(path, Open::Write) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                (self.disk.open(path, Open::Create), Some(Flaw::Missing))
-            }
-            opened => (opened, None),
-        };
-        let file = file.naming("open", path)?;
-        let bytes = file.len().naming("measure", path)?;
-        let is_short = bytes < promised;
-        Ok((file, flaw.or(is_short.then_some(Flaw::Short { bytes, promised }))))
+        Ok(last_segment::open(&*self.disk, &self.directory, &self.options, &end, known)?)
     }
 
     /// What an earlier run withheld of the segment at `base`, which ends at `position` now.
@@ -197,9 +152,13 @@ impl Opening {
         let sealed = std::mem::take(&mut self.inventory.sealed);
         manifest.segments = sealed.iter().map(|sealed| sealed.facts).collect();
         let sealed = sealed.into_iter().map(|sealed| Segment::Sealed(Arc::new(sealed)));
-        let active = self.active.as_ref().map(|active| Arc::clone(&active.live));
-        let live = self.left.drain(..).chain(active).map(Segment::Live);
-        let segments: Vec<_> = sealed.chain(live).collect();
+        let left = self.left.drain(..).map(Segment::Live);
+        // A log wakes when it is written.
+        let active = self.active.take();
+        let resting =
+            active.map(|active| Segment::Sealed(Arc::new(at_rest(&active.live, &self.end))));
+        let is_resting = resting.is_some();
+        let segments: Vec<_> = sealed.chain(left).chain(resting).collect();
         let remembered: Vec<_> = segments.iter().filter_map(Segment::remembered).collect();
         let manifest = self.note_damage(manifest, remembered)?;
         let keeping = Keeping { manifest, flushed: self.flushed, ..Keeping::default() };
@@ -212,11 +171,10 @@ impl Opening {
             Segments::new(segments),
             keeping,
         ));
-        if let Some(active) = &self.active {
-            let ground = Arc::clone(&active.live.ground);
-            shared.ahead.set_current(active.live.base, ground, self.end.position);
+        if is_resting {
+            shared.ahead.begin_resting(self.end.position);
         }
-        Ok(Opened::over(shared, self.active, self.end))
+        Ok(Opened::over(shared, self.end))
     }
 
     /// Retention by time goes by what is known: what is lost is older than what follows it.

@@ -1,7 +1,9 @@
 //! How a log lays its bytes out; decided by the topic and the file system, checked by the caller.
 
 use super::alarm::Alarm;
+use super::open_maps::OpenMaps;
 use super::page_budget::PageBudget;
+use super::parents::Parents;
 
 /// A log's measures.
 #[derive(Clone, Debug)]
@@ -18,6 +20,10 @@ pub struct Options {
     pub allocation_bytes_max: u64,
     /// What all logs together may populate ahead.
     pub pages: PageBudget,
+    /// What all logs together keep open for readers of segments that nobody writes.
+    pub maps: OpenMaps,
+    /// What they know of the directories above them.
+    pub parents: Parents,
     pub writer: WriterKind,
     /// Rings when damage is found.
     pub alarm: Alarm,
@@ -31,6 +37,8 @@ impl Default for Options {
             allocation_bytes_min: 64 << 10,
             allocation_bytes_max: 16 << 20,
             pages: PageBudget::new(64 << 20),
+            maps: OpenMaps::new(1024),
+            parents: Parents::default(),
             writer: WriterKind::Mapped,
             alarm: Alarm::default(),
         }

@@ -59,9 +59,9 @@ impl<'a> Readable<'a> {
                 Body::Live(live)
             }
             Segment::Sealed(sealed) => {
-                let Shared { disk, directory, options, maps, .. } = shared;
+                let Shared { disk, directory, options, maps, epochs, .. } = shared;
                 sealed.check(directory, offset)?;
-                let mapped = maps.open(&**disk, directory, options, &sealed)?;
+                let mapped = maps.open(&**disk, directory, options, &sealed, epochs)?;
                 Body::Sealed(sealed, mapped)
             }
         };

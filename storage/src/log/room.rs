@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use weir_protocol::limits::RECORDS_PER_BATCH_MAX;
 
+use super::ahead::Current;
 use super::errors::NoRoom;
-use super::ground::Ground;
+use super::ground::Allocated;
 use super::shared::Shared;
 use crate::offset::Offset;
 
@@ -27,7 +28,8 @@ pub struct Place {
 #[derive(Debug)]
 pub struct Room {
     shared: Arc<Shared>,
-    /// `None` until the first promise: a log that is being replayed moves by itself.
+    /// `None` until the first promise, as a log that is being replayed moves by itself; and from
+    /// when it was found at rest until it is awake.
     front: Option<Front>,
 }
 
@@ -36,7 +38,9 @@ pub struct Room {
 struct Front {
     segment: Offset,
     position: u64,
-    ground: Arc<Ground>,
+    allocated: Allocated,
+    /// How often the log had rested when this was found.
+    rests: u32,
 }
 
 impl Room {
@@ -59,19 +63,25 @@ impl Room {
             return Err(NoRoom::TooLarge { bytes, segment_bytes });
         }
         self.find_front();
+        let ahead = &self.shared.ahead;
+        if self.front.is_none() && ahead.is_resting() {
+            return Err(ahead.no_room());
+        }
         match &mut self.front {
             Some(front) if front.takes(offset, bytes, segment_bytes) => {
                 let (position, end) = (front.position, front.position + bytes);
-                if front.ground.allocated() < end {
-                    return Err(self.shared.ahead.no_room());
+                if front.allocated.bytes() < end {
+                    return Err(ahead.no_room());
+                }
+                if !ahead.promise(front.rests, position, end) {
+                    return Err(NoRoom::Growing);
                 }
                 front.position = end;
-                self.shared.ahead.propose(end);
                 Ok(Place { segment: front.segment, position })
             }
             _ => {
-                let ground = self.shared.ahead.claim(offset, bytes)?;
-                self.front = Some(Front { segment: offset, position: bytes, ground });
+                let (allocated, rests) = ahead.claim(offset, bytes)?;
+                self.front = Some(Front { segment: offset, position: bytes, allocated, rests });
                 Ok(Place { segment: offset, position: 0 })
             }
         }
@@ -84,6 +94,8 @@ impl Room {
         if let Some(front) = self.front.take() {
             self.shared.ahead.leave(front.segment);
         }
+        // It may rest, and that since a moment ago.
+        self.shared.ahead.leave_at_rest();
     }
 
     /// Whether a helper should grow the log now, before room runs out. A log that never had a
@@ -91,17 +103,24 @@ impl Room {
     pub fn wants_growth(&self) -> bool {
         let Some(front) = &self.front else { return false };
         let Shared { ahead, options, .. } = &*self.shared;
-        let allocated = front.ground.allocated();
+        let allocated = front.allocated.bytes();
         let is_low =
             allocated < options.segment_bytes && allocated - front.position < ahead.low_mark();
         is_low || (options.prepares_next_at() <= front.position && !ahead.has_prepared())
     }
 
     fn find_front(&mut self) {
+        let ahead = &self.shared.ahead;
+        // Behind a rest the same bytes have another ground.
+        self.front.take_if(|front| front.rests != ahead.rests());
         if self.front.is_none() {
-            let current = self.shared.ahead.current();
-            self.front =
-                current.map(|(segment, ground, position)| Front { segment, position, ground });
+            let current = ahead.current();
+            self.front = current.map(|Current { base, ground, proposed, rests }| Front {
+                segment: base,
+                position: proposed,
+                allocated: ground.allocation(),
+                rests,
+            });
         }
     }
 }

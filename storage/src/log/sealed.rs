@@ -1,7 +1,9 @@
-//! A sealed segment: a file that nobody writes any more, mapped when somebody reads it.
+//! A segment that nobody writes, mapped when somebody reads it: a sealed one, or the active one of
+//! a log at rest.
 //!
-//! Holds no descriptor and, unread, no map. What is open at once is bounded for each log; a slice
-//! keeps its mapping beyond that, so a bound never breaks a reader.
+//! Holds no descriptor and, unread, no map. What is open at once is bounded for all logs together
+//! ([`OpenMaps`](super::open_maps::OpenMaps)); a slice keeps its mapping beyond that, so a bound
+//! never breaks a reader.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use weir_protocol::checksum::crc32c;
 
+use super::active_index;
+use super::epochs::Epochs;
 use super::errors::ReadError;
 use super::file_name;
 use super::indexes::{Indexer, Indexes};
@@ -17,7 +21,7 @@ use super::manifest::{IndexFacts, SealedFacts};
 use super::options::Options;
 use super::quarantine::{Quarantined, Remembered, Withheld};
 use super::trust::Trust;
-use super::vetting;
+use super::vetting::{self, Stretch};
 use super::walk::Flaw;
 use super::whole_file;
 use super::{offset_index, time_index};
@@ -26,7 +30,7 @@ use crate::errors::{DiskError, Naming};
 use crate::map::{self, ReaderMap};
 use crate::offset::{Offset, OffsetSpan};
 
-/// A segment that is sealed.
+/// A segment that nobody writes.
 #[derive(Debug)]
 pub(super) struct Sealed {
     pub(super) facts: SealedFacts,
@@ -35,6 +39,17 @@ pub(super) struct Sealed {
     pub(super) withheld: Option<Withheld>,
     /// What an earlier run found wrong with it, until this one has read it.
     pub(super) suspected: Option<Flaw>,
+    pub(super) until: Until,
+}
+
+/// For how long nobody writes a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// For ever: the manifest has its digest, and its indexes have files.
+    Deleted,
+    /// Until the log wakes. It has no digest, its file may go on behind its batches, and its
+    /// indexes are where those of the active segment are put aside.
+    Woken,
 }
 
 impl Sealed {
@@ -45,7 +60,7 @@ impl Sealed {
             (Some(remembered), None) => Some(Flaw::Said(Arc::clone(&remembered.why))),
             _ => None,
         };
-        Self { facts, trust: Trust::unread(), withheld, suspected }
+        Self { facts, trust: Trust::unread(), withheld, suspected, until: Until::Deleted }
     }
 
     /// Offsets whose segments nobody knows any more, nor how old they are.
@@ -61,7 +76,8 @@ impl Sealed {
             time_index,
         };
         let withheld = Some(Withheld { position: 0, offset: span.end, flaw });
-        Self { facts, trust: Trust::unread(), withheld, suspected: None }
+        let until = Until::Deleted;
+        Self { facts, trust: Trust::unread(), withheld, suspected: None, until }
     }
 
     /// The file that is missed or damaged where something is.
@@ -122,7 +138,7 @@ impl Sealed {
     }
 }
 
-/// A sealed segment in memory.
+/// Such a segment in memory.
 #[derive(Debug)]
 pub(super) struct Mapped {
     pub(super) map: ReaderMap,
@@ -131,11 +147,12 @@ pub(super) struct Mapped {
 
 impl Mapped {
     /// Maps a segment's file; the first time in a run that anyone does, all of it is read.
-    fn open(
+    pub(super) fn open(
         disk: &dyn Disk,
         directory: &Path,
         options: &Options,
         sealed: &Sealed,
+        epochs: &Mutex<Epochs>,
     ) -> Result<Self, ReadError> {
         let facts = &sealed.facts;
         let path = sealed.path(directory);
@@ -144,18 +161,35 @@ impl Mapped {
             options.alarm.ring();
             sealed.quarantined(directory, flaw)
         };
-        let map = map_file(disk, &path, facts)?.map_err(damaged)?;
+        let map = map_file(disk, &path, sealed)?.map_err(damaged)?;
         let from = sealed.served_from();
-        let vetted = sealed.trust.settle(|| vetting::vet_sealed(&map, facts, from));
-        vetted.naming("read", &path)?.map_err(damaged)?;
-        let indexes = match read_indexes(disk, directory, facts)? {
-            Some(indexes) => indexes,
-            None => {
-                vetting::bring_in(&map, from.0..facts.bytes).naming("read", &path)?;
-                rebuild_indexes(&map, facts, options, from.0).map_err(damaged)?
+        let vetted = sealed.trust.settle(|| match sealed.until {
+            Until::Deleted => vetting::vet_sealed(&map, facts, from),
+            Until::Woken => {
+                let (position, offset) = from;
+                let offsets = offset..facts.next;
+                let stretch = Stretch { bytes: position..facts.bytes, offsets };
+                vetting::vet(&map, &stretch, &epochs.lock().clone())
             }
+        });
+        vetted.naming("read", &path)?.map_err(damaged)?;
+        let mut indexes = match sealed.until {
+            Until::Woken => active_index::read(disk, directory, facts.base)?,
+            Until::Deleted => match read_indexes(disk, directory, facts)? {
+                Some(indexes) => return Ok(Self { map, indexes }),
+                None => Indexes::default(),
+            },
         };
+        indexes.cut(facts.bytes, facts.next.since(facts.base));
+        let unindexed = from.0.max(indexes.end())..facts.bytes;
+        vetting::bring_in(&map, unindexed).naming("read", &path)?;
+        complete(&mut indexes, &map, facts, options, from.0).map_err(damaged)?;
         Ok(Self { map, indexes })
+    }
+
+    /// What its indexes take of the heap.
+    pub(super) fn index_bytes(&self) -> usize {
+        self.indexes.offsets.len() + self.indexes.times.len()
     }
 
     /// The position of a batch that is not above `relative` to the base, nor far below it.
@@ -174,17 +208,22 @@ impl Mapped {
 fn map_file(
     disk: &dyn Disk,
     path: &Path,
-    facts: &SealedFacts,
+    sealed: &Sealed,
 ) -> Result<Result<ReaderMap, Flaw>, DiskError> {
+    let Sealed { facts, until, .. } = sealed;
     let file = match disk.open(path, Open::Read) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Err(Flaw::Missing)),
         opened => opened.naming("open", path)?,
     };
     let bytes = file.len().naming("measure", path)?;
-    if bytes != facts.bytes {
+    let is_whole = match until {
+        Until::Deleted => bytes == facts.bytes,
+        Until::Woken => facts.bytes <= bytes,
+    };
+    if !is_whole {
         return Ok(Err(Flaw::Length { bytes, expected: facts.bytes }));
     }
-    let map = map::map_sealed(&*file, bytes as usize).naming("map", path)?;
+    let map = map::map_sealed(&*file, facts.bytes as usize).naming("map", path)?;
     Ok(Ok(map))
 }
 
@@ -203,64 +242,17 @@ fn read_indexes(
     Ok(offsets.zip(times).map(|(offsets, times)| Indexes { offsets, times }))
 }
 
-fn rebuild_indexes(
+/// Completes indexes from the batches behind their last entry.
+fn complete(
+    indexes: &mut Indexes,
     map: &ReaderMap,
     facts: &SealedFacts,
     options: &Options,
     from: u64,
-) -> Result<Indexes, Flaw> {
-    let mut indexes = Indexes::default();
+) -> Result<(), Flaw> {
     let interval_bytes = options.index_interval_bytes;
     let segment = map.bytes(0..facts.bytes);
-    let mut indexer = Indexer::resume(facts.base, interval_bytes, &mut indexes, segment, from)?;
+    let mut indexer = Indexer::resume(facts.base, interval_bytes, indexes, segment, from)?;
     indexes.push(&indexer.finish());
-    Ok(indexes)
+    Ok(())
 }
-
-/// The sealed segments of one log that are in memory, the one used last at the end.
-#[derive(Debug, Default)]
-pub(super) struct OpenMaps {
-    open: Mutex<Vec<(Offset, Arc<Mapped>)>>,
-}
-
-impl OpenMaps {
-    /// The segment in memory, brought there if it is not.
-    pub(super) fn open(
-        &self,
-        disk: &dyn Disk,
-        directory: &Path,
-        options: &Options,
-        sealed: &Sealed,
-    ) -> Result<Arc<Mapped>, ReadError> {
-        let base = sealed.facts.base;
-        if let Some(mapped) = self.find(base) {
-            return Ok(mapped);
-        }
-        // Opened without the lock: who reads other segments does not wait for this one.
-        let mapped = Arc::new(Mapped::open(disk, directory, options, sealed)?);
-        let mut open = self.open.lock();
-        open.retain(|(other, _)| *other != base);
-        if open.len() == SEALED_MAPS_MAX {
-            open.remove(0);
-        }
-        open.push((base, Arc::clone(&mapped)));
-        Ok(mapped)
-    }
-
-    /// Closes those that begin below `base`.
-    pub(super) fn close_below(&self, base: Offset) {
-        self.open.lock().retain(|(open, _)| base <= *open);
-    }
-
-    fn find(&self, base: Offset) -> Option<Arc<Mapped>> {
-        let mut open = self.open.lock();
-        let at = open.iter().position(|(open, _)| *open == base)?;
-        let found = open.remove(at);
-        let mapped = Arc::clone(&found.1);
-        open.push(found);
-        Some(mapped)
-    }
-}
-
-/// Sealed segments of one log that are mapped at once, beyond those that slices hold.
-const SEALED_MAPS_MAX: usize = 8;

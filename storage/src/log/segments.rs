@@ -10,12 +10,12 @@ use parking_lot::RwLock;
 
 use super::live::Live;
 use super::quarantine::{Quarantined, Remembered, Withheld};
-use super::sealed::Sealed;
+use super::sealed::{Sealed, Until};
 use crate::offset::Offset;
 
 /// A log's segments, the oldest first.
 ///
-/// Invariant: base offsets rise; sealed ones come first; the last one is active, if it is live.
+/// Invariant: base offsets rise; the last one is active, if it is live, and else the log rests.
 #[derive(Debug, Default)]
 pub(super) struct Segments {
     list: RwLock<Vec<Segment>>,
@@ -105,6 +105,14 @@ impl Segments {
         *last = Segment::Live(live);
     }
 
+    /// Puts the last segment to rest.
+    pub(super) fn rest(&self, at_rest: Arc<Sealed>) {
+        let mut list = self.list.write();
+        let last = list.last_mut().expect("a log that rests was written");
+        assert_eq!(last.base(), at_rest.facts.base, "only the last segment is written");
+        *last = Segment::Sealed(at_rest);
+    }
+
     /// The segment at `base`.
     pub(super) fn at(&self, base: Offset) -> Option<Segment> {
         let list = self.list.read();
@@ -143,15 +151,15 @@ impl Segments {
 
     /// Segments that nobody writes any more and that are not sealed, each with the base of the
     /// one behind it; `active` is the segment that the log ends in, or will go on with.
-    pub(super) fn unsealed(&self, active: Offset) -> Vec<(Arc<Live>, Offset)> {
+    pub(super) fn unsealed(&self, active: Offset) -> Vec<(Segment, Offset)> {
         let list = self.list.read();
         let bases = list.iter().skip(1).map(Segment::base).chain([active]);
         let left = list.iter().zip(bases).filter(|(segment, next)| segment.base() < *next);
-        let unsealed = left.filter_map(|(segment, next)| match segment {
-            Segment::Live(live) => Some((Arc::clone(live), next)),
-            Segment::Sealed(_) => None,
+        let unsealed = left.filter(|(segment, _)| match segment {
+            Segment::Live(_) => true,
+            Segment::Sealed(sealed) => sealed.until == Until::Woken,
         });
-        unsealed.collect()
+        unsealed.map(|(segment, next)| (segment.clone(), next)).collect()
     }
 
     /// Where the oldest segment ends, unless it is the `active` one.

@@ -13,10 +13,10 @@ use super::ahead::Ahead;
 use super::epochs::Epochs;
 use super::errors::ReadError;
 use super::live::Live;
+use super::open_maps::MapsOfLog;
 use super::options::Options;
 use super::published::{End, Published};
 use super::quarantine::Quarantined;
-use super::sealed::OpenMaps;
 use super::segments::Segments;
 use super::upkeep::{Growth, Keeping};
 use super::vetting::{self, Vetted};
@@ -30,9 +30,11 @@ pub(super) struct Shared {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) directory: PathBuf,
     pub(super) options: Options,
+    /// When its directory was there, by the turns of its parents.
+    pub(super) made: u64,
     pub(super) published: Published,
     pub(super) segments: Segments,
-    pub(super) maps: OpenMaps,
+    pub(super) maps: MapsOfLog,
     pub(super) epochs: Mutex<Epochs>,
     pub(super) ahead: Ahead,
     pub(super) growth: Mutex<Growth>,
@@ -58,7 +60,8 @@ impl Shared {
             directory,
             published: Published::new(end),
             segments,
-            maps: OpenMaps::default(),
+            maps: options.maps.of_log(),
+            made: options.parents.turn(),
             epochs: Mutex::new(epochs),
             ahead: Ahead::default(),
             growth: Mutex::new(Growth::new(&options)),

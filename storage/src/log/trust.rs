@@ -34,6 +34,15 @@ impl Trust {
         Self { flaw: flaw.into(), ..Self::default() }
     }
 
+    /// What is known now, for whoever opens the same bytes again.
+    pub(super) fn again(&self) -> Self {
+        match self.found() {
+            Some(Ok(())) => Self::whole(),
+            Some(Err(flaw)) => Self::damaged(flaw),
+            None => Self::unread(),
+        }
+    }
+
     /// What was found, if anyone has read them.
     pub(super) fn found(&self) -> Option<Result<(), Flaw>> {
         match self.flaw() {

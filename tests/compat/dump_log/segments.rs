@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use weir_protocol::batch::{Builder, Header, View, prefix};
 use weir_storage::disk::RealDisk;
-use weir_storage::log::{Alarm, Log, NoRoom, Opened, Options, PageBudget, Place, WriterKind};
+use weir_storage::log::{
+    Alarm, Log, NoRoom, OpenMaps, Opened, Options, PageBudget, Parents, Place, WriterKind,
+};
 use weir_storage::offset::{Epoch, Offset};
 
 /// A log's sealed segments, in a directory that goes when this does.
@@ -160,6 +162,8 @@ fn options() -> Options {
         writer: WriterKind::Mapped,
         pages: PageBudget::new(16 << 20),
         alarm: Alarm::default(),
+        maps: OpenMaps::new(2),
+        parents: Parents::default(),
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use weir_protocol::batch::{Builder, Header, prefix};
 use weir_storage::disk::{CrashDisk, Disk};
 use weir_storage::log::{
-    Alarm, Cursor, End, FirstBatch, Log, NoRoom, Opened, Options, PageBudget, Place, Read,
-    ReadLimits, WriterKind,
+    Alarm, Cursor, End, FirstBatch, Log, NoRoom, OpenMaps, Opened, Options, PageBudget, Parents,
+    Place, Read, ReadLimits, WriterKind,
 };
 use weir_storage::offset::{Epoch, Offset};
 
@@ -28,6 +28,7 @@ pub(crate) enum Op {
     Seal,
     Flush,
     Delete,
+    Rest { late: bool },
     Restart { to_older: bool },
     CutPower { seed: u64, to_older: bool },
 }
@@ -86,6 +87,7 @@ impl Driver {
             Op::Delete => {
                 self.opened.upkeep.delete_below_start(&self.older).unwrap();
             }
+            Op::Rest { late } => self.rest(late),
             Op::Restart { to_older } => self.come_back(self.disk.clone(), to_older),
             Op::CutPower { seed, to_older } => self.come_back(self.disk.cut(seed), to_older),
         }
@@ -156,6 +158,16 @@ impl Driver {
         }
         self.disk.set_capacity(None);
         self.append(1, bytes).unwrap();
+    }
+
+    /// Closes what it held behind the rest, or only when it was woken again.
+    fn rest(&mut self, late: bool) {
+        let Opened { log, upkeep, .. } = &mut self.opened;
+        let Some(left) = log.rest() else { return };
+        if late {
+            upkeep.grow(1).unwrap();
+        }
+        upkeep.lay_down(left).unwrap();
     }
 
     fn apply(&mut self, entry: Entry) {
@@ -258,6 +270,8 @@ fn options() -> Options {
         writer: WriterKind::Mapped,
         pages: PageBudget::new(16 << 20),
         alarm: Alarm::default(),
+        maps: OpenMaps::new(2),
+        parents: Parents::default(),
     }
 }
 

@@ -24,6 +24,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => Just(Op::Seal),
         2 => Just(Op::Flush),
         1 => (0.0..1.3).prop_map(|at| Op::SetStart { at }),
+        2 => any::<bool>().prop_map(|late| Op::Rest { late }),
         1 => Just(Op::Delete),
         1 => (1..100_u64).prop_map(|offsets| Op::Gap { offsets }),
         1 => Just(Op::StartEpoch),

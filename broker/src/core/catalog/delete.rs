@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use weir_protocol::id::TopicId;
 
 use super::actor::{CatalogError, Request};
+use super::opener::Places;
 use crate::core::commit::checkpoint::OpenLogs;
 use crate::core::commit::chore::{Chore, KeeperInbox};
 use crate::core::commit::seam::{Work, WorkSender};
@@ -24,6 +25,7 @@ pub(crate) struct Deleter {
     pub(crate) shards: Vec<mpsc::Sender<request::Request>>,
     pub(crate) owners: [WorkSender; 2],
     pub(crate) open_logs: OpenLogs,
+    pub(crate) places: Places,
     pub(crate) keeper: KeeperInbox,
     /// Back to the catalogue; weak, so that it does not keep its own inbox open.
     pub(crate) catalog: mpsc::WeakSender<Request>,
@@ -40,7 +42,8 @@ impl Deleter {
             // The topic is deleted already; what is left of it waits for the next start.
             wait.await.map_err(|_| CatalogError::OutcomeUnknown)?;
         }
-        let slots = self.open_logs.remove(id);
+        let gone = self.open_logs.remove(id);
+        let slots: Vec<_> = gone.iter().map(|place| place.slot).collect();
         for owner in self.owners.clone() {
             let (released, wait) = oneshot::channel();
             let release = Work::Release(slots.clone(), released);
@@ -49,6 +52,7 @@ impl Deleter {
                 let _ = wait.await;
             }
         }
+        gone.into_iter().for_each(|place| self.places.give_back(place));
         Ok(())
     }
 

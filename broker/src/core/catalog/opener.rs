@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -20,6 +20,7 @@ use super::topic::Topic;
 use crate::core::commit::append::Slot;
 use crate::core::commit::checkpoint::OpenLogs;
 use crate::core::commit::logs::Adopted;
+use crate::core::commit::number::{Numbers, Place};
 use crate::core::commit::seam::{Work, WorkSender};
 use crate::core::partition::Handle;
 use crate::core::partition::admission::{Partition, Path, Wait};
@@ -40,15 +41,21 @@ pub(crate) struct Opener {
     pub(crate) commit: WorkSender,
     pub(crate) log: WorkSender,
     pub(crate) open_logs: OpenLogs,
-    pub(crate) numbers: Numbers,
+    pub(crate) places: Places,
     pub(crate) hands: Hands,
 }
 
-/// The slots and, for each shard, the seats that were given out.
+/// The slots and, for each shard, the seats that are given out; clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places {
+    given: Arc<Mutex<Given>>,
+}
+
 #[derive(Debug, Default)]
-pub(crate) struct Numbers {
-    slots: AtomicU32,
-    seats: Mutex<BTreeMap<u16, u32>>,
+struct Given {
+    slots: Numbers,
+    /// By shard.
+    seats: BTreeMap<u16, Numbers>,
 }
 
 /// Why a partition could not be opened.
@@ -136,14 +143,15 @@ impl Opener {
     ) -> Result<Handle, OpenError> {
         let Start { opened, next, epoch, reserved } = start;
         let log::Opened { log, reader, room, upkeep, .. } = opened;
-        let (tail, slot) = (Arc::new(Tail::default()), self.numbers.next_slot());
+        let shard = partition_shard(topic, number);
+        let place = self.places.next(shard);
+        let (slot, seat) = (place.slot, Seat(place.seat));
+        let tail = Arc::new(Tail::default());
         let (owner, path) = match settings.durability {
             Durability::Synced => (&mut adoption.commit, Path::Journal),
             Durability::Written => (&mut adoption.log, Path::Log(Reservation::new(reserved))),
         };
         owner.push((slot, Adopted { log, upkeep: upkeep.clone(), tail: Arc::clone(&tail) }));
-        let shard = partition_shard(topic, number);
-        let seat = self.numbers.next_seat(shard);
         let partition = Partition {
             topic,
             number,
@@ -160,7 +168,7 @@ impl Opener {
         let inbox = self.shards[usize::from(shard - 1)].clone();
         let open = Request::Open(seat, Box::new(partition));
         inbox.send(open).await.map_err(|_| OpenError::ShuttingDown)?;
-        self.open_logs.insert(topic, number, slot, upkeep);
+        self.open_logs.insert(topic, number, place, upkeep);
         let gather = Arc::new(Gather::new(seat, settings.batch_bytes_max as usize));
         let parts = handle::Parts { inbox, gather, reader, tail };
         Ok(Handle::new(parts))
@@ -179,16 +187,19 @@ impl Opener {
     }
 }
 
-impl Numbers {
-    fn next_slot(&self) -> Slot {
-        Slot(self.slots.fetch_add(1, Ordering::Relaxed))
+impl Places {
+    fn next(&self, shard: u16) -> Place {
+        let mut given = self.given.lock();
+        let slot = Slot(given.slots.next());
+        let seat = given.seats.entry(shard).or_default().next();
+        Place { slot, shard, seat }
     }
 
-    fn next_seat(&self, shard: u16) -> Seat {
-        let mut seats = self.seats.lock();
-        let next = seats.entry(shard).or_default();
-        *next += 1;
-        Seat(*next - 1)
+    /// Takes back what a partition had that nobody owns any more.
+    pub(crate) fn give_back(&self, place: Place) {
+        let mut given = self.given.lock();
+        given.slots.give_back(place.slot.0);
+        given.seats.entry(place.shard).or_default().give_back(place.seat);
     }
 }
 

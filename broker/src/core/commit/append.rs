@@ -20,6 +20,7 @@ use weir_protocol::id::TopicId;
 use weir_storage::log::Place;
 use weir_storage::offset::Offset;
 
+use super::number::Number;
 use super::permit::Permit;
 use crate::core::wake::{AppendError, Done, Signal, Signals, WakeList};
 
@@ -32,8 +33,8 @@ pub(crate) const fn entry_bytes(batch_bytes: usize) -> usize {
 }
 
 /// The place of an open log in this process: dense, given out anew at each start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Slot(pub(crate) u32);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Slot(pub(crate) Number);
 
 /// A batch with its decided place.
 #[derive(Debug)]

@@ -6,6 +6,7 @@
 //!   3  flush    each log is brought to the disk: at or behind the mark too
 //!   4  write    the checkpoint names all that, and `from`
 //!   5  recycle  the journal below the *older* checkpoint's `from` is free again
+//!   6  rest     logs in which nothing came since the checkpoint before close their files
 //! ```
 //!
 //! In this order nothing is named that is not on the disk, and nothing is recycled that either
@@ -15,6 +16,8 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -27,9 +30,16 @@ use weir_storage::offset::{Index, JournalPos};
 use super::append::Slot;
 use super::deletion::{Kept, Left};
 use super::halt::Halt;
+use super::number::Place;
 use super::seam::{Work, WorkSender};
 use crate::clock::Clock;
 use crate::metrics;
+
+/// Logs that are flushed at a time: `docs/decisions/0006-a-checkpoint-syncs-each-log-by-itself.md`.
+pub(crate) const FLUSHERS: usize = 4;
+
+/// Logs that their owner is asked to put to rest in one order: it takes microseconds.
+const RESTS_AT_ONCE: usize = 256;
 
 /// The logs that are open; clones share them.
 #[derive(Clone, Debug, Default)]
@@ -39,20 +49,22 @@ pub(crate) struct OpenLogs {
 
 #[derive(Debug)]
 struct OpenLog {
-    slot: Slot,
+    place: Place,
     upkeep: Upkeep,
+    /// Where the last checkpoint found its end.
+    marked: Option<End>,
 }
 
 impl OpenLogs {
-    pub(crate) fn insert(&self, topic: TopicId, partition: u32, slot: Slot, upkeep: Upkeep) {
-        self.logs.lock().insert((topic, partition), OpenLog { slot, upkeep });
+    pub(crate) fn insert(&self, topic: TopicId, partition: u32, place: Place, upkeep: Upkeep) {
+        self.logs.lock().insert((topic, partition), OpenLog { place, upkeep, marked: None });
     }
 
-    /// Forgets a topic's logs, and says where they were.
-    pub(crate) fn remove(&self, topic: TopicId) -> Vec<Slot> {
+    /// Forgets a topic's logs, and says what places they had.
+    pub(crate) fn remove(&self, topic: TopicId) -> Vec<Place> {
         let mut logs = self.logs.lock();
         let gone = logs.extract_if((topic, 0)..=(topic, u32::MAX), |_, _| true);
-        gone.map(|(_, log)| log.slot).collect()
+        gone.map(|(_, log)| log.place).collect()
     }
 
     /// The first log at or behind a place in their order.
@@ -64,6 +76,17 @@ impl OpenLogs {
     pub(super) fn all(&self) -> Vec<((TopicId, u32), Upkeep)> {
         let logs = self.logs.lock();
         logs.iter().map(|(key, log)| (*key, log.upkeep.clone())).collect()
+    }
+
+    /// Takes the marks of a checkpoint in; the logs in which nothing came since the one before.
+    fn mark(&self, marks: &[LogMark]) -> BTreeMap<Slot, Upkeep> {
+        let mut logs = self.logs.lock();
+        let idle = marks.iter().filter_map(|mark| {
+            let log = logs.get_mut(&(mark.topic, mark.partition))?;
+            let is_idle = log.marked.replace(end_of(mark)) == Some(end_of(mark));
+            (is_idle && log.upkeep.is_awake()).then(|| (log.place.slot, log.upkeep.clone()))
+        });
+        idle.collect()
     }
 }
 
@@ -83,6 +106,9 @@ pub(crate) struct Checkpointer {
     pub(crate) open_logs: OpenLogs,
     pub(crate) tables: Box<dyn Tables>,
     pub(crate) commit: WorkSender,
+    pub(crate) log: WorkSender,
+    /// Logs that are flushed at a time.
+    pub(crate) flushers: usize,
     pub(crate) clock: Clock,
     pub(crate) metrics: metrics::Journal,
     pub(crate) halt: Halt,
@@ -184,13 +210,8 @@ impl Checkpointer {
     async fn make(&mut self) -> Result<(), CheckpointError> {
         let from = self.mark().await?;
         let tables = self.tables.snapshot().await.ok_or(CheckpointError::ShuttingDown)?;
-        let mut logs = Vec::new();
-        for ((topic, partition), upkeep) in self.open_logs.all() {
-            let shard = partition_shard(topic, partition);
-            let table = tables.iter().find(|table| table.shard == shard);
-            let index = table.map_or(Index::ZERO, |table| table.index);
-            logs.push(flush(topic, partition, index, &upkeep)?);
-        }
+        let logs = self.flush_all(&tables)?;
+        let idle = self.open_logs.mark(&logs);
         self.number += 1;
         let checkpoint = Checkpoint {
             number: self.number,
@@ -205,7 +226,55 @@ impl Checkpointer {
         self.kept.wrote(&checkpoint);
         let _ = self.commit.send(Work::Recycle(self.newest_from));
         self.newest_from = from;
+        self.rest(idle).await;
         Ok(())
+    }
+
+    /// Flushes all logs, a few at a time: an earlier sync of the file system's own journal then
+    /// does for several of them.
+    fn flush_all(&self, tables: &[Table]) -> Result<Vec<LogMark>, CheckpointError> {
+        let logs = self.open_logs.all();
+        let next = AtomicUsize::new(0);
+        let take_next = || logs.get(next.fetch_add(1, Ordering::Relaxed));
+        let flush_some = || -> Result<Vec<LogMark>, CheckpointError> {
+            let mut marks = Vec::new();
+            while let Some(((topic, partition), upkeep)) = take_next() {
+                let shard = partition_shard(*topic, *partition);
+                let table = tables.iter().find(|table| table.shard == shard);
+                let index = table.map_or(Index::ZERO, |table| table.index);
+                marks.push(flush(*topic, *partition, index, upkeep)?);
+            }
+            Ok(marks)
+        };
+        let some = thread::scope(|scope| {
+            let beside = 1..self.flushers.min(logs.len());
+            let beside: Vec<_> = beside.map(|_| scope.spawn(flush_some)).collect();
+            let mut some = vec![flush_some()];
+            let joined = beside.into_iter().map(|flusher| flusher.join());
+            some.extend(joined.map(|marks| marks.expect("a flush does not panic")));
+            some
+        });
+        let mut marks = some.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
+        marks.sort_unstable_by_key(|mark| (mark.topic, mark.partition));
+        Ok(marks)
+    }
+
+    /// Puts logs to rest that nobody writes. Some may stay awake: they rest behind a later
+    /// checkpoint.
+    async fn rest(&self, idle: BTreeMap<Slot, Upkeep>) {
+        let slots: Vec<_> = idle.keys().copied().collect();
+        for some in slots.chunks(RESTS_AT_ONCE) {
+            for owner in [&self.commit, &self.log] {
+                let (asker, wait) = oneshot::channel();
+                let Ok(()) = owner.send(Work::Rest(some.to_vec(), asker)) else { return };
+                let Ok(left) = wait.await else { return };
+                for (slot, left) in left {
+                    if let Some(Err(error)) = idle.get(&slot).map(|log| log.lay_down(left)) {
+                        self.fail_or_wait(error, "one that goes to rest");
+                    }
+                }
+            }
+        }
     }
 
     async fn mark(&self) -> Result<JournalPos, CheckpointError> {
@@ -243,6 +312,11 @@ impl Checkpointer {
             }
         }
     }
+}
+
+fn end_of(mark: &LogMark) -> End {
+    let LogMark { segment, position, offset, epoch, start, .. } = *mark;
+    End { segment, position, offset, epoch, start }
 }
 
 fn flush(

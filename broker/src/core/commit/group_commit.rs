@@ -188,6 +188,9 @@ impl GroupCommit {
                 self.logs.release(&slots);
                 let _ = released.send(());
             }
+            Work::Rest(slots, asker) => {
+                let _ = asker.send(self.logs.rest(&slots));
+            }
             Work::Mark(asker) => {
                 let _ = asker.send(self.journal.durable_to());
             }

@@ -150,6 +150,9 @@ impl LogThread {
                 self.logs.release(&slots);
                 let _ = released.send(());
             }
+            Work::Rest(slots, asker) => {
+                let _ = asker.send(self.logs.rest(&slots));
+            }
             Work::Stop => return Turn::End,
             Work::Propose(_) | Work::Mark(_) | Work::Recycle(_) => {
                 unreachable!("a log thread has no journal, and gathers its proposals")

@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use weir_storage::log::{ApplyError, Log, Upkeep};
+use weir_storage::log::{ApplyError, Left, Log, Upkeep};
 use weir_storage::offset::Offset;
 
 use super::append::{Append, Slot};
 use super::chore::{Chore, KeeperInbox};
+use super::number::Numbered;
 use super::seam::{Entry, Proposal};
 use super::trim::Trim;
 use crate::core::wake::{AppendError, Tail, WakeList};
@@ -25,7 +26,7 @@ pub(crate) struct Adopted {
 /// The logs of one thread.
 #[derive(Debug)]
 pub(crate) struct Logs {
-    slots: Vec<Option<Adopted>>,
+    slots: Numbered<Adopted>,
     /// Slots written since the tails were last announced, some of them more than once.
     touched: Vec<Slot>,
     chores: KeeperInbox,
@@ -33,26 +34,27 @@ pub(crate) struct Logs {
 
 impl Logs {
     pub(crate) fn new(chores: KeeperInbox) -> Self {
-        Self { slots: Vec::new(), touched: Vec::new(), chores }
+        Self { slots: Numbered::default(), touched: Vec::new(), chores }
     }
 
     pub(crate) fn adopt(&mut self, all: Vec<(Slot, Adopted)>) {
         for (slot, adopted) in all {
-            let place = slot.0 as usize;
-            if self.slots.len() <= place {
-                self.slots.resize_with(place + 1, || None);
-            }
-            self.slots[place] = Some(adopted);
+            self.slots.insert(slot.0, adopted);
         }
     }
 
     /// Lets logs go; those of other threads are none of its own.
     pub(crate) fn release(&mut self, slots: &[Slot]) {
-        for slot in slots {
-            if let Some(place) = self.slots.get_mut(slot.0 as usize) {
-                *place = None;
-            }
-        }
+        slots.iter().for_each(|slot| self.slots.remove(slot.0));
+    }
+
+    /// Puts logs to rest: those of these that are this thread's, flushed, and not being written.
+    pub(crate) fn rest(&mut self, slots: &[Slot]) -> Vec<(Slot, Left)> {
+        let left = slots.iter().filter_map(|slot| {
+            let adopted = self.slots.get_mut(slot.0)?;
+            Some((*slot, adopted.log.rest()?))
+        });
+        left.collect()
     }
 
     /// Applies all of a proposal that is for logs. Those of a log that is gone are refused.
@@ -76,7 +78,7 @@ impl Logs {
 
     fn append(&mut self, append: &mut Append, wakes: &mut WakeList) -> Result<(), ApplyError> {
         // Only a deleted topic's log is gone, and nobody will ever read what comes late.
-        let Some(Some(adopted)) = self.slots.get_mut(append.slot.0 as usize) else {
+        let Some(adopted) = self.slots.get_mut(append.slot.0) else {
             append.refuse(AppendError::TopicGone, wakes);
             return Ok(());
         };
@@ -93,7 +95,7 @@ impl Logs {
     }
 
     fn trim(&mut self, trim: &mut Trim) {
-        let Some(Some(adopted)) = self.slots.get_mut(trim.slot.0 as usize) else {
+        let Some(adopted) = self.slots.get_mut(trim.slot.0) else {
             return trim.refuse(AppendError::TopicGone);
         };
         adopted.log.set_start(trim.start);
@@ -106,7 +108,7 @@ impl Logs {
     /// Tells the readers of all logs written since the last call.
     pub(crate) fn announce(&mut self, wakes: &mut WakeList) {
         for slot in self.touched.drain(..) {
-            if let Some(Some(adopted)) = self.slots.get(slot.0 as usize) {
+            if let Some(adopted) = self.slots.get(slot.0) {
                 adopted.tail.moved(wakes);
             }
         }
@@ -115,7 +117,7 @@ impl Logs {
     /// The upkeep of each log written since the last announcement.
     pub(crate) fn touched(&self) -> impl Iterator<Item = (Slot, &Upkeep)> {
         self.touched.iter().filter_map(|slot| {
-            let adopted = self.slots.get(slot.0 as usize)?.as_ref()?;
+            let adopted = self.slots.get(slot.0)?;
             Some((*slot, &adopted.upkeep))
         })
     }
@@ -141,7 +143,7 @@ mod tests {
         let signals = Signals::default();
         let waiter = Waiter { signals: signals.clone(), token: 7, ack: AckAt::Applied };
         let append = Append {
-            slot: Slot(3),
+            slot: Slot::default(),
             place: Place { segment: Offset::ZERO, position: 0 },
             header: Header::parse(&batch).unwrap(),
             head: [0; APPEND_HEAD_BYTES],

@@ -22,6 +22,7 @@ pub(crate) mod halt;
 pub(crate) mod log_thread;
 pub(crate) mod logs;
 pub(crate) mod loss;
+pub(crate) mod number;
 pub(crate) mod permit;
 pub(crate) mod progress;
 pub(crate) mod replay;

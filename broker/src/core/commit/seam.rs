@@ -8,6 +8,7 @@ use crossbeam::channel::{Sender, TrySendError};
 use tokio::sync::oneshot;
 use weir_storage::directory::SHARDS;
 use weir_storage::journal::Kind;
+use weir_storage::log::Left;
 use weir_storage::offset::{Index, JournalPos};
 
 use super::append::{AckAt, Append, Slot};
@@ -37,6 +38,8 @@ pub(crate) enum Work {
     Adopt(Vec<(Slot, Adopted)>),
     /// Lets the logs in these slots go, and says so. One order, as above.
     Release(Vec<Slot>, oneshot::Sender<()>),
+    /// Puts those of these logs to rest that may; answers with what they held.
+    Rest(Vec<Slot>, oneshot::Sender<Vec<(Slot, Left)>>),
     /// Asks where a checkpoint of all that is applied may begin its replay.
     Mark(oneshot::Sender<JournalPos>),
     /// The journal below is no longer needed.

@@ -138,6 +138,7 @@ mod tests {
 
     use super::*;
     use crate::core::commit::append::AckAt;
+    use crate::core::commit::number::Number;
     use crate::core::commit::permit::Budget;
     use crate::core::partition::request::Seat;
     use crate::core::wake::Signals;
@@ -147,7 +148,7 @@ mod tests {
         let opened = Log::create(disk, Path::new("/topic/0"), Options::default()).unwrap();
         Handle::new(Parts {
             inbox,
-            gather: Arc::new(Gather::new(Seat(0), 1024)),
+            gather: Arc::new(Gather::new(Seat(Number::default()), 1024)),
             reader: opened.reader,
             tail: Arc::default(),
         })

@@ -13,6 +13,7 @@ use super::admission::Partition;
 use super::gather::Gather;
 use super::trim::Before;
 use crate::core::commit::append::Waiters;
+use crate::core::commit::number::Number;
 use crate::core::commit::permit::Permit;
 use crate::core::commit::trim::TrimWaiter;
 
@@ -21,7 +22,7 @@ pub(crate) const REQUESTS_MAX: usize = 4096;
 
 /// The place of an open partition in its shard's task; given out anew at each start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Seat(pub(crate) u32);
+pub(crate) struct Seat(pub(crate) Number);
 
 /// A request to a shard.
 #[derive(Debug)]

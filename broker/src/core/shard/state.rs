@@ -24,6 +24,7 @@ use crate::clock::Moment;
 use crate::core::commit::append::entry_bytes;
 use crate::core::commit::chore::KeeperInbox;
 use crate::core::commit::halt::Halt;
+use crate::core::commit::number::Numbered;
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::Entry;
 use crate::core::commit::space::{Space, ask_if_free};
@@ -55,7 +56,7 @@ pub(crate) struct Parts {
 /// A shard's state.
 #[derive(Debug)]
 pub(crate) struct Shard {
-    seats: Vec<Option<Partition>>,
+    seats: Numbered<Partition>,
     /// Seats with parked batches.
     waiting: BTreeSet<Seat>,
     table: Table,
@@ -88,7 +89,7 @@ impl Shard {
         let Parts { table, journal, log, space, keeper, bell, room_bell, halt, fill, room_wait } =
             parts;
         Self {
-            seats: Vec::new(),
+            seats: Numbered::default(),
             waiting: BTreeSet::new(),
             table,
             changes: VecDeque::new(),
@@ -127,7 +128,7 @@ impl Shard {
                 }
             }
             Request::Trim(seat, before, waiter) => self.trim(seat, before, waiter),
-            Request::Open(seat, partition) => self.seat(seat, *partition),
+            Request::Open(seat, partition) => self.seats.insert(seat.0, *partition),
             Request::Close(topic, closed) => self.close(topic, closed),
             Request::Snapshot(asker) => self.snapshot(asker),
             Request::Stop(_) => unreachable!("the actor stops by itself"),
@@ -172,7 +173,7 @@ impl Shard {
         let is_overdue =
             |batch: &mut Batch| batch.taken_at.is_some_and(|taken| taken + self.room_wait <= now);
         for seat in std::mem::take(&mut self.waiting) {
-            let Some(partition) = &mut self.seats[seat.0 as usize] else { continue };
+            let Some(partition) = self.seats.get_mut(seat.0) else { continue };
             let error = partition.waits_for.in_vain();
             while let Some(batch) = partition.parked.pop_front_if(is_overdue) {
                 turn_away(batch, error, &self.journal, &mut self.wakes);
@@ -233,7 +234,7 @@ impl Shard {
     /// Tells those whose batches have no place yet that they will get none.
     pub(super) fn refuse_parked(&mut self, error: AppendError) {
         for seat in std::mem::take(&mut self.waiting) {
-            if let Some(partition) = &mut self.seats[seat.0 as usize] {
+            if let Some(partition) = self.seats.get_mut(seat.0) {
                 for mut batch in partition.parked.drain(..) {
                     batch.waiters.refuse(error, &mut self.wakes);
                 }
@@ -262,19 +263,11 @@ impl Shard {
             || self.log.progress().is_stopped()
     }
 
-    fn seat(&mut self, seat: Seat, partition: Partition) {
-        let place = seat.0 as usize;
-        if self.seats.len() <= place {
-            self.seats.resize_with(place + 1, || None);
-        }
-        self.seats[place] = Some(partition);
-    }
-
     fn append(&mut self, seat: Seat, mut batch: Batch, at: Moment) {
         if self.is_stopped() {
             return batch.waiters.refuse(AppendError::WritesStopped, &mut self.wakes);
         }
-        match &mut self.seats[seat.0 as usize] {
+        match self.seats.get_mut(seat.0) {
             None => batch.waiters.refuse(AppendError::TopicGone, &mut self.wakes),
             Some(partition) => {
                 batch.taken_at = Some(at.now);
@@ -288,7 +281,7 @@ impl Shard {
 
     /// Admits a partition's parked batches, oldest first, until one has to wait.
     fn admit_parked(&mut self, seat: Seat, now_ms: i64) {
-        let Some(partition) = &mut self.seats[seat.0 as usize] else { return };
+        let Some(partition) = self.seats.get_mut(seat.0) else { return };
         if self.fill.is_full() {
             for batch in partition.parked.drain(..) {
                 turn_away(batch, AppendError::DiskFull, &self.journal, &mut self.wakes);
@@ -337,7 +330,7 @@ impl Shard {
     /// all changes: they are few, and nothing goes on without. Where even that is used up, the
     /// batches that wait for the block wait for a checkpoint.
     fn reserve(&mut self, seat: Seat, now_ms: i64) {
-        let Some(partition) = &mut self.seats[seat.0 as usize] else { return };
+        let Some(partition) = self.seats.get_mut(seat.0) else { return };
         if !partition.is_reservation_due() {
             return;
         }
@@ -366,7 +359,7 @@ impl Shard {
         if self.is_stopped() {
             return tell(waiter, Err(AppendError::WritesStopped.into()));
         }
-        let Some(partition) = &mut self.seats[seat.0 as usize] else {
+        let Some(partition) = self.seats.get_mut(seat.0) else {
             return tell(waiter, Err(AppendError::TopicGone.into()));
         };
         let end = partition.upkeep.end();
@@ -429,11 +422,9 @@ impl Shard {
     }
 
     fn close(&mut self, topic: TopicId, closed: oneshot::Sender<()>) {
-        for place in &mut self.seats {
-            if let Some(mut partition) = place.take_if(|partition| partition.topic == topic) {
-                for batch in partition.parked.drain(..) {
-                    turn_away(batch, AppendError::TopicGone, &self.journal, &mut self.wakes);
-                }
+        for mut partition in self.seats.remove_if(|partition| partition.topic == topic) {
+            for batch in partition.parked.drain(..) {
+                turn_away(batch, AppendError::TopicGone, &self.journal, &mut self.wakes);
             }
         }
         if !self.is_stopped() {
@@ -465,8 +456,8 @@ fn promised(room_bell: &RoomBell, promise: impl Fn() -> bool) -> bool {
 }
 
 /// A partition that is open.
-fn seated(seats: &mut [Option<Partition>], topic: TopicId, number: u32) -> Option<&mut Partition> {
-    let mut open = seats.iter_mut().flatten();
+fn seated(seats: &mut Numbered<Partition>, topic: TopicId, number: u32) -> Option<&mut Partition> {
+    let mut open = seats.values_mut();
     open.find(|partition| (partition.topic, partition.number) == (topic, number))
 }
 

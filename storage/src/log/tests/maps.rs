@@ -24,7 +24,7 @@ fn a_log_of_many_segments_maps_few_of_them_at_once() {
 }
 
 /// How many mappings the process has of files below `directory`.
-fn mapped(directory: &Path) -> usize {
+pub(super) fn mapped(directory: &Path) -> usize {
     let file = RealDisk.open(Path::new("/proc/self/maps"), Open::Read).unwrap();
     let (mut maps, mut piece) = (Vec::new(), [0; 4096]);
     loop {

@@ -7,6 +7,7 @@ mod keep;
 mod lost;
 mod maps;
 mod quarantine;
+mod rest;
 mod scrub;
 mod written;
 
@@ -32,6 +33,8 @@ fn options() -> Options {
         writer: WriterKind::Mapped,
         pages: PageBudget::new(1 << 20),
         alarm: Alarm::default(),
+        maps: OpenMaps::new(8),
+        parents: Parents::default(),
     }
 }
 

@@ -60,8 +60,9 @@ impl Upkeep {
         }
         if keeping.named.is_none() {
             // The log's own name, and its topic's: an earlier run may not have come to this.
-            for directory in self.shared.directory.ancestors().skip(1).take(2) {
-                synced(self.shared.disk.sync_dir(directory), directory)?;
+            let Shared { disk, directory, options, made, .. } = &*self.shared;
+            for directory in directory.ancestors().skip(1).take(2) {
+                synced(options.parents.sync(&**disk, directory, *made), directory)?;
             }
         }
         // Before the first batch no segment has a name.
@@ -75,7 +76,6 @@ impl Upkeep {
 
     /// Puts the active segment's indexes aside if they grew by a good part.
     fn put_indexes_aside(&self, keeping: &mut Keeping, live: &Live) -> Result<(), FlushError> {
-        let Shared { disk, directory, .. } = &*self.shared;
         let bytes = live.offset_index_bytes();
         let aside = match keeping.indexed {
             Some((base, bytes)) if base == live.base => bytes,
@@ -84,14 +84,24 @@ impl Upkeep {
         // Often enough that a start has little to walk, seldom enough that a log which is flushed
         // every second is not written for its indexes' sake.
         if bytes / INDEX_GROWTH <= bytes - aside && aside < bytes {
-            let indexes = live.copy_indexes();
-            match active_index::write(&**disk, directory, live.base, &indexes) {
-                // Only a start would be quicker for them, and a checkpoint may be what makes room.
-                Err(error) if error.is_full() => {}
-                written => {
-                    written?;
-                    keeping.indexed = Some((live.base, indexes.offsets.len()));
-                }
+            self.write_indexes_aside(keeping, live)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_indexes_aside(
+        &self,
+        keeping: &mut Keeping,
+        live: &Live,
+    ) -> Result<(), FlushError> {
+        let Shared { disk, directory, .. } = &*self.shared;
+        let indexes = live.copy_indexes();
+        match active_index::write(&**disk, directory, live.base, &indexes) {
+            // Only a start would be quicker for them, and a checkpoint may be what makes room.
+            Err(error) if error.is_full() => {}
+            written => {
+                written?;
+                keeping.indexed = Some((live.base, indexes.offsets.len()));
             }
         }
         Ok(())

@@ -2,13 +2,15 @@
 //!
 //! Allocations begin small and double, so that a quiet log takes little of the disk and a busy one
 //! is seldom asked about. Their pages are brought in at once. What was written so far is given to
-//! the kernel to write out, all but the last page, which will be written again.
+//! the kernel to write out, all but the last page, which will be written again. A log at rest is
+//! woken first.
 
 use std::sync::Arc;
 
 use super::Upkeep;
 use crate::disk::Open;
 use crate::errors::{DiskError, Naming};
+use crate::log::ahead::Current;
 use crate::log::errors::GrowError;
 use crate::log::file_name;
 use crate::log::ground::Ground;
@@ -30,6 +32,11 @@ impl Growth {
     pub(in crate::log) fn new(options: &Options) -> Self {
         Self { chunk_bytes: options.allocation_bytes_min, number: 1 }
     }
+
+    /// Begins small again.
+    pub(in crate::log) fn begin_again(&mut self, options: &Options) {
+        self.chunk_bytes = options.allocation_bytes_min;
+    }
 }
 
 impl Upkeep {
@@ -40,7 +47,12 @@ impl Upkeep {
     /// it goes on.
     pub fn grow(&self, bytes_needed: u64) -> Result<(), GrowError> {
         let mut growth = self.shared.growth.lock();
+        if bytes_needed == 0 && self.shared.ahead.is_resting() {
+            // It wanted more before it went to rest.
+            return Ok(());
+        }
         let grown = self.name_claimed().and_then(|()| {
+            self.wake()?;
             self.extend_current(&mut growth, bytes_needed)?;
             self.prepare_next(&mut growth, bytes_needed)
         });
@@ -67,7 +79,9 @@ impl Upkeep {
     /// belongs to the next one.
     fn extend_current(&self, growth: &mut Growth, bytes_needed: u64) -> Result<(), DiskError> {
         let Shared { ahead, options, .. } = &*self.shared;
-        let Some((base, ground, proposed)) = ahead.current() else { return Ok(()) };
+        let Some(Current { base, ground, proposed, .. }) = ahead.current() else {
+            return Ok(());
+        };
         let (needed, allocated) = (proposed + bytes_needed, ground.allocated());
         let is_enough = needed <= allocated && ahead.low_mark() <= allocated - proposed;
         if is_enough || options.segment_bytes < needed || options.segment_bytes == allocated {
@@ -86,8 +100,9 @@ impl Upkeep {
         let Shared { ahead, options, .. } = &*self.shared;
         let needed = match ahead.current() {
             None => bytes_needed.max(ahead.next_needed()),
-            Some((_, _, proposed)) => {
-                let next_needed = ahead.next_needed();
+            Some(Current { proposed, .. }) => {
+                let fits = proposed + bytes_needed <= options.segment_bytes;
+                let next_needed = ahead.next_needed().max(if fits { 0 } else { bytes_needed });
                 if next_needed == 0 && proposed < options.prepares_next_at() {
                     return Ok(());
                 }

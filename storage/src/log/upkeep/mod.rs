@@ -10,6 +10,7 @@
 mod deletion;
 mod flush;
 mod grow;
+mod rest;
 mod scrub;
 mod seal;
 
@@ -19,6 +20,8 @@ use std::sync::Arc;
 
 pub use deletion::Deleted;
 pub(super) use grow::Growth;
+pub use rest::Left;
+pub(super) use rest::at_rest;
 pub use scrub::{Scrub, Scrubbed};
 
 use super::errors::FlushError;

@@ -14,7 +14,7 @@ use super::Upkeep;
 use crate::disk::{self, Open};
 use crate::errors::{DiskError, Naming};
 use crate::log::quarantine::Quarantined;
-use crate::log::sealed::Sealed;
+use crate::log::sealed::{Sealed, Until};
 use crate::log::segments::Segment;
 use crate::log::shared::Shared;
 use crate::log::vetting;
@@ -50,7 +50,12 @@ impl Upkeep {
     /// The process has no descriptor or memory left: nothing is known of the segment.
     pub fn scrub(&self, from: Offset) -> Result<Option<Scrub>, DiskError> {
         let segments = self.shared.segments.find_all(|segment| match segment {
-            Segment::Sealed(sealed) if from <= sealed.facts.base => Some(Arc::clone(sealed)),
+            // That of a log at rest has no digest.
+            Segment::Sealed(sealed)
+                if from <= sealed.facts.base && sealed.until == Until::Deleted =>
+            {
+                Some(Arc::clone(sealed))
+            }
             _ => None,
         });
         for sealed in segments {

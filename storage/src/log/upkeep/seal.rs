@@ -11,13 +11,15 @@ use std::io;
 use std::sync::Arc;
 
 use super::{Keeping, Upkeep, synced};
-use crate::errors::Naming;
+use crate::errors::{DiskError, Naming};
 use crate::log::errors::FlushError;
 use crate::log::file_name;
+use crate::log::last_segment;
 use crate::log::live::Live;
 use crate::log::manifest::{IndexFacts, SealedFacts};
+use crate::log::published::End;
 use crate::log::quarantine::Withheld;
-use crate::log::sealed::Sealed;
+use crate::log::sealed::{Sealed, Until};
 use crate::log::segments::Segment;
 use crate::log::shared::Shared;
 use crate::log::trust::Trust;
@@ -38,10 +40,27 @@ impl Upkeep {
     pub(super) fn seal_all(&self, keeping: &mut Keeping) -> Result<usize, FlushError> {
         let active = self.shared.published.load().segment;
         let unsealed = self.shared.segments.unsealed(active);
-        for (live, next) in &unsealed {
-            self.seal(keeping, live, *next)?;
+        for (segment, next) in &unsealed {
+            let live = match segment {
+                Segment::Live(live) => Arc::clone(live),
+                Segment::Sealed(at_rest) => self.opened_again(at_rest)?,
+            };
+            self.seal(keeping, &live, *next)?;
         }
         Ok(unsealed.len())
+    }
+
+    /// The segment of a log that was left at rest, as its writer would have left it.
+    fn opened_again(&self, at_rest: &Sealed) -> Result<Arc<Live>, DiskError> {
+        let Shared { disk, directory, options, published, .. } = &*self.shared;
+        let SealedFacts { base, next, bytes, .. } = at_rest.facts;
+        let end = End { segment: base, position: bytes, offset: next, ..published.load() };
+        let known = at_rest.withheld.clone();
+        let active = last_segment::open(&**disk, directory, options, &end, known)?;
+        let active = active.trusted(at_rest.trust.again());
+        let live = Arc::clone(&active.live);
+        active.retire();
+        Ok(live)
     }
 
     fn seal(&self, keeping: &mut Keeping, live: &Live, next: Offset) -> Result<(), FlushError> {
@@ -62,7 +81,13 @@ impl Upkeep {
             offset_index: IndexFacts::of(&indexes.offsets),
             time_index: IndexFacts::of(&indexes.times),
         };
-        let sealed = Sealed { facts, trust: Trust::whole(), withheld, suspected: None };
+        let sealed = Sealed {
+            facts,
+            trust: Trust::whole(),
+            withheld,
+            suspected: None,
+            until: Until::Deleted,
+        };
         let sealed = Segment::Sealed(Arc::new(sealed));
         let mut manifest = keeping.manifest.clone().unwrap_or_default();
         manifest.segments.push(facts);

@@ -6,7 +6,7 @@ use weir_storage::disk::{CrashDisk, Disk, Open};
 use weir_storage::log::{Log, Opened, Options};
 
 use super::*;
-use crate::core::commit::append::Slot;
+use crate::core::commit::number::Place;
 use crate::metrics::Metrics;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -80,7 +80,7 @@ fn log(disk: &CrashDisk, open_logs: &OpenLogs, number: u8, value_bytes: usize) -
     }
     upkeep.flush().unwrap();
     let (topic, partition) = key(number);
-    open_logs.insert(topic, partition, Slot(number.into()), upkeep);
+    open_logs.insert(topic, partition, Place::default(), upkeep);
     2 * bytes.len() as u64
 }
 
