@@ -11,3 +11,4 @@ mod cuts;
 mod failing;
 mod full;
 mod machine;
+mod window;
