@@ -222,3 +222,33 @@ impl Wire for ErrorCode {
         writer.put_i16(self.number());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_one_code() {
+        for (index, code) in ErrorCode::ALL.iter().enumerate() {
+            assert_eq!(ErrorCode::from_number(code.number()), *code);
+            assert!(!ErrorCode::ALL[..index].iter().any(|other| other.name() == code.name()));
+        }
+        assert_eq!(ErrorCode::from_number(i16::MAX), ErrorCode::UnknownServerError);
+    }
+
+    #[test]
+    fn codes_are_those_of_kafka() {
+        let told = |number| {
+            let code = ErrorCode::from_number(number);
+            (code.name(), code.is_retriable())
+        };
+        assert_eq!(told(0), ("NONE", false));
+        assert_eq!(told(-1), ("UNKNOWN_SERVER_ERROR", false));
+        assert_eq!(told(3), ("UNKNOWN_TOPIC_OR_PARTITION", true));
+        assert_eq!(told(27), ("REBALANCE_IN_PROGRESS", false));
+        assert_eq!(told(45), ("OUT_OF_ORDER_SEQUENCE_NUMBER", false));
+        assert_eq!(told(82), ("FENCED_INSTANCE_ID", false));
+        assert_eq!(told(100), ("UNKNOWN_TOPIC_ID", true));
+        assert_eq!(told(133), ("SHARE_SESSION_LIMIT_REACHED", true));
+    }
+}

@@ -21,7 +21,7 @@
 //! | `struct`, its fields public, `unknown_tags` behind them | who builds and reads messages |
 //! | `Default` | the values of fields that a version lacks |
 //! | `Wire` | reading and writing, in any version, alone or as an element of an array |
-//! | `Sampled`, in tests | any value of a version |
+//! | `Sampled`, in tests | any value of a version, and a value as Kafka's own tools print it |
 //!
 //! A field that a version lacks is not written and reads as its default, so that adding a version
 //! is a change of ranges alone. Null in a version that takes none is refused when it is read, and
@@ -104,6 +104,14 @@ macro_rules! message {
                 })*
                 message.unknown_tags = $crate::kafka::tests::Sampled::sample(choices, form);
                 message
+            }
+
+            fn told(&self, form: $crate::kafka::wire::Form) -> $crate::kafka::tests::Told {
+                let mut fields = Vec::new();
+                $(if ($versions).contains(&form.version) {
+                    fields.push((stringify!($field), self.$field.told(form)));
+                })*
+                $crate::kafka::tests::structure(&fields)
             }
         }
     )+};

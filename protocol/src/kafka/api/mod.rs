@@ -14,13 +14,36 @@ use super::reader::Reader;
 use super::wire::{Form, Wire};
 use super::writer::Writer;
 
+pub mod alter_configs;
 pub mod api_versions;
+pub mod create_partitions;
+pub mod create_topics;
+pub mod delete_groups;
+pub mod delete_records;
+pub mod delete_topics;
+pub mod describe_cluster;
+pub mod describe_configs;
+pub mod describe_groups;
+pub mod describe_log_dirs;
+pub mod describe_topic_partitions;
 pub mod fetch;
+pub mod find_coordinator;
+pub mod heartbeat;
+pub mod incremental_alter_configs;
 pub mod init_producer_id;
+pub mod join_group;
 mod leader;
+pub mod leave_group;
+pub mod list_groups;
 pub mod list_offsets;
 pub mod metadata;
+pub mod offset_commit;
+pub mod offset_delete;
+pub mod offset_fetch;
+pub mod offset_for_leader_epoch;
 pub mod produce;
+pub mod resource;
+pub mod sync_group;
 
 pub use leader::{CurrentLeader, NodeEndpoint};
 
@@ -131,18 +154,35 @@ macro_rules! apis {
         )+
 
         #[cfg(test)]
-        impl super::tests::SampledApi for Api {
-            fn sample_request(self, seed: u64, version: i16) -> Request {
-                let form = self.form(version);
-                match self {
-                    $(Self::$api => Request::$api(super::tests::sample(seed, form)),)+
+        mod sampled {
+            use super::{Api, Form, Request, Response};
+            use crate::kafka::tests::{Sampled, SampledMessage, Told, sample};
+
+            impl SampledMessage for Request {
+                fn sample(api: Api, form: Form, seed: u64) -> Self {
+                    match api {
+                        $(Api::$api => Self::$api(sample(seed, form)),)+
+                    }
+                }
+
+                fn told(&self, form: Form) -> Told {
+                    match self {
+                        $(Self::$api(request) => request.told(form),)+
+                    }
                 }
             }
 
-            fn sample_response(self, seed: u64, version: i16) -> Response {
-                let form = self.form(version);
-                match self {
-                    $(Self::$api => Response::$api(super::tests::sample(seed, form)),)+
+            impl SampledMessage for Response {
+                fn sample(api: Api, form: Form, seed: u64) -> Self {
+                    match api {
+                        $(Api::$api => Self::$api(sample(seed, form)),)+
+                    }
+                }
+
+                fn told(&self, form: Form) -> Told {
+                    match self {
+                        $(Self::$api(response) => response.told(form),)+
+                    }
                 }
             }
         }
@@ -154,8 +194,30 @@ apis! {
     Fetch = 1, 4..=18, flexible 12, fetch;
     ListOffsets = 2, 1..=11, flexible 6, list_offsets;
     Metadata = 3, 0..=13, flexible 9, metadata;
+    OffsetCommit = 8, 2..=10, flexible 8, offset_commit;
+    OffsetFetch = 9, 1..=10, flexible 6, offset_fetch;
+    FindCoordinator = 10, 0..=6, flexible 3, find_coordinator;
+    JoinGroup = 11, 0..=9, flexible 6, join_group;
+    Heartbeat = 12, 0..=4, flexible 4, heartbeat;
+    LeaveGroup = 13, 0..=5, flexible 4, leave_group;
+    SyncGroup = 14, 0..=5, flexible 4, sync_group;
+    DescribeGroups = 15, 0..=6, flexible 5, describe_groups;
+    ListGroups = 16, 0..=5, flexible 3, list_groups;
     ApiVersions = 18, 0..=4, flexible 3, api_versions;
+    CreateTopics = 19, 2..=7, flexible 5, create_topics;
+    DeleteTopics = 20, 1..=6, flexible 4, delete_topics;
+    DeleteRecords = 21, 0..=2, flexible 2, delete_records;
     InitProducerId = 22, 0..=5, flexible 2, init_producer_id;
+    OffsetForLeaderEpoch = 23, 2..=4, flexible 4, offset_for_leader_epoch;
+    DescribeConfigs = 32, 1..=4, flexible 4, describe_configs;
+    AlterConfigs = 33, 0..=2, flexible 2, alter_configs;
+    DescribeLogDirs = 35, 1..=4, flexible 2, describe_log_dirs;
+    CreatePartitions = 37, 0..=3, flexible 2, create_partitions;
+    DeleteGroups = 42, 0..=2, flexible 2, delete_groups;
+    IncrementalAlterConfigs = 44, 0..=1, flexible 1, incremental_alter_configs;
+    OffsetDelete = 47, 0..=0, flexible NEVER, offset_delete;
+    DescribeCluster = 60, 0..=2, flexible 0, describe_cluster;
+    DescribeTopicPartitions = 75, 0..=0, flexible 0, describe_topic_partitions;
 }
 
 impl Api {
@@ -190,6 +252,9 @@ impl fmt::Display for Api {
         f.pad(self.name())
     }
 }
+
+/// As the first flexible version: there is none.
+const NEVER: i16 = i16::MAX;
 
 /// Reads a whole body.
 fn read<T: Wire>(form: Form, body: Bytes) -> Result<T, Fault> {

@@ -3,8 +3,10 @@
 use bytes::BytesMut;
 use proptest::prelude::*;
 
-use super::SampledApi;
-use crate::kafka::{Api, Request, RequestFrame, encode_request, encode_response, read_response};
+use super::SampledMessage;
+use crate::kafka::{
+    Api, Request, RequestFrame, Response, encode_request, encode_response, read_response,
+};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
@@ -12,7 +14,7 @@ proptest! {
     #[test]
     fn a_request_of_any_version_reads_back(seed: u64) {
         for (api, version) in all() {
-            let request = api.sample_request(seed, version);
+            let request = Request::sample(api, api.form(version), seed);
             let frame = encode_request(version, 7, None, &request, &mut BytesMut::new()).to_bytes();
             let read = RequestFrame::read(frame.slice(4..)).unwrap();
             prop_assert_eq!((read.header.api, read.header.version), (api, version));
@@ -23,7 +25,7 @@ proptest! {
     #[test]
     fn a_response_of_any_version_reads_back(seed: u64) {
         for (api, version) in all() {
-            let response = api.sample_response(seed, version);
+            let response = Response::sample(api, api.form(version), seed);
             let frame = encode_response(version, 7, &response, &mut BytesMut::new()).to_bytes();
             prop_assert_eq!(
                 read_response(api, version, frame.slice(4..)),
@@ -36,7 +38,7 @@ proptest! {
     #[test]
     fn a_body_that_is_cut_or_goes_on_is_refused(seed: u64, cut: prop::sample::Index) {
         for (api, version) in all() {
-            let request = api.sample_request(seed, version);
+            let request = Request::sample(api, api.form(version), seed);
             let frame = encode_request(version, 7, None, &request, &mut BytesMut::new()).to_bytes();
             let body = RequestFrame::read(frame.slice(4..)).unwrap().body;
             if !body.is_empty() {
@@ -53,7 +55,7 @@ proptest! {
         seed: u64, place: prop::sample::Index, bits: u8,
     ) {
         for (api, version) in all() {
-            let response = api.sample_response(seed, version);
+            let response = Response::sample(api, api.form(version), seed);
             let frame = encode_response(version, 7, &response, &mut BytesMut::new()).to_bytes();
             let mut changed = frame[4..].to_vec();
             changed[place.index(frame.len() - 4)] ^= bits;
