@@ -175,6 +175,10 @@ const CONFINED: &[Confined] = &[
     Confined { what: "serde", to: WIRE_SHAPES },
     Confined { what: "serde_json", to: WIRE_SHAPES },
     Confined { what: "toml", to: &["broker::config"] },
+    Confined { what: "flate2", to: &["protocol::batch", "tests"] },
+    Confined { what: "lz4_flex", to: &["protocol::batch"] },
+    Confined { what: "snap", to: &["protocol::batch"] },
+    Confined { what: "zstd", to: &["protocol::batch"] },
     Confined { what: "prometheus", to: &["broker::metrics"] },
     Confined { what: "clap", to: &["broker::main", "broker::check", "broker::recover", "cli"] },
 ];

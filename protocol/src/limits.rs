@@ -17,6 +17,10 @@ pub const BATCH_BYTES_MAX_DEFAULT: usize = 1_048_588;
 /// its readers must believe.
 pub const RECORDS_PER_BATCH_MAX: u32 = 1 << 19;
 
+/// What the records of one compressed batch may inflate to. Clients fill a batch by what its
+/// records have before they are compressed, so that it is some megabytes at the most.
+pub const INFLATED_BYTES_MAX: usize = 64 << 20;
+
 /// Headers of one record, as our builder writes them. Readers accept what fits in the batch.
 pub const HEADERS_PER_RECORD_MAX: usize = 4_096;
 
@@ -62,6 +66,7 @@ const _: () = {
     assert!(HEADER_BYTES < BATCH_BYTES_MAX_DEFAULT);
     assert!(BATCH_BYTES_MAX_DEFAULT <= BATCH_BYTES_MAX);
     assert!(BATCH_BYTES_MAX < FRAME_BYTES_MAX);
+    assert!(BATCH_BYTES_MAX <= INFLATED_BYTES_MAX);
     assert!(FRAME_BYTES_MAX <= KAFKA_FRAME_BYTES_MAX);
     // Lengths travel as `i32` in a batch and as `u32` around it, and fit a 32-bit `usize`.
     assert!(FRAME_BYTES_MAX <= i32::MAX as usize);

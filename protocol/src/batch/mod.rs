@@ -3,7 +3,7 @@
 //! The bytes that travel are the bytes that rest. A client builds a batch ([`Builder`]), the door
 //! looks at its header alone ([`check()`]), the broker rebuilds the first sixteen bytes
 //! ([`prefix`]) and stores the rest as it came, readers get runs of batches ([`batches`]), and only
-//! who needs records walks them ([`View`]).
+//! who needs records walks them ([`View`]), inflated where they are compressed ([`Plain`]).
 //!
 //! Numbers are big-endian, inside a record zig-zag varints. This is the one layout of weir that is
 //! not little-endian, because it is not ours.
@@ -29,6 +29,7 @@ mod layout;
 
 mod check;
 
+mod inflate;
 mod record;
 mod run;
 mod view;
@@ -38,6 +39,7 @@ mod varint;
 
 pub use builder::{Builder, ProducerStamp, PushError};
 pub use check::{CheckError, check, verify_crc};
+pub use inflate::{InflateError, Plain};
 pub use layout::{
     Attributes, Compression, HEADER_BYTES, Header, HeaderError, PREFIX_BYTES, Prefix,
     RECORD_BYTES_MIN, TimestampType, UnknownCompression, batch_bytes, prefix,

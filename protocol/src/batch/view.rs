@@ -28,16 +28,18 @@ impl<'a> View<'a> {
     /// Views the batch at the start of `bytes`; what follows it is left alone.
     ///
     /// # Errors
-    /// There is no whole batch, or it must be decompressed first.
+    /// There is no whole batch, or it must be decompressed first, by [`Plain`](super::Plain).
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ViewError> {
-        let header = Header::parse(bytes)?;
-        let records = bytes.get(HEADER_BYTES..header.batch_bytes).ok_or({
-            ViewError::Incomplete { batch_bytes: header.batch_bytes, bytes: bytes.len() }
-        })?;
+        let (header, records) = split(bytes)?;
         match header.attributes.compression()? {
             Compression::None => Ok(Self { header, records }),
             compression => Err(ViewError::Compressed { compression }),
         }
+    }
+
+    /// Views the records of a batch that has this header, as they are without compression.
+    pub(super) fn of_plain(header: Header, records: &'a [u8]) -> Self {
+        Self { header, records }
     }
 
     pub fn header(&self) -> &Header {
@@ -48,6 +50,15 @@ impl<'a> View<'a> {
     pub fn records(&self) -> Records<'a> {
         Records { header: self.header, rest: self.records, index: 0, delta_min: 0, ended: false }
     }
+}
+
+/// The header of the batch at the start of `bytes`, and its records as they lie.
+pub(super) fn split(bytes: &[u8]) -> Result<(Header, &[u8]), ViewError> {
+    let header = Header::parse(bytes)?;
+    let records = bytes
+        .get(HEADER_BYTES..header.batch_bytes)
+        .ok_or(ViewError::Incomplete { batch_bytes: header.batch_bytes, bytes: bytes.len() })?;
+    Ok((header, records))
 }
 
 /// The records of a batch, in order; after an error, none.

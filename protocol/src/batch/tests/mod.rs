@@ -8,6 +8,7 @@ use crate::checksum::crc32c;
 
 mod builder;
 mod check;
+mod inflate;
 mod layout;
 mod run;
 mod view;
