@@ -100,17 +100,18 @@ const FLOORS: &[Floor] = &[
     // Floor 5: the listeners. Never each other, core, auth or storage.
     door("broker::listen"),
     floor("broker::listen::accept", &[SETTINGS, SESSION]),
+    floor("broker::listen::intake", &[]),
     floor(
         "broker::listen::native",
-        &[BATCHES, SETTINGS, SESSION, &["broker::listen::accept", "protocol::native"]],
+        &[BATCHES, SETTINGS, SESSION, SOCKETS, &["protocol::native"]],
     ),
     floor(
         "broker::listen::http",
-        &[BATCHES, SETTINGS, SESSION, &["broker::listen::accept", "protocol::web"]],
+        &[BATCHES, SETTINGS, SESSION, SOCKETS, &["protocol::web"]],
     ),
     floor(
         "broker::listen::kafka",
-        &[BATCHES, SETTINGS, SESSION, &["broker::listen::accept", "protocol::kafka"]],
+        &[BATCHES, SETTINGS, SESSION, SOCKETS, &["protocol::kafka"]],
     ),
     floor("broker::admin", &[BATCHES, SETTINGS, SESSION, &["protocol::web"]]),
     floor("broker::console", &[BATCHES, SETTINGS, SESSION, &["protocol::web"]]),
@@ -143,6 +144,9 @@ const CORE: &[&str] = &[
     "broker::metrics",
     "broker::core::wake",
 ];
+
+/// What every listener takes its connections by.
+const SOCKETS: &[&str] = &["broker::listen::accept", "broker::listen::intake"];
 
 /// What every listener holds, and the codes of its refusals.
 const SESSION: &[&str] = &["broker::session", "protocol::code"];

@@ -1,6 +1,7 @@
 //! Where connections come in. Each face has a directory of its own and knows no other; they share
-//! the one accept loop.
+//! the one accept loop, and what a connection reads into.
 
 pub(crate) mod accept;
 pub(crate) mod http;
+mod intake;
 pub(crate) mod native;

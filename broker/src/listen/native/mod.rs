@@ -10,7 +10,6 @@
 
 mod answers;
 mod connection;
-mod intake;
 mod outbox;
 mod pipe;
 mod reader;

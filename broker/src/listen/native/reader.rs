@@ -14,7 +14,7 @@ use weir_protocol::native::{
 
 use super::answers::ProduceToken;
 use super::connection::{Connection, Ended};
-use super::intake::Intake;
+use crate::listen::intake::Intake;
 use crate::session::{self, Ack};
 
 impl Connection {
@@ -41,9 +41,12 @@ impl Connection {
     async fn next<F>(&self, decoder: &mut Decoder<F>, intake: &mut Intake) -> Result<F, Ended> {
         loop {
             self.answers_have_room().await;
-            match intake.take(decoder) {
+            match intake.take(|came| decoder.next(came)) {
                 Ok(Some(frame)) => return Ok(frame),
-                Ok(None) => intake.fill(&self.socket, decoder).await?,
+                Ok(None) => {
+                    let missing = decoder.wanted(intake.untaken());
+                    intake.fill(&self.socket, missing).await?;
+                }
                 Err(error @ DecodeError::Refused { correlation, .. }) => {
                     if correlation != 0 {
                         self.refuse(correlation, error.reply());

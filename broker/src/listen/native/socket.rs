@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use tokio::net::TcpStream;
 
 use super::pipe::Pipe;
+use crate::listen::intake::Source;
 
 /// The socket.
 #[derive(Debug)]
@@ -17,28 +18,6 @@ pub(super) enum Socket {
 }
 
 impl Socket {
-    /// Waits until there is something to read, or the end.
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.readable().await,
-            Self::Pipe(pipe) => {
-                pipe.readable().await;
-                Ok(())
-            }
-        }
-    }
-
-    /// Reads what is there; 0 at the end.
-    ///
-    /// # Errors
-    /// `WouldBlock` where nothing is there yet.
-    pub(super) fn try_read_buf(&self, buffer: &mut BytesMut) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_read_buf(buffer),
-            Self::Pipe(pipe) => pipe.try_read_buf(buffer),
-        }
-    }
-
     /// Waits until something can be written.
     pub(super) async fn writable(&self) -> io::Result<()> {
         match self {
@@ -58,6 +37,25 @@ impl Socket {
         match self {
             Self::Tcp(stream) => stream.try_write_vectored(slices),
             Self::Pipe(pipe) => pipe.try_write_vectored(slices),
+        }
+    }
+}
+
+impl Source for Socket {
+    async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.readable().await,
+            Self::Pipe(pipe) => {
+                pipe.readable().await;
+                Ok(())
+            }
+        }
+    }
+
+    fn try_read_buf(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_read_buf(buffer),
+            Self::Pipe(pipe) => pipe.try_read_buf(buffer),
         }
     }
 }

@@ -15,10 +15,8 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 
 use bytes::BytesMut;
+use tokio::net::TcpStream;
 use tokio::time::{Duration, timeout};
-use weir_protocol::native::{DecodeError, Decoder};
-
-use super::socket::Socket;
 
 /// Room for reading, at least.
 const READ_BYTES_MIN: usize = 4 << 10;
@@ -35,6 +33,28 @@ const SPENT_MAX: usize = 32;
 /// How long a connection may say nothing before it gives its memory back.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// What is read from.
+pub(super) trait Source {
+    /// Waits until there is something to read, or the end.
+    async fn readable(&self) -> io::Result<()>;
+
+    /// Reads what is there; 0 at the end.
+    ///
+    /// # Errors
+    /// `WouldBlock` where nothing is there yet.
+    fn try_read_buf(&self, buffer: &mut BytesMut) -> io::Result<usize>;
+}
+
+impl Source for TcpStream {
+    async fn readable(&self) -> io::Result<()> {
+        Self::readable(self).await
+    }
+
+    fn try_read_buf(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        Self::try_read_buf(self, buffer)
+    }
+}
+
 /// The intake.
 #[derive(Debug, Default)]
 pub(super) struct Intake {
@@ -47,22 +67,25 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    /// Takes the next frame that came whole.
-    pub(super) fn take<F>(&mut self, decoder: &mut Decoder<F>) -> Result<Option<F>, DecodeError> {
+    /// Takes the next frame that came whole, by `cut`, which takes it off the front of what came.
+    pub(super) fn take<F, E>(
+        &mut self,
+        cut: impl FnOnce(&mut BytesMut) -> Result<Option<F>, E>,
+    ) -> Result<Option<F>, E> {
         let before = self.buffer.len();
-        let taken = decoder.next(&mut self.buffer)?;
+        let taken = cut(&mut self.buffer)?;
         let frame_bytes = before - self.buffer.len();
         self.proven_bytes = self.proven_bytes.max(frame_bytes).min(READ_BYTES_PROVEN_MAX);
         Ok(taken)
     }
 
-    /// Reads what has come of the frame that `decoder` waits for.
-    pub(super) async fn fill<F>(
-        &mut self,
-        socket: &Socket,
-        decoder: &Decoder<F>,
-    ) -> io::Result<()> {
-        let missing = decoder.wanted(&self.buffer);
+    /// What came and was not taken yet.
+    pub(super) fn untaken(&self) -> &BytesMut {
+        &self.buffer
+    }
+
+    /// Reads what has come of a frame of which `missing` bytes are still to come.
+    pub(super) async fn fill(&mut self, socket: &impl Source, missing: usize) -> io::Result<()> {
         loop {
             self.wait(socket).await?;
             self.make_room(missing);
@@ -76,7 +99,7 @@ impl Intake {
     }
 
     /// Waits until there is something to read; an idle connection holds no memory for it.
-    async fn wait(&mut self, socket: &Socket) -> io::Result<()> {
+    async fn wait(&mut self, socket: &impl Source) -> io::Result<()> {
         if !self.buffer.is_empty() || !self.holds {
             return socket.readable().await;
         }
