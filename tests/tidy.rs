@@ -101,18 +101,9 @@ const FLOORS: &[Floor] = &[
     door("broker::listen"),
     floor("broker::listen::accept", &[SETTINGS, SESSION]),
     floor("broker::listen::intake", &[]),
-    floor(
-        "broker::listen::native",
-        &[BATCHES, SETTINGS, SESSION, SOCKETS, &["protocol::native"]],
-    ),
-    floor(
-        "broker::listen::http",
-        &[BATCHES, SETTINGS, SESSION, SOCKETS, &["protocol::web"]],
-    ),
-    floor(
-        "broker::listen::kafka",
-        &[BATCHES, SETTINGS, SESSION, SOCKETS, &["protocol::kafka"]],
-    ),
+    floor("broker::listen::native", &[BATCHES, SETTINGS, SESSION, SOCKETS, &["protocol::native"]]),
+    floor("broker::listen::http", &[BATCHES, SETTINGS, SESSION, SOCKETS, &["protocol::web"]]),
+    floor("broker::listen::kafka", &[BATCHES, SETTINGS, SESSION, SOCKETS, &["protocol::kafka"]]),
     floor("broker::admin", &[BATCHES, SETTINGS, SESSION, &["protocol::web"]]),
     floor("broker::console", &[BATCHES, SETTINGS, SESSION, &["protocol::web"]]),
     // Floor 6: the only files that wire parts together.

@@ -52,6 +52,9 @@ struct Server {
     /// Serves HTTP here; port 0 takes a free one [default: 127.0.0.1:7780]
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
+    /// Speaks the Kafka protocol here; port 0 takes a free one [default: 127.0.0.1:9092]
+    #[arg(long, value_name = "ADDR")]
+    kafka: Option<String>,
     /// Listens on addresses that other machines reach, though nobody is asked who they are
     #[arg(long)]
     insecure: bool,
@@ -69,8 +72,8 @@ fn main() -> ExitCode {
 
 impl Server {
     fn run(self) -> ExitCode {
-        let Self { config, data, native, http, insecure } = self;
-        let overrides = Overrides { config, data, native, http, insecure };
+        let Self { config, data, native, http, kafka, insecure } = self;
+        let overrides = Overrides { config, data, native, http, kafka, insecure };
         let config = match Config::load(overrides) {
             Ok(config) => config,
             Err(error) => return fail(&error, USAGE),
@@ -120,7 +123,8 @@ async fn serve(config: Config) -> ExitCode {
         Ok(broker) => broker,
         Err(error) => return fail(&error, FAILURE),
     };
-    tracing::info!(native = %broker.native(), http = %broker.http(), "ready");
+    let (native, http, kafka) = (broker.native(), broker.http(), broker.kafka());
+    tracing::info!(%native, %http, %kafka, "ready");
     stop.wait().await;
     tracing::info!("stopping");
     let stopped = broker.stop().await;

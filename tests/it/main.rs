@@ -10,6 +10,7 @@ mod every_fault;
 mod faults;
 mod full;
 mod http;
+mod kafka;
 mod limits;
 mod many;
 mod old_directories;

@@ -15,6 +15,7 @@ async fn a_server_says_where_it_listens_to_people_and_to_programs() {
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert_eq!(told["native"], server.native().to_string());
     assert_eq!(told["http"], server.http().to_string());
+    assert_eq!(told["kafka"], server.kafka().to_string());
     Wire::greeted(server.native()).await.0.ping().await;
     let health = reqwest::get(format!("http://{}/healthz", server.http())).await.unwrap();
     assert!(health.status().is_success());
@@ -27,8 +28,13 @@ async fn a_port_that_is_taken_is_named_and_the_directory_stays_free() {
     let directory = home.path().join("data");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for (native, http) in [(address.as_str(), "127.0.0.1:0"), ("127.0.0.1:0", address.as_str())] {
-        let refused = Launch::at(&directory).on(native, http).spawn().ready().await.unwrap_err();
+    let free = "127.0.0.1:0";
+    for place in 0..3 {
+        let mut faces = [free; 3];
+        faces[place] = &address;
+        let [native, http, kafka] = faces;
+        let launch = Launch::at(&directory).on(native, http, kafka);
+        let refused = launch.spawn().ready().await.unwrap_err();
         assert_eq!(refused.status.code(), Some(1), "{}", refused.said);
         assert!(refused.said.contains(&address), "{}", refused.said);
     }

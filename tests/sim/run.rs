@@ -162,6 +162,7 @@ impl Run {
             data: Some(PathBuf::from(DIRECTORY)),
             native: None,
             http: None,
+            kafka: None,
             insecure: false,
         };
         let mut config = Config::load(overrides).expect("the settings are valid");

@@ -9,6 +9,7 @@ pub mod crashes;
 pub mod dice;
 pub mod gate;
 pub mod history;
+pub mod kafka;
 pub mod load;
 pub mod reading;
 pub mod server;
@@ -162,6 +163,7 @@ impl Place {
             data: Some(self.directory.clone()),
             native: Some("127.0.0.1:0".to_owned()),
             http: Some("127.0.0.1:0".to_owned()),
+            kafka: Some("127.0.0.1:0".to_owned()),
             insecure: false,
         };
         let disk: Arc<dyn Disk> = match &self.disk {
@@ -195,6 +197,11 @@ impl TestBroker {
     /// Where HTTP is spoken, as a URL without a path.
     pub fn http(&self) -> String {
         format!("http://{}", self.broker.http())
+    }
+
+    /// Where the Kafka protocol is spoken.
+    pub fn kafka(&self) -> SocketAddr {
+        self.broker.kafka()
     }
 
     pub fn metrics(&self) -> String {

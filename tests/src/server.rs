@@ -35,9 +35,7 @@ pub struct Launch {
 impl Launch {
     /// A server with its data in this directory, on free ports.
     pub fn at(directory: &Path) -> Self {
-        let free = "127.0.0.1:0".to_owned();
-        let arguments = vec!["--native".to_owned(), free.clone(), "--http".to_owned(), free];
-        let directory = directory.to_owned();
+        let (directory, arguments) = (directory.to_owned(), on([FREE; 3]));
         Self { directory, arguments, settings: String::new(), tracer: Vec::new() }
     }
 
@@ -49,9 +47,8 @@ impl Launch {
 
     /// On these addresses, as options.
     #[must_use]
-    pub fn on(self, native: &str, http: &str) -> Self {
-        let arguments = ["--native", native, "--http", http].map(str::to_owned).to_vec();
-        Self { arguments, ..self }
+    pub fn on(self, native: &str, http: &str, kafka: &str) -> Self {
+        Self { arguments: on([native, http, kafka]), ..self }
     }
 
     /// With `strace` injecting these faults, as its `inject` expressions.
@@ -117,6 +114,7 @@ pub struct Server {
     process: Process,
     native: SocketAddr,
     http: SocketAddr,
+    kafka: SocketAddr,
 }
 
 /// How a server ended, and what it had said by then.
@@ -162,7 +160,8 @@ impl Starting {
         };
         let line = text.lines().find(|line| line.contains(READY)).expect("it said ready");
         let (native, http) = (address(line, "native="), address(line, "http="));
-        Ok(Server { process: self.process, native, http })
+        let kafka = address(line, "kafka=");
+        Ok(Server { process: self.process, native, http, kafka })
     }
 
     /// Asks it to stop, ready or not.
@@ -185,6 +184,11 @@ impl Server {
     /// Where HTTP is spoken.
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Where the Kafka protocol is spoken.
+    pub fn kafka(&self) -> SocketAddr {
+        self.kafka
     }
 
     /// Asks it to stop, and does not wait.
@@ -270,6 +274,15 @@ impl Drop for Process {
         let _ = self.child.wait();
     }
 }
+
+/// These addresses as options, the native, the HTTP and the Kafka face's.
+fn on(addresses: [&str; 3]) -> Vec<String> {
+    let options = ["--native", "--http", "--kafka"].into_iter().zip(addresses);
+    options.flat_map(|(option, address)| [option.to_owned(), address.to_owned()]).collect()
+}
+
+/// An address whose port the system chooses.
+const FREE: &str = "127.0.0.1:0";
 
 fn address(line: &str, before: &str) -> SocketAddr {
     let (_, rest) = line.split_once(before).expect("the ready line has its addresses");

@@ -7,7 +7,6 @@
 //! Invariant: a `Config` that exists keeps every range and rule of `docs/configuration.md`.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +16,8 @@ use weir_protocol::limits;
 
 use super::errors::ConfigError;
 use super::file::{self, ConfigFile};
+use super::kafka::Kafka;
+use super::listen::Listen;
 use super::overrides::Overrides;
 
 /// Everything an operator decided.
@@ -29,6 +30,7 @@ pub struct Config {
     pub log: Log,
     pub topics: Topics,
     pub retention: Retention,
+    pub kafka: Kafka,
     pub limits: Limits,
     pub log_output: LogOutput,
 }
@@ -59,6 +61,7 @@ impl Config {
             log: Log::check(&file.log)?,
             topics: Topics::check(&file.topics)?,
             retention: Retention::check(&file.retention)?,
+            kafka: Kafka::check(&file.kafka)?,
             limits: Limits::check(&file.limits)?,
             log_output: LogOutput::check(&file.log_output),
         })
@@ -70,37 +73,6 @@ impl Config {
         u64::from(self.topics.partitions_max)
             + u64::from(self.limits.connections_max)
             + DESCRIPTORS_SPARE
-    }
-}
-
-/// Where the broker is reached.
-#[derive(Debug)]
-pub struct Listen {
-    pub native: SocketAddr,
-    pub http: SocketAddr,
-}
-
-impl Listen {
-    fn check(file: &file::ListenSection) -> Result<Self, ConfigError> {
-        let listen = Self {
-            native: address("listen.native", &file.native)?,
-            http: address("listen.http", &file.http)?,
-        };
-        if file.insecure {
-            return Ok(listen);
-        }
-        for (key, address) in [("listen.native", listen.native), ("listen.http", listen.http)] {
-            if !is_loopback(address) {
-                return Err(ConfigError::Exposed { key, address });
-            }
-        }
-        Ok(listen)
-    }
-
-    /// Whether other machines can reach the broker, which asks nobody who they are: startup
-    /// warns.
-    pub fn is_exposed(&self) -> bool {
-        !is_loopback(self.native) || !is_loopback(self.http)
     }
 }
 
@@ -421,14 +393,6 @@ fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
     toml::from_str(&text).map_err(|source| ConfigError::Syntax { path: path.to_owned(), source })
 }
 
-fn address(key: &'static str, value: &str) -> Result<SocketAddr, ConfigError> {
-    value.parse().map_err(|_| ConfigError::Address { key, value: value.to_owned() })
-}
-
-fn is_loopback(address: SocketAddr) -> bool {
-    address.ip().to_canonical().is_loopback()
-}
-
 fn within(key: &'static str, value: u64, allowed: RangeInclusive<u64>) -> Result<u64, ConfigError> {
     if allowed.contains(&value) {
         return Ok(value);
@@ -447,7 +411,7 @@ fn within_u32(
     Ok(u32::try_from(value).expect("the range ends within a u32"))
 }
 
-fn within_usize(
+pub(super) fn within_usize(
     key: &'static str,
     value: u64,
     allowed: RangeInclusive<usize>,
@@ -457,7 +421,7 @@ fn within_usize(
     Ok(usize::try_from(value).expect("the range ends within a usize"))
 }
 
-fn within_ms(
+pub(super) fn within_ms(
     key: &'static str,
     value: u64,
     allowed: RangeInclusive<u64>,

@@ -37,6 +37,12 @@ pub enum ConfigError {
     )]
     Exposed { key: &'static str, address: SocketAddr },
 
+    #[error(
+        "kafka.advertised is '{value}'; it takes the host and the port by which Kafka clients \
+         reach the broker, such as broker.example.com:9092"
+    )]
+    Advertised { value: String },
+
     #[error("data is empty; it takes the path of a directory, such as ./weir-data")]
     NoDirectory,
 }

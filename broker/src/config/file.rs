@@ -12,7 +12,9 @@ use std::path::PathBuf;
 use serde::Deserialize;
 #[cfg(test)]
 use serde::Serialize;
-use weir_protocol::limits::{BATCH_BYTES_MAX_DEFAULT, IN_FLIGHT_MAX, SUBSCRIPTIONS_MAX};
+use weir_protocol::limits::{
+    BATCH_BYTES_MAX_DEFAULT, IN_FLIGHT_MAX, KAFKA_FRAME_BYTES_MAX, SUBSCRIPTIONS_MAX,
+};
 
 /// All of `weir.toml`; an empty one is complete.
 #[derive(Debug, Deserialize)]
@@ -28,6 +30,7 @@ pub(super) struct ConfigFile {
     pub log: LogSection,
     pub topics: TopicsSection,
     pub retention: RetentionSection,
+    pub kafka: KafkaSection,
     pub limits: LimitsSection,
     pub log_output: LogOutputSection,
 }
@@ -42,6 +45,7 @@ impl Default for ConfigFile {
             log: LogSection::default(),
             topics: TopicsSection::default(),
             retention: RetentionSection::default(),
+            kafka: KafkaSection::default(),
             limits: LimitsSection::default(),
             log_output: LogOutputSection::default(),
         }
@@ -58,6 +62,8 @@ pub(super) struct ListenSection {
     pub native: String,
     /// Address of HTTP: records, SSE, metrics, health. Port 0 as above.
     pub http: String,
+    /// Address of the Kafka protocol. Port 0 as above.
+    pub kafka: String,
     /// Lets the addresses be others than loopback while nothing asks who a client is. For a
     /// network where everyone who can connect may do everything.
     pub insecure: bool,
@@ -68,6 +74,7 @@ impl Default for ListenSection {
         Self {
             native: String::from("127.0.0.1:7700"),
             http: String::from("127.0.0.1:7780"),
+            kafka: String::from("127.0.0.1:9092"),
             insecure: false,
         }
     }
@@ -237,6 +244,36 @@ impl Default for TopicsSection {
 pub(super) enum Durability {
     Synced,
     Written,
+}
+
+/// What the clients of Kafka are told and may do.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct KafkaSection {
+    /// Host and port that Kafka clients are told to connect to; where it is not set, the address
+    /// each of them reached the broker by. Set it behind a port mapping or a proxy. No memory.
+    pub advertised: Option<String>,
+    /// Whether a topic is made when a Kafka client asks about one that does not exist. Set it to
+    /// false where a misspelt name should be an error. No memory.
+    pub auto_create_topics: bool,
+    /// The largest request of a Kafka client. Raise it for producers that send to many partitions
+    /// at once. Memory: one for each connection that sends one, as it arrives.
+    pub request_bytes_max: u64,
+    /// How long a connection may be silent before it is closed. Raise it for clients that do not
+    /// connect again by themselves. No memory.
+    pub idle_ms_max: u64,
+}
+
+impl Default for KafkaSection {
+    fn default() -> Self {
+        Self {
+            advertised: None,
+            auto_create_topics: true,
+            request_bytes_max: KAFKA_FRAME_BYTES_MAX as u64,
+            idle_ms_max: 600_000,
+        }
+    }
 }
 
 /// What clients may take of the broker.

@@ -12,14 +12,18 @@
 mod checked;
 mod errors;
 mod file;
+mod kafka;
+mod listen;
 mod overrides;
 
 #[cfg(test)]
 mod tests;
 
 pub use checked::{
-    Config, Disk, Durability, FittedDisk, Journal, Limits, Listen, Log, LogOutput, OnTornTail,
-    Retention, Topics,
+    Config, Disk, Durability, FittedDisk, Journal, Limits, Log, LogOutput, OnTornTail, Retention,
+    Topics,
 };
 pub use errors::ConfigError;
+pub use kafka::{Advertised, Kafka};
+pub use listen::Listen;
 pub use overrides::Overrides;

@@ -15,6 +15,8 @@ pub struct Overrides {
     pub native: Option<String>,
     /// `--http`
     pub http: Option<String>,
+    /// `--kafka`
+    pub kafka: Option<String>,
     /// `--insecure`; not given, the file decides.
     pub insecure: bool,
 }
@@ -29,6 +31,9 @@ impl Overrides {
         }
         if let Some(http) = self.http {
             file.listen.http = http;
+        }
+        if let Some(kafka) = self.kafka {
+            file.listen.kafka = kafka;
         }
         file.listen.insecure |= self.insecure;
     }

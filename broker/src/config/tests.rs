@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::{Table, Value};
 use tracing::Level;
 
-use super::file::{ConfigFile, DiskSection, TopicsSection};
+use super::file::{ConfigFile, DiskSection, KafkaSection, TopicsSection};
 use super::*;
 
 fn load(text: &str, overrides: Overrides) -> Result<Config, ConfigError> {
@@ -32,6 +32,7 @@ fn without_a_file_the_defaults_hold() {
     assert_eq!(config.data, PathBuf::from("./weir-data"));
     assert_eq!(config.listen.native.to_string(), "127.0.0.1:7700");
     assert_eq!(config.listen.http.to_string(), "127.0.0.1:7780");
+    assert_eq!(config.listen.kafka.to_string(), "127.0.0.1:9092");
     assert!(!config.listen.is_exposed());
     assert_eq!(config.journal.bytes_max, 1 << 30);
     assert_eq!(config.journal.on_torn_tail, OnTornTail::Truncate);
@@ -105,6 +106,28 @@ fn a_refusal_names_the_key_the_value_and_what_is_allowed() {
          which is limits.in_flight_bytes_max"
     );
     assert!(refusal("data = ''").starts_with("data is empty"));
+    assert_eq!(
+        refusal("[kafka]\nadvertised = 'broker'"),
+        "kafka.advertised is 'broker'; it takes the host and the port by which Kafka clients reach \
+         the broker, such as broker.example.com:9092"
+    );
+}
+
+#[test]
+fn what_is_advertised_is_a_host_and_a_port() {
+    for (value, host, port) in [
+        ("broker.example.com:9092", "broker.example.com", 9092),
+        ("10.0.0.7:1", "10.0.0.7", 1),
+        ("[::1]:65535", "::1", 65535),
+    ] {
+        let text = format!("kafka.advertised = '{value}'");
+        let advertised = load(&text, Overrides::default()).unwrap().kafka.advertised;
+        assert_eq!(advertised, Some(Advertised { host: host.to_owned(), port }));
+    }
+    for value in ["", ":9092", "broker:", "broker:0", "broker:65536", "::1:9092", "a b:1", "[x]:1"]
+    {
+        assert!(refusal(&format!("kafka.advertised = '{value}'")).contains("kafka.advertised"));
+    }
 }
 
 #[test]
@@ -271,5 +294,6 @@ fn with_every_key() -> ConfigFile {
         ..TopicsSection::default()
     };
     let disk = DiskSection { low_bytes: Some(1), hard_bytes: Some(1) };
-    ConfigFile { topics, disk, ..ConfigFile::default() }
+    let kafka = KafkaSection { advertised: Some(String::new()), ..KafkaSection::default() };
+    ConfigFile { topics, disk, kafka, ..ConfigFile::default() }
 }

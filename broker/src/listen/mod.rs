@@ -4,4 +4,5 @@
 pub(crate) mod accept;
 pub(crate) mod http;
 mod intake;
+pub(crate) mod kafka;
 pub(crate) mod native;

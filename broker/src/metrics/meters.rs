@@ -183,6 +183,7 @@ impl Retention {
 pub enum Face {
     Native,
     Http,
+    Kafka,
 }
 
 impl Face {
@@ -190,6 +191,7 @@ impl Face {
         match self {
             Self::Native => "native",
             Self::Http => "http",
+            Self::Kafka => "kafka",
         }
     }
 }
@@ -204,8 +206,8 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// The groups of the native and the HTTP face.
-    pub(super) fn enter(book: &Book) -> (Self, Self) {
+    /// The groups of the native, the HTTP and the Kafka face.
+    pub(super) fn enter(book: &Book) -> (Self, Self, Self) {
         let open = book.labelled_gauge(&names::CONNECTIONS);
         let accepted = book.labelled_counter(&names::CONNECTIONS_ACCEPTED);
         let refused = book.labelled_counter(&names::CONNECTIONS_REFUSED);
@@ -216,7 +218,7 @@ impl Connections {
             refused: refused.with_label_values(&[face.as_str()]),
             accept_failures: accept_failures.with_label_values(&[face.as_str()]),
         };
-        (of(Face::Native), of(Face::Http))
+        (of(Face::Native), of(Face::Http), of(Face::Kafka))
     }
 }
 

@@ -30,6 +30,7 @@ pub struct Metrics {
     pub retention: Retention,
     pub native: Connections,
     pub http_connections: Connections,
+    pub kafka: Connections,
     pub http: Http,
     process: Mutex<Process>,
     book: Book,
@@ -40,7 +41,7 @@ impl Metrics {
     #[expect(clippy::new_without_default, reason = "a broker's metrics are made once, by name")]
     pub fn new() -> Self {
         let book = Book(Registry::new());
-        let (native, http_connections) = Connections::enter(&book);
+        let (native, http_connections, kafka) = Connections::enter(&book);
         let build = book.labelled_gauge(&names::BUILD);
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Self {
@@ -54,6 +55,7 @@ impl Metrics {
             retention: Retention::enter(&book),
             native,
             http_connections,
+            kafka,
             http: Http::enter(&book),
             process: Mutex::new(Process::enter(&book)),
             book,

@@ -34,7 +34,7 @@ pub(crate) use crate::core::catalog::settings::{Durability, Limit, Settings, Wan
 pub(crate) use crate::core::partition::trim::Before;
 pub(crate) use crate::core::read::{FirstBatch, From, Offset, OffsetSpan, ReadLimits, Slice};
 pub(crate) use crate::core::wake::{Done, Signal, Signals};
-pub(crate) use facts::{BrokerFacts, QuarantinedFacts, TopicFacts};
+pub(crate) use facts::{BrokerFacts, PartitionFacts, QuarantinedFacts, TopicFacts};
 pub(crate) use fetch::Fetched;
 pub(crate) use produce::{Ack, Produce};
 pub(crate) use publish::{Placed, Record};
@@ -80,6 +80,12 @@ impl Session {
     /// Where this session hears of what it asked for.
     pub(crate) fn signals(&self) -> &Signals {
         &self.signals
+    }
+
+    /// The same somebody with another place to hear of what is asked: who waits for one thing is
+    /// not woken by others.
+    pub(crate) fn apart(&self) -> Self {
+        Self { signals: Signals::default(), ..self.clone() }
     }
 
     /// What the broker says of itself.

@@ -50,6 +50,19 @@ impl Session {
         Ok(TopicFacts::of(&topic))
     }
 
+    pub(crate) fn describe_topic_by_id(&self, id: TopicId) -> Result<TopicFacts, Refusal> {
+        let topic = self.topic(id)?;
+        self.allow(Action::DescribeTopic, &topic)?;
+        Ok(TopicFacts::of(&topic))
+    }
+
+    /// The id of the topic that has this name now.
+    pub(crate) fn topic_id(&self, name: &TopicName) -> Result<TopicId, Refusal> {
+        let topic = self.topic_named(name)?;
+        self.allow(Action::DescribeTopic, &topic)?;
+        Ok(topic.id)
+    }
+
     /// Up to `limit` topics that this session may see, in the order of their names, from behind
     /// `after` on.
     pub(crate) fn list_topics(&self, after: Option<&TopicName>, limit: usize) -> Vec<TopicFacts> {

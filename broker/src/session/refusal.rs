@@ -26,7 +26,7 @@ impl Refusal {
         Self { code, message: message.into() }
     }
 
-    pub(super) fn shutting_down() -> Self {
+    pub(crate) fn shutting_down() -> Self {
         Self::new(Code::ShuttingDown, "the broker is shutting down: connect again in a moment")
     }
 

@@ -7,19 +7,20 @@
 //! Nothing is served before all that was committed is there again. This folder and `shutdown.rs`
 //! are the only places that wire parts together.
 
+mod addresses;
 mod embedded;
 pub(crate) mod engine;
 mod layout;
 mod threads;
 
-use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use weir_storage::directory::{self, DataDir, NewIdentity};
-use weir_storage::disk::{Disk, Open};
+use weir_storage::disk::Disk;
 
+use self::addresses::Addresses;
 use self::engine::{Engine, EngineError};
 use self::layout::Layout;
 use crate::admin;
@@ -29,7 +30,7 @@ use crate::config::{self, Config, Limits, Listen};
 use crate::core::retention::{self, Retention, Sweep};
 use crate::hands::Hands;
 use crate::listen::accept::{Acceptor, BindError, Seats};
-use crate::listen::{http, native};
+use crate::listen::{http, kafka, native};
 use crate::metrics::{Face, Metrics};
 use crate::session::{BrokerFacts, Door, Quota};
 use crate::shutdown::{Running, Stopped};
@@ -40,8 +41,7 @@ pub use crate::listen::native::Pipe;
 /// A broker that runs.
 #[derive(Debug)]
 pub struct Broker {
-    native: SocketAddr,
-    http: SocketAddr,
+    addresses: Addresses,
     metrics: Arc<Metrics>,
     running: Running,
 }
@@ -74,7 +74,8 @@ impl Broker {
     /// # Errors
     /// See [`StartError`]; each says what to do.
     pub async fn start(config: Config, world: World) -> Result<Self, StartError> {
-        let Config { data, listen, journal, log, topics, retention, limits, disk, .. } = config;
+        let Config { data, listen, journal, log, topics, retention, limits, disk, kafka, .. } =
+            config;
         let metrics = Arc::new(Metrics::new());
         let data = Arc::new(open_directory(data, &world).await?);
         let layout = layout_of(&data, journal, &log, &topics, &limits, disk)?;
@@ -84,21 +85,27 @@ impl Broker {
         let (stop, stopped) = watch::channel(false);
         let retention = retain(&engine, &world, &metrics, &retention, &stopped);
         let door = door(&engine, retention, &data, &limits, &world, &metrics);
-        let (native, http) = (bound.native.bound(), bound.http.bound());
-        bound.serve(&limits, door, &metrics, world.randomness, stopped);
-        tell_addresses(&data, native, http, &world.hands).await?;
+        let addresses = bound.addresses();
+        addresses.tell_kafka_clients_way(&kafka);
+        bound.serve(&limits, kafka, door, &metrics, world.randomness, stopped);
+        addresses.write_down(&data, &world.hands).await?;
         let running = Running { engine, stop, seats, drain: limits.shutdown_drain };
-        Ok(Self { native, http, metrics, running })
+        Ok(Self { addresses, metrics, running })
     }
 
     /// Where the native protocol is spoken.
     pub fn native(&self) -> SocketAddr {
-        self.native
+        self.addresses.native
     }
 
     /// Where HTTP is spoken.
     pub fn http(&self) -> SocketAddr {
-        self.http
+        self.addresses.http
+    }
+
+    /// Where the Kafka protocol is spoken.
+    pub fn kafka(&self) -> SocketAddr {
+        self.addresses.kafka
     }
 
     /// The page `/metrics`.
@@ -199,6 +206,7 @@ fn door(
 struct Bound {
     native: Acceptor,
     http: Acceptor,
+    kafka: Acceptor,
 }
 
 impl Bound {
@@ -206,19 +214,27 @@ impl Bound {
         let (of_native, of_http) = (metrics.native.clone(), metrics.http_connections.clone());
         let native = Acceptor::bind(Face::Native, listen.native, seats.clone(), of_native).await?;
         let http = Acceptor::bind(Face::Http, listen.http, seats.clone(), of_http).await?;
-        Ok(Self { native, http })
+        let of_kafka = metrics.kafka.clone();
+        let kafka = Acceptor::bind(Face::Kafka, listen.kafka, seats.clone(), of_kafka).await?;
+        Ok(Self { native, http, kafka })
+    }
+
+    fn addresses(&self) -> Addresses {
+        let Self { native, http, kafka } = self;
+        Addresses { native: native.bound(), http: http.bound(), kafka: kafka.bound() }
     }
 
     /// Serves on them until the broker stops.
     fn serve(
         self,
         limits: &Limits,
+        of_kafka: config::Kafka,
         door: Arc<Door>,
         metrics: &Arc<Metrics>,
         randomness: Randomness,
         stopped: watch::Receiver<bool>,
     ) {
-        let Self { native, http } = self;
+        let Self { native, http, kafka } = self;
         let admin = http::Guests {
             routes: admin::routes(Arc::clone(&door), Arc::clone(metrics), stopped.clone()),
             openapi: admin::openapi(),
@@ -226,29 +242,10 @@ impl Bound {
         let web =
             http::Http::new(Arc::clone(&door), limits, metrics, randomness, admin, stopped.clone());
         tokio::spawn(http.run(stopped.clone(), move |stream, _| web.clone().serve(stream)));
+        let face = kafka::Kafka::new(Arc::clone(&door), of_kafka, limits, stopped.clone());
+        let face = Arc::new(face);
+        tokio::spawn(kafka.run(stopped.clone(), move |stream, _| Arc::clone(&face).serve(stream)));
         let face = Arc::new(native::Native::new(door, limits, stopped.clone()));
         tokio::spawn(native.run(stopped, move |stream, _| Arc::clone(&face).serve(stream)));
     }
-}
-
-/// Writes the bound addresses into `listen.json`, for those who start a broker on free ports.
-async fn tell_addresses(
-    data: &Arc<DataDir>,
-    native: SocketAddr,
-    http: SocketAddr,
-    hands: &Hands,
-) -> Result<(), StartError> {
-    let bound = serde_json::json!({ "native": native.to_string(), "http": http.to_string() });
-    let text = bound.to_string() + "\n";
-    let data = Arc::clone(data);
-    let write = move || -> std::io::Result<()> {
-        let (disk, path) = (data.disk(), data.path().join("listen.json"));
-        match disk.remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        disk.open(&path, Open::Create)?.write_at(&[IoSlice::new(text.as_bytes())], 0)
-    };
-    let written = hands.errand(write).await.ok_or(EngineError::ShuttingDown)?;
-    written.map_err(|source| StartError::System { doing: "write listen.json", source })
 }

@@ -35,6 +35,13 @@ impl Reader {
         Ok(None)
     }
 
+    /// The largest timestamp of the segments that are kept; `None` where none has any.
+    /// A record below the start that shares its segment with others counts.
+    pub fn newest_timestamp(&self) -> Option<i64> {
+        let newest = self.shared.segments.all().into_iter().map(|s| s.newest_timestamp()).max();
+        newest.filter(|newest| 0 <= *newest)
+    }
+
     fn search(
         &self,
         segment: Segment,

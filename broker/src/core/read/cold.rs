@@ -90,7 +90,7 @@ impl ColdReads {
     /// # Errors
     /// See [`FromError`].
     pub(crate) async fn find(&self, reader: &Reader, from: From) -> Result<Resolved, FromError> {
-        if !matches!(from, From::Time(_)) {
+        if !matches!(from, From::Time(_) | From::Newest) {
             return resolve(reader, from);
         }
         let (found, wait) = oneshot::channel();

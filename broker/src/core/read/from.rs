@@ -13,6 +13,8 @@ pub(crate) enum From {
     Offset(Offset),
     /// The first record of that time or later, Unix milliseconds; the tail where there is none.
     Time(i64),
+    /// The first record of the latest time that any has; the tail where there is none.
+    Newest,
 }
 
 /// Why a place cannot be read from.
@@ -39,9 +41,17 @@ pub(super) fn resolve(reader: &Reader, from: From) -> Result<Resolved, FromError
             Err(FromError::OutOfRange { asked, start, tail })
         }
         From::Offset(offset) => Ok((offset, None)),
-        From::Time(time) => Ok(match reader.offset_for_time(time)? {
-            Some((offset, timestamp)) => (offset, Some(timestamp)),
-            None => (tail, None),
-        }),
+        From::Time(time) => resolve_time(reader, time),
+        From::Newest => match reader.newest_timestamp() {
+            Some(time) => resolve_time(reader, time),
+            None => Ok((tail, None)),
+        },
     }
+}
+
+fn resolve_time(reader: &Reader, time: i64) -> Result<Resolved, FromError> {
+    Ok(match reader.offset_for_time(time)? {
+        Some((offset, timestamp)) => (offset, Some(timestamp)),
+        None => (reader.tail(), None),
+    })
 }

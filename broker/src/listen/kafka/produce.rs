@@ -1,0 +1,150 @@
+//! Produce: batches to their shards, each a slice of what was read.
+//!
+//! All batches of a request are handed in, then the next request is read: they become durable side
+//! by side, and [`Answers`](super::answers::Answers) puts what became of them in order.
+//!
+//! Of Kafka's acks, 0 wants no answer, 1 is `written` and −1 what the topic promises. The time that
+//! a request gives for its acknowledgement is not followed: a batch waits for room as long as
+//! `limits.room_wait_ms_max`, and is told then as not stored in time.
+
+use weir_protocol::code::Code;
+use weir_protocol::id::TopicId;
+use weir_protocol::kafka::api::produce::{
+    Request, RequestPartition, RequestTopic, Response, ResponsePartition, ResponseTopic,
+};
+use weir_protocol::kafka::{ErrorCode, Text};
+use weir_protocol::name::TopicName;
+
+use super::answers::{BatchToken, Route};
+use super::connection::{Connection, Ended};
+use crate::session::{Ack, Produce, Refusal, Session};
+
+impl Connection {
+    pub(super) async fn produce(&self, route: Route, request: Request) -> Result<(), Ended> {
+        let ack = match request.acks {
+            0 => return self.produce_unanswered(request).await,
+            1 => Ack::Written,
+            -1 => Ack::Topic,
+            _ => {
+                let refused = answer_with(&request, ErrorCode::InvalidRequiredAcks);
+                self.answer(route, &refused.into());
+                return Ok(());
+            }
+        };
+        let number = self.state.lock().answers.begin(route, answer_with(&request, ErrorCode::None));
+        let mut way = Way { connection: self, number, place: 0, places: places(&request) };
+        for topic in request.topic_data {
+            let id = topic_id(&self.session, &topic);
+            for partition in topic.partition_data {
+                let token = way.token().pack();
+                let taken = match &id {
+                    Ok(id) => hand_in(&self.session, *id, partition, ack, token).await,
+                    Err(refusal) => Err(refusal.clone()),
+                };
+                way.passed(taken);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever wants no answer learns of a refusal by the end of the connection, as with Kafka:
+    /// its client asks anew where the topic is.
+    async fn produce_unanswered(&self, request: Request) -> Result<(), Ended> {
+        for topic in request.topic_data {
+            let id = topic_id(&self.session, &topic);
+            for partition in topic.partition_data {
+                let taken = match &id {
+                    Ok(id) => hand_in(&self.session, *id, partition, Ack::Nothing, 0).await,
+                    Err(refusal) => Err(refusal.clone()),
+                };
+                if let Err(refusal) = taken {
+                    tracing::debug!(%refusal, "a batch was refused that nobody asks about");
+                    return Err(Ended::Closed);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn hand_in(
+    session: &Session,
+    topic: TopicId,
+    partition: RequestPartition,
+    ack: Ack,
+    token: u64,
+) -> Result<(), Refusal> {
+    let RequestPartition { index, records, .. } = partition;
+    let Some(batch) = records.filter(|records| !records.is_empty()) else {
+        return Err(Refusal::no_records());
+    };
+    let partition = u32::try_from(index).map_err(|_| {
+        Refusal::new(Code::UnknownPartition, "a partition's number is not negative")
+    })?;
+    session.produce(Produce { topic, partition, ack, batch, token }).await
+}
+
+fn topic_id(session: &Session, topic: &RequestTopic) -> Result<TopicId, Refusal> {
+    if let Some(id) = topic.topic_id.topic() {
+        return Ok(id);
+    }
+    let name = TopicName::parse(&topic.name);
+    let name = name.map_err(|error| Refusal::new(Code::InvalidName, error.to_string()))?;
+    session.topic_id(&name)
+}
+
+fn places(request: &Request) -> u32 {
+    let places = request.topic_data.iter().map(|topic| topic.partition_data.len());
+    u32::try_from(places.sum::<usize>()).expect("the elements of a message are limited")
+}
+
+/// An answer with every partition of the request, of one outcome.
+fn answer_with(request: &Request, error_code: ErrorCode) -> Response {
+    let partition = |partition: &RequestPartition| ResponsePartition {
+        index: partition.index,
+        error_code,
+        ..ResponsePartition::default()
+    };
+    let topic = |topic: &RequestTopic| ResponseTopic {
+        // A text that is kept keeps all that was read with it, until batches are durable.
+        name: Text::from(topic.name.as_str()),
+        topic_id: topic.topic_id,
+        partition_responses: topic.partition_data.iter().map(partition).collect(),
+        ..ResponseTopic::default()
+    };
+    let responses = request.topic_data.iter().map(topic).collect();
+    Response { responses, ..Response::default() }
+}
+
+/// The batches of a request on their way to their shards. Where the way ends before all of them
+/// went, as when the connection is told to end while one waits for memory, nothing more will be
+/// heard of the rest.
+struct Way<'a> {
+    connection: &'a Connection,
+    number: u32,
+    place: u32,
+    places: u32,
+}
+
+impl Way<'_> {
+    fn token(&self) -> BatchToken {
+        BatchToken { number: self.number, place: self.place }
+    }
+
+    /// The next batch was handed in, or is answered now.
+    fn passed(&mut self, taken: Result<(), Refusal>) {
+        if let Err(refusal) = taken {
+            self.connection.state.lock().answers.done(self.token(), Err(refusal));
+            self.connection.bell.notify_one();
+        }
+        self.place += 1;
+    }
+}
+
+impl Drop for Way<'_> {
+    fn drop(&mut self) {
+        while self.place < self.places {
+            self.passed(Err(Refusal::shutting_down()));
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What a connection may make the broker hold, and how it ends.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use weir_protocol::kafka::api::metadata;
+use weir_protocol::kafka::{Text, encode_request};
+use weir_tests::kafka::{KafkaWire, fetch_request, produce_request};
+use weir_tests::wire::batch;
+use weir_tests::{Place, TestBroker};
+
+/// How long the broker may take nothing before a test says that it has stopped reading.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// More than the sockets' buffers and the window of answers hold together.
+const REQUESTS_BYTES: usize = 64 << 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_no_answers_is_not_read_either() {
+    let broker = TestBroker::start().await;
+    let mut stream = TcpStream::connect(broker.kafka()).await.unwrap();
+    let request = metadata::Request { topics: Some(vec![]), ..Default::default() }.into();
+    let name = Some(Text::from_static("test"));
+    let request = encode_request(1, 1, name.as_ref(), &request, &mut BytesMut::new()).to_bytes();
+    let requests = request.repeat(REQUESTS_BYTES / request.len());
+    let mut sent = 0;
+    while let Ok(taken) = timeout(PATIENCE, stream.write(&requests[sent..])).await {
+        sent += taken.unwrap();
+        assert!(sent < requests.len(), "the broker holds all answers to one that reads none");
+    }
+    let mut kafka = KafkaWire::connect(broker.kafka()).await;
+    kafka.metadata(&["flights"]).await;
+    drop(stream);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_nothing_at_first_is_let_go() {
+    let broker = Place::real().configured("[limits]\nhello_timeout_ms = 100").start().await;
+    let mut kafka = KafkaWire::connect(broker.kafka()).await;
+    assert_eq!(kafka.next().await, None);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_answers_what_is_under_way_and_waits_for_no_fetch() {
+    let broker = Place::crashing().start().await;
+    let mut writer = KafkaWire::connect(broker.kafka()).await;
+    let mut reader = KafkaWire::connect(broker.kafka()).await;
+    writer.metadata(&["flights"]).await;
+    let mut fetch = fetch_request("flights", 0);
+    fetch.max_wait_ms = 60_000;
+    reader.send(11, fetch).await;
+    let gate = broker.place().gate().clone();
+    gate.shut();
+    let asked = writer.send(9, produce_request("flights", -1, batch(&[b"a"]))).await;
+    broker.metric_is("weir_in_flight_bytes", batch(&[b"a"]).len() as f64).await;
+    let stopping = tokio::spawn(broker.stop());
+    gate.open();
+    assert_eq!(writer.produced(asked).await, Ok(0));
+    assert_eq!(writer.next().await, None);
+    while reader.next().await.is_some() {}
+    stopping.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_in_the_midst_of_a_fetch_leaves_nothing_behind() {
+    let broker = TestBroker::start().await;
+    let mut kafka = KafkaWire::connect(broker.kafka()).await;
+    kafka.metadata(&["flights"]).await;
+    let mut fetch = fetch_request("flights", 0);
+    fetch.max_wait_ms = 10;
+    kafka.send(11, fetch).await;
+    broker.metric_is("weir_subscriptions", 1.0).await;
+    drop(kafka);
+    broker.metric_is("weir_subscriptions", 0.0).await;
+    broker.stop().await;
+}
