@@ -42,6 +42,8 @@ pub enum DecodeError {
 pub enum Fault {
     #[error("the bytes end inside of {field}")]
     Short { field: &'static str },
+    #[error("{version} is no version")]
+    Version { version: i16 },
     #[error("{bytes} bytes stand behind the last field")]
     Trailing { bytes: usize },
     #[error("{field} has a length of {length}")]

@@ -13,8 +13,9 @@
 //!
 //! Each message is declared once, in the file of its API ([`api`]), by one macro (`message.rs`):
 //! its fields with their types and the versions that have them. [`Api`] is the table of what is
-//! served. Both directions come from the same declaration: a broker reads requests and writes
-//! responses, a test client the other way round.
+//! served; [`consumer`] has what consumers tell each other through their group. Both directions
+//! come from the same declaration: a broker reads requests and writes responses, a test client the
+//! other way round.
 //!
 //! Invariants: whatever the bytes, nothing panics, nothing is reserved beyond what the bytes can
 //! fill, and no bytes drive a recursion. Records travel as they came: what is read of them is a
@@ -27,6 +28,7 @@
 mod message;
 
 pub mod api;
+pub mod consumer;
 mod error_code;
 mod fault;
 mod frame;

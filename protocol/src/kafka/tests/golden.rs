@@ -8,7 +8,8 @@ use std::path::Path;
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 
-use super::{SampledMessage, Told, hex};
+use super::{Sampled, SampledMessage, Told, hex};
+use crate::kafka::consumer::{Assignment, Subscription, VERSION_MAX};
 use crate::kafka::wire::Form;
 use crate::kafka::writer::Writer;
 use crate::kafka::{Api, Request, Response};
@@ -26,6 +27,27 @@ fn every_version_is_read_and_written_as_kafka_does() {
                 check(*api, case);
             }
         }
+    }
+}
+
+#[test]
+fn what_consumers_tell_each_other_is_read_and_written_as_kafka_does() {
+    let cases = cases_of("consumer_protocol");
+    assert_eq!(cases.len(), 2 * (usize::try_from(VERSION_MAX).unwrap() + 1));
+    for case in cases {
+        let form = Form { version: case.version, flexible: false };
+        let sent = Bytes::from([&case.version.to_be_bytes()[..], &case.bytes()].concat());
+        let (told, written) = match case.message.as_str() {
+            "subscription" => {
+                let read = Subscription::read(sent.clone()).unwrap();
+                (read.told(form), read.to_bytes(case.version))
+            }
+            _ => {
+                let read = Assignment::read(sent.clone()).unwrap();
+                (read.told(form), read.to_bytes(case.version))
+            }
+        };
+        assert_eq!((told, written), (case.value, sent));
     }
 }
 
@@ -79,7 +101,11 @@ fn cases(api: Api) -> Vec<Case> {
         }
         file.extend(letter.to_lowercase());
     }
+    cases_of(&file)
+}
+
+fn cases_of(file: &str) -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/kafka");
-    let text = std::fs::read_to_string(folder.join(file + ".json")).expect("a golden file");
+    let text = std::fs::read_to_string(folder.join(format!("{file}.json"))).expect("a golden file");
     serde_json::from_str(&text).expect("a golden file's form")
 }

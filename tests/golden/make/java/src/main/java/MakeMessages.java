@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HexFormat;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.message.ConsumerProtocolSubscription;
 import org.apache.kafka.common.protocol.ApiKeys;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
 import org.apache.kafka.common.protocol.Message;
@@ -52,17 +53,31 @@ public final class MakeMessages {
             StringBuilder cases = new StringBuilder();
             for (String side : new String[] {"Request", "Response"}) {
                 for (short version : ApiKeys.valueOf(snakeCase(api).toUpperCase()).allVersions()) {
-                    cases.append(cases.isEmpty() ? "[\n" : ",\n").append(made(api, side, version));
+                    cases.append(cases.isEmpty() ? "[\n" : ",\n");
+                    cases.append(made(api + side, "Data", side, version));
                 }
             }
-            Path file = folder.resolve(snakeCase(api) + ".json");
-            Files.writeString(file, cases.append("\n]\n"), StandardCharsets.UTF_8);
+            write(folder.resolve(snakeCase(api) + ".json"), cases);
         }
+        StringBuilder cases = new StringBuilder();
+        for (String message : new String[] {"Subscription", "Assignment"}) {
+            short highest = ConsumerProtocolSubscription.HIGHEST_SUPPORTED_VERSION;
+            for (short version = 0; version <= highest; version++) {
+                cases.append(cases.isEmpty() ? "[\n" : ",\n");
+                cases.append(made("ConsumerProtocol" + message, "", message, version));
+            }
+        }
+        write(folder.resolve("consumer_protocol.json"), cases);
     }
 
-    private static JsonNode made(String api, String side, short version) throws Exception {
+    private static void write(Path file, StringBuilder cases) throws Exception {
+        Files.writeString(file, cases.append("\n]\n"), StandardCharsets.UTF_8);
+    }
+
+    private static JsonNode made(String name, String suffix, String kind, short version)
+            throws Exception {
         JsonNode definition = JSON.readTree(
-            MakeMessages.class.getResourceAsStream("/common/message/" + api + side + ".json"));
+            MakeMessages.class.getResourceAsStream("/common/message/" + name + ".json"));
         ObjectNode structs = JsonNodeFactory.instance.objectNode();
         definition.path("commonStructs")
             .forEach(struct -> structs.set(struct.get("name").asText(), struct.get("fields")));
@@ -70,7 +85,7 @@ public final class MakeMessages {
         ObjectNode told = JsonNodeFactory.instance.objectNode();
         new MakeMessages(version, structs).fill(definition.get("fields"), 0, given, told);
 
-        String type = "org.apache.kafka.common.message." + api + side + "Data";
+        String type = "org.apache.kafka.common.message." + name + suffix;
         Message message = (Message) Class.forName(type + "JsonConverter")
             .getMethod("read", JsonNode.class, short.class)
             .invoke(null, given, version);
@@ -82,7 +97,7 @@ public final class MakeMessages {
         bytes.buffer().rewind().get(encoded);
 
         ObjectNode made = JsonNodeFactory.instance.objectNode();
-        made.put("message", side.toLowerCase()).put("version", version);
+        made.put("message", kind.toLowerCase()).put("version", version);
         made.put("hex", HexFormat.of().formatHex(encoded));
         made.set("value", told);
         return made;
