@@ -4,7 +4,8 @@
 //! answer is looked into. Timestamps are the producers' and need not rise, so the answer is the
 //! lowest offset whose record is not earlier, whatever lies behind it.
 
-use weir_protocol::batch::{View, ViewError};
+use weir_protocol::batch::{InflateError, Plain};
+use weir_protocol::limits::INFLATED_BYTES_MAX;
 
 use super::errors::ReadError;
 use super::readable::Readable;
@@ -15,8 +16,8 @@ use crate::offset::Offset;
 
 impl Reader {
     /// The first record whose timestamp is `timestamp` or later, and its timestamp; `None` if
-    /// there is none yet. Of a compressed batch, which only its reader unpacks, it is the first
-    /// offset and the largest timestamp. May wait for a disk.
+    /// there is none yet. Of a compressed batch that cannot be inflated it is the first offset and
+    /// the largest timestamp. May wait for a disk.
     ///
     /// # Errors
     /// Where the part of the log that should hold the answer cannot be served.
@@ -75,18 +76,15 @@ fn first_record(
     timestamp: i64,
     start: Offset,
 ) -> Option<(Offset, i64)> {
-    match View::parse(bytes) {
-        Ok(view) => {
-            // A batch whose records contradict its header is read up to there.
-            let mut records = view.records().map_while(Result::ok);
-            let found = records.find(|r| start.get() <= r.offset && timestamp <= r.timestamp)?;
-            Some((Offset::new(found.offset), found.timestamp))
+    let plain = match Plain::parse(bytes, INFLATED_BYTES_MAX) {
+        Ok(plain) => plain,
+        Err(InflateError::TooLarge { .. } | InflateError::Malformed { .. }) => {
+            return Some((batch.base().max(start), batch.header.max_timestamp));
         }
-        Err(ViewError::Compressed { .. }) => {
-            Some((batch.base().max(start), batch.header.max_timestamp))
-        }
-        Err(ViewError::Header(_) | ViewError::Incomplete { .. } | ViewError::Compression(_)) => {
-            None
-        }
-    }
+        Err(InflateError::View(_)) => return None,
+    };
+    // A batch whose records contradict its header is read up to there.
+    let mut records = plain.view().records().map_while(Result::ok);
+    let found = records.find(|r| start.get() <= r.offset && timestamp <= r.timestamp)?;
+    Some((Offset::new(found.offset), found.timestamp))
 }

@@ -245,3 +245,32 @@ fn offsets_are_found_by_time_across_segments() {
     let start = bench.reader.offset_for_time(0).unwrap();
     assert_eq!(start, found(100, 331));
 }
+
+#[test]
+fn offsets_are_found_by_time_inside_of_compressed_batches() {
+    let mut bench = Bench::new(options());
+    for n in 0..3_i64 {
+        let mut builder = batch::Builder::new();
+        for delta in 0..3 {
+            builder.push(n * 10 + delta, None, Some(&[7; 100]), []).unwrap();
+        }
+        bench.append(&Batch::from_bytes(&in_snappy(&builder.finish(None))));
+    }
+    let at = |timestamp| bench.reader.offset_for_time(timestamp).unwrap();
+    assert_eq!(at(11), Some((Offset::new(4), 11)));
+    assert_eq!(at(13), Some((Offset::new(6), 20)));
+    assert_eq!(at(22), Some((Offset::new(8), 22)));
+}
+
+/// The batch with its records as one block of snappy, which holds them as they are.
+fn in_snappy(plain: &[u8]) -> Vec<u8> {
+    let mut header = Header::parse(plain).unwrap();
+    let records = &plain[HEADER_BYTES..];
+    let [low, high, ..] = records.len().to_le_bytes();
+    let [last_low, last_high, ..] = (records.len() - 1).to_le_bytes();
+    let length = [low & 0x7f | 0x80, low >> 7 | high << 1];
+    let literal = [0xf4, last_low, last_high];
+    header.attributes = Attributes::from_bits(2);
+    header.batch_bytes += length.len() + literal.len();
+    [&header.to_bytes(), &length[..], &literal, records].concat()
+}
