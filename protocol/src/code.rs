@@ -5,8 +5,8 @@
 //! maps the codes itself, by an exhaustive match.
 //!
 //! Invariant: a number, once released, keeps its meaning and is never given to another code. The
-//! hundreds group them: frames, topics, produce, consume, the broker's state, identity. The table
-//! of `docs/protocol.md` lists each code; a test compares it with this one.
+//! hundreds group them: frames, topics, produce, consume, the broker's state, identity, groups.
+//! The table of `docs/protocol.md` lists each code; a test compares it with this one.
 
 use std::fmt;
 
@@ -171,6 +171,37 @@ codes! {
     Unauthorized = 500, "UNAUTHORIZED", Never;
     /// Who asks is known and may not do this.
     Forbidden = 501, "FORBIDDEN", Never;
+
+    /// The group has no such member: it left, or was silent for longer than its session. Join anew.
+    UnknownMember = 600, "UNKNOWN_MEMBER", Never;
+    /// The member speaks of a generation that is over, or of a partition that is not its own.
+    IllegalGeneration = 601, "ILLEGAL_GENERATION", Never;
+    /// The group's members are about to get new partitions; join again.
+    RebalanceInProgress = 602, "REBALANCE_IN_PROGRESS", Never;
+    /// The group's members speak another protocol, or none that this one knows.
+    InconsistentGroupProtocol = 603, "INCONSISTENT_GROUP_PROTOCOL", Never;
+    /// Another member has taken this one's instance id, or its connection.
+    FencedInstance = 604, "FENCED_INSTANCE", Never;
+    /// A member joins with the id that comes with this refusal.
+    MemberIdRequired = 605, "MEMBER_ID_REQUIRED", Never;
+    /// The group has members; what was asked for is done to empty groups only.
+    GroupNotEmpty = 606, "GROUP_NOT_EMPTY", Never;
+    /// There is no such group: nobody joined it, and no offset was committed for it.
+    UnknownGroup = 607, "UNKNOWN_GROUP", Never;
+    /// The group has as many members as it may.
+    GroupFull = 608, "GROUP_FULL", Never;
+    /// The words beside a committed offset are longer than they may be.
+    OffsetMetadataTooLarge = 609, "OFFSET_METADATA_TOO_LARGE", Never;
+    /// The session timeout is outside what the broker allows.
+    InvalidSessionTimeout = 610, "INVALID_SESSION_TIMEOUT", Never;
+    /// The broker has as many groups as it may.
+    TooManyGroups = 611, "TOO_MANY_GROUPS", Never;
+    /// A member says more of itself than it may, or something that no member may say.
+    InvalidMember = 612, "INVALID_MEMBER", Never;
+    /// The connection has no membership of this number.
+    UnknownMembership = 613, "UNKNOWN_MEMBERSHIP", Never;
+    /// The connection has a membership of this number already, or as many as it may.
+    MembershipInUse = 614, "MEMBERSHIP_IN_USE", Never;
 }
 
 impl Code {

@@ -37,6 +37,22 @@ pub const FRAME_BYTES_MAX_LEAST: usize = 256 << 10;
 /// A topic's name: Kafka's limit, so that every topic is reachable from every face.
 pub const NAME_BYTES_MAX: usize = 249;
 
+/// A consumer group's name.
+pub const GROUP_NAME_BYTES_MAX: usize = 255;
+
+/// What names a member of a group: the id that the broker gives it, and the one that its operator
+/// gives it to keep over restarts.
+pub const MEMBER_ID_BYTES_MAX: usize = 512;
+
+/// What a consumer may write beside an offset it commits; Kafka's default.
+pub const OFFSET_METADATA_BYTES_MAX: usize = 4_096;
+
+/// Offsets in one commit, and partitions of one member.
+pub const OFFSETS_PER_COMMIT_MAX: usize = 10_000;
+
+/// Memberships of one connection.
+pub const MEMBERSHIPS_MAX: usize = 256;
+
 /// The name a client gives itself in `Hello`.
 pub const CLIENT_NAME_BYTES_MAX: usize = 255;
 

@@ -1,10 +1,13 @@
-//! What a topic is called: parsed once, valid ever after.
+//! What a topic and a group are called: parsed once, valid ever after.
 //!
-//! The rule is Kafka's, so that every topic is reachable from every face: 1 to 249 bytes of
-//! `A-Z a-z 0-9 . _ -`, and neither `.` nor `..`. Names are for people and requests; everything
-//! stored is keyed by [`TopicId`](crate::id::TopicId).
+//! The rule for topics is Kafka's, so that every topic is reachable from every face: 1 to 249
+//! bytes of `A-Z a-z 0-9 . _ -`, and neither `.` nor `..`. Names are for people and requests;
+//! everything stored is keyed by [`TopicId`](crate::id::TopicId).
 //!
-//! Invariant: a `TopicName` that exists keeps the rule.
+//! Groups may be called what they like, as in Kafka, but not longer than a limit and without
+//! control characters, which would forge lines of a log or a listing.
+//!
+//! Invariant: a `TopicName` or `GroupName` that exists keeps its rule.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +15,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::limits::NAME_BYTES_MAX;
+use crate::limits::{GROUP_NAME_BYTES_MAX, NAME_BYTES_MAX};
 
 /// A topic's name. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,6 +60,56 @@ impl fmt::Debug for TopicName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TopicName({})", self.0)
     }
+}
+
+/// A consumer group's name. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupName(Arc<str>);
+
+impl GroupName {
+    /// Takes `name` if it keeps the rule: 1 to 255 bytes of UTF-8 without control characters.
+    ///
+    /// # Errors
+    /// What breaks the rule; nothing but another name will do.
+    pub fn parse(name: &str) -> Result<Self, GroupNameError> {
+        if name.is_empty() {
+            return Err(GroupNameError::Empty);
+        }
+        if GROUP_NAME_BYTES_MAX < name.len() {
+            return Err(GroupNameError::TooLong { bytes: name.len() });
+        }
+        match name.char_indices().find(|(_, character)| character.is_control()) {
+            Some((at, _)) => Err(GroupNameError::Control { at }),
+            None => Ok(Self(Arc::from(name))),
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for GroupName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for GroupName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GroupName({})", self.0)
+    }
+}
+
+/// Why a name is no group's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum GroupNameError {
+    #[error("a group's name is empty; it takes 1 to {GROUP_NAME_BYTES_MAX} bytes")]
+    Empty,
+    #[error("a group's name has {bytes} bytes; it may have at most {GROUP_NAME_BYTES_MAX}")]
+    TooLong { bytes: usize },
+    #[error("a group's name has a control character at position {at}; leave it out")]
+    Control { at: usize },
 }
 
 /// Why a name is none.
@@ -117,6 +170,19 @@ mod tests {
         assert_eq!(refused("ab\0"), NameError::Character { at: 2, byte: 0 });
         assert_eq!(refused("ü"), NameError::Character { at: 0, byte: 0xc3 });
         assert_eq!(refused("a b"), NameError::Character { at: 1, byte: b' ' });
+    }
+
+    #[test]
+    fn a_group_is_called_what_it_likes_within_its_limit() {
+        let longest = "ü".repeat(GROUP_NAME_BYTES_MAX / 2);
+        for name in ["g", "billing / eu", "κατανάλωση", ".", &longest] {
+            assert_eq!(GroupName::parse(name).unwrap().as_str(), name);
+        }
+        let refused = |name: &str| GroupName::parse(name).unwrap_err();
+        assert_eq!(refused(""), GroupNameError::Empty);
+        assert_eq!(refused(&"x".repeat(256)), GroupNameError::TooLong { bytes: 256 });
+        assert_eq!(refused("a\nb"), GroupNameError::Control { at: 1 });
+        assert_eq!(refused("a\u{9b}"), GroupNameError::Control { at: 1 });
     }
 
     #[test]

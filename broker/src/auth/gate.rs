@@ -10,7 +10,7 @@
 use std::fmt;
 
 use thiserror::Error;
-use weir_protocol::name::TopicName;
+use weir_protocol::name::{GroupName, TopicName};
 
 use super::identity::Identity;
 
@@ -60,6 +60,12 @@ pub(crate) enum Action {
     DescribeTopic,
     Produce,
     Consume,
+    /// Be a member of a group, and commit its offsets.
+    JoinGroup,
+    /// See a group's members and offsets.
+    DescribeGroup,
+    /// Delete a group or its offsets.
+    DeleteGroup,
     /// Watch and steer the broker itself: metrics, checkpoints, shutdown.
     Operate,
 }
@@ -74,6 +80,9 @@ impl Action {
             Self::DescribeTopic => "describe",
             Self::Produce => "produce to",
             Self::Consume => "consume",
+            Self::JoinGroup => "join",
+            Self::DescribeGroup => "describe",
+            Self::DeleteGroup => "delete",
             Self::Operate => "operate",
         }
     }
@@ -83,6 +92,7 @@ impl Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resource<'a> {
     Topic(&'a TopicName),
+    Group(&'a GroupName),
     Broker,
 }
 
@@ -90,6 +100,7 @@ impl fmt::Display for Resource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Topic(name) => write!(f, "topic {name}"),
+            Self::Group(name) => write!(f, "group {name}"),
             Self::Broker => f.write_str("the broker"),
         }
     }
@@ -109,7 +120,7 @@ pub(crate) struct Denied {
 mod tests {
     use super::*;
 
-    const ACTIONS: [Action; 8] = [
+    const ACTIONS: [Action; 11] = [
         Action::CreateTopic,
         Action::AlterTopic,
         Action::DeleteTopic,
@@ -117,6 +128,9 @@ mod tests {
         Action::DescribeTopic,
         Action::Produce,
         Action::Consume,
+        Action::JoinGroup,
+        Action::DescribeGroup,
+        Action::DeleteGroup,
         Action::Operate,
     ];
 
@@ -124,8 +138,9 @@ mod tests {
     fn an_open_gate_lets_everyone_do_everything() {
         let gate = Gate::open();
         let topic = TopicName::parse("flights").unwrap();
+        let group = GroupName::parse("billing").unwrap();
         for action in ACTIONS {
-            for resource in [Resource::Topic(&topic), Resource::Broker] {
+            for resource in [Resource::Topic(&topic), Resource::Group(&group), Resource::Broker] {
                 assert_eq!(gate.allows(&Identity::Anonymous, action, &resource), Ok(()));
             }
         }

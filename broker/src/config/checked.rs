@@ -16,6 +16,7 @@ use weir_protocol::limits;
 
 use super::errors::ConfigError;
 use super::file::{self, ConfigFile};
+use super::groups::Groups;
 use super::kafka::Kafka;
 use super::listen::Listen;
 use super::overrides::Overrides;
@@ -30,6 +31,7 @@ pub struct Config {
     pub log: Log,
     pub topics: Topics,
     pub retention: Retention,
+    pub groups: Groups,
     pub kafka: Kafka,
     pub limits: Limits,
     pub log_output: LogOutput,
@@ -61,6 +63,7 @@ impl Config {
             log: Log::check(&file.log)?,
             topics: Topics::check(&file.topics)?,
             retention: Retention::check(&file.retention)?,
+            groups: Groups::check(&file.groups)?,
             kafka: Kafka::check(&file.kafka)?,
             limits: Limits::check(&file.limits)?,
             log_output: LogOutput::check(&file.log_output),
@@ -401,7 +404,7 @@ fn within(key: &'static str, value: u64, allowed: RangeInclusive<u64>) -> Result
     Err(ConfigError::Range { key, value, min, max })
 }
 
-fn within_u32(
+pub(super) fn within_u32(
     key: &'static str,
     value: u64,
     allowed: RangeInclusive<u32>,
@@ -432,7 +435,7 @@ pub(super) fn within_ms(
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
-const CENTURY_MS: u64 = 100 * 365 * 86_400_000;
+pub(super) const CENTURY_MS: u64 = 100 * 365 * 86_400_000;
 
 /// A segment holds the largest frame of the journal or batch of a log several times, and its
 /// positions fit the 31 bits of Kafka's index.

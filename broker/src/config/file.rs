@@ -30,6 +30,7 @@ pub(super) struct ConfigFile {
     pub log: LogSection,
     pub topics: TopicsSection,
     pub retention: RetentionSection,
+    pub groups: GroupsSection,
     pub kafka: KafkaSection,
     pub limits: LimitsSection,
     pub log_output: LogOutputSection,
@@ -45,6 +46,7 @@ impl Default for ConfigFile {
             log: LogSection::default(),
             topics: TopicsSection::default(),
             retention: RetentionSection::default(),
+            groups: GroupsSection::default(),
             kafka: KafkaSection::default(),
             limits: LimitsSection::default(),
             log_output: LogOutputSection::default(),
@@ -194,6 +196,46 @@ pub(super) struct RetentionSection {
 impl Default for RetentionSection {
     fn default() -> Self {
         Self { sweep_interval_ms: 60_000, leap_hold_ms: 86_400_000 }
+    }
+}
+
+/// Consumer groups: how patient the broker is with their members, and what they may take.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct GroupsSection {
+    /// The shortest session a member may ask for. Lower it to notice dead members sooner than
+    /// their connections tell. No memory.
+    pub session_timeout_ms_min: u64,
+    /// The longest. No memory.
+    pub session_timeout_ms_max: u64,
+    /// How long a Kafka group that was empty waits for more members before it shares out, and
+    /// again while they keep coming. Raise it where many start at once and share out costs much;
+    /// 0 shares out with each. No memory.
+    pub initial_rebalance_delay_ms: u64,
+    /// How long a member of a native group whose connection ended may take to come back before its
+    /// partitions go to others. No memory.
+    pub reconnect_grace_ms: u64,
+    /// How long committed offsets are kept once their group has no members. Raise it for groups
+    /// that rest for longer. Memory: about 150 bytes for each offset.
+    pub offsets_retention_ms: u64,
+    /// Members of one group. Memory: about 1 KiB each, and what it says of itself, up to 256 KiB.
+    pub members_max: u64,
+    /// Groups of one of the 16 shards that they are spread over. Memory: about 1 KiB each.
+    pub shard_max: u64,
+}
+
+impl Default for GroupsSection {
+    fn default() -> Self {
+        Self {
+            session_timeout_ms_min: 6_000,
+            session_timeout_ms_max: 1_800_000,
+            initial_rebalance_delay_ms: 500,
+            reconnect_grace_ms: 2_000,
+            offsets_retention_ms: 604_800_000,
+            members_max: 1_000,
+            shard_max: 10_000,
+        }
     }
 }
 

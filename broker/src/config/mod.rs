@@ -12,6 +12,7 @@
 mod checked;
 mod errors;
 mod file;
+mod groups;
 mod kafka;
 mod listen;
 mod overrides;
@@ -24,6 +25,7 @@ pub use checked::{
     Topics,
 };
 pub use errors::ConfigError;
+pub use groups::Groups;
 pub use kafka::{Advertised, Kafka};
 pub use listen::Listen;
 pub use overrides::Overrides;

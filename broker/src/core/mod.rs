@@ -7,11 +7,13 @@
 //!        └───────────── Signals: done, ready ◄── Tail ◄── apply to the log
 //! ```
 //!
-//! Arrows between the modules point one way: `catalog → shard → partition → commit → wake` and
-//! `read → partition`.
+//! Arrows between the modules point one way: `catalog → shard → group → partition → commit → wake`
+//! and `read → partition`.
 
 pub(crate) mod catalog;
 pub(crate) mod commit;
+#[cfg_attr(not(test), expect(dead_code, reason = "the listeners that ask come next"))]
+pub(crate) mod group;
 pub(crate) mod partition;
 pub(crate) mod read;
 pub(crate) mod retention;

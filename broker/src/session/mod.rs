@@ -8,6 +8,14 @@
 mod delete_records;
 mod facts;
 mod fetch;
+#[expect(dead_code, reason = "the listeners that ask come next")]
+mod group;
+#[expect(dead_code, reason = "the listeners that ask come next")]
+mod group_facts;
+#[expect(dead_code, reason = "the listeners that ask come next")]
+mod membership;
+#[expect(dead_code, reason = "the listeners that ask come next")]
+mod offsets;
 mod operate;
 mod produce;
 mod publish;
@@ -26,16 +34,29 @@ use crate::core::catalog::actor::Request as CatalogRequest;
 use crate::core::catalog::topic::{Topic, Topics};
 use crate::core::commit::halt::Halt;
 use crate::core::commit::watermark::DiskFill;
+use crate::core::group::Groups;
 use crate::core::read::ColdReads;
 use crate::core::retention::Retention;
 use crate::metrics;
 
 pub(crate) use crate::core::catalog::settings::{Durability, Limit, Settings, Wanted};
+pub(crate) use crate::core::group::{Begin, Face, State as GroupState, Strategy};
 pub(crate) use crate::core::partition::trim::Before;
 pub(crate) use crate::core::read::{FirstBatch, From, Offset, OffsetSpan, ReadLimits, Slice};
 pub(crate) use crate::core::wake::{Done, Signal, Signals};
 pub(crate) use facts::{BrokerFacts, PartitionFacts, QuarantinedFacts, TopicFacts};
 pub(crate) use fetch::Fetched;
+#[expect(unused_imports, reason = "the listeners that ask come next")]
+pub(crate) use group::{
+    GroupHeartbeat, GroupRefusal, JoinGroup, JoinedGroup, LeaveGroup, LeavingMember, SyncGroup,
+    SyncedGroup,
+};
+#[expect(unused_imports, reason = "the listeners that ask come next")]
+pub(crate) use group_facts::{GroupFacts, GroupListing, GroupPartition, MemberFacts, MemberShare};
+#[expect(unused_imports, reason = "the listeners that ask come next")]
+pub(crate) use membership::{GroupEvent, JoinNative, Membership};
+#[expect(unused_imports, reason = "the listeners that ask come next")]
+pub(crate) use offsets::{CommitBy, CommittedOffset, OffsetToCommit, OffsetsOfTopic, TopicRef};
 pub(crate) use produce::{Ack, Produce};
 pub(crate) use publish::{Placed, Record};
 pub(crate) use quota::Quota;
@@ -49,6 +70,7 @@ pub(crate) struct Door {
     pub(crate) gate: Gate,
     pub(crate) topics: Topics,
     pub(crate) catalog: mpsc::Sender<CatalogRequest>,
+    pub(crate) groups: Groups,
     pub(crate) retention: Retention,
     pub(crate) quota: Quota,
     pub(crate) clock: Clock,

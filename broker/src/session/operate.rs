@@ -34,6 +34,8 @@ impl Session {
         self.allow_name(Action::AlterTopic, &name)?;
         let alter = |reply| Request::Alter { name, partitions, wanted, reply };
         let topic: Arc<Topic> = self.ask(alter).await?;
+        let partitions = u32::try_from(topic.partitions.len()).expect("partitions are limited");
+        self.door.groups.topic_has(topic.id, partitions).await;
         // Who keeps less from now on need not wait for it.
         self.door.retention.sweep_now();
         Ok(TopicFacts::of(&topic))

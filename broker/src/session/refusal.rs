@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use weir_protocol::batch::{CheckError, HEADER_BYTES, HeaderError, PushError};
 use weir_protocol::code::Code;
+use weir_protocol::name::GroupNameError;
 
 use crate::auth::Denied;
 use crate::core::catalog::actor::CatalogError;
 use crate::core::catalog::settings::SettingError;
 use crate::core::commit::trim::TrimError;
+use crate::core::group::GroupError;
 use crate::core::read::{FeedError, FromError, ReadError};
 use crate::core::wake::AppendError;
 
@@ -91,6 +93,40 @@ impl From<TrimError> for Refusal {
             TrimError::NotDone(error) => return error.into(),
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<GroupError> for Refusal {
+    fn from(error: GroupError) -> Self {
+        let code = match &error {
+            GroupError::UnknownMember => Code::UnknownMember,
+            GroupError::IllegalGeneration { .. } | GroupError::NotOwned { .. } => {
+                Code::IllegalGeneration
+            }
+            GroupError::RebalanceInProgress => Code::RebalanceInProgress,
+            GroupError::InconsistentProtocol => Code::InconsistentGroupProtocol,
+            GroupError::Fenced => Code::FencedInstance,
+            GroupError::MemberIdRequired(_) => Code::MemberIdRequired,
+            GroupError::NotEmpty => Code::GroupNotEmpty,
+            GroupError::UnknownGroup => Code::UnknownGroup,
+            GroupError::Full { .. } => Code::GroupFull,
+            GroupError::Length { .. } | GroupError::Count { .. } => Code::InvalidMember,
+            GroupError::SessionTimeout { .. } => Code::InvalidSessionTimeout,
+            GroupError::OffsetMetadata { .. } => Code::OffsetMetadataTooLarge,
+            GroupError::TopicGone => Code::UnknownTopic,
+            GroupError::TooManyGroups => Code::TooManyGroups,
+            GroupError::JournalFull => Code::JournalFull,
+            GroupError::WritesStopped => Code::WritesStopped,
+            GroupError::OutcomeUnknown => Code::OutcomeUnknown,
+            GroupError::ShuttingDown => Code::ShuttingDown,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<GroupNameError> for Refusal {
+    fn from(error: GroupNameError) -> Self {
+        Self::new(Code::InvalidName, error.to_string())
     }
 }
 

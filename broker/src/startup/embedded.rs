@@ -29,10 +29,11 @@ impl Embedded {
     /// # Errors
     /// See [`StartError`]; each says what to do.
     pub async fn start(config: Config, world: World) -> Result<Self, StartError> {
-        let Config { data, journal, log, topics, retention, limits, disk, .. } = config;
+        let Config { data, journal, log, topics, retention, limits, .. } = config;
+        let (groups, disk) = (config.groups, config.disk);
         let metrics = Metrics::new();
         let data = Arc::new(open_directory(data, &world).await?);
-        let layout = layout_of(&data, journal, &log, &topics, &limits, disk)?;
+        let layout = layout_of(&data, journal, &log, &topics, &limits, groups, disk)?;
         let engine = Engine::start(Arc::clone(&data), layout, &world, &metrics).await?;
         let (stop, stopped) = watch::channel(false);
         let retention = retain(&engine, &world, &metrics, &retention, &stopped);

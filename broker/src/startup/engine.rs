@@ -28,6 +28,7 @@ use crate::core::commit::replay::{self, RecoverError, Recovered, Report};
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::CATALOG_SHARD;
 use crate::core::commit::watermark::{DiskFill, DiskWatch, Marks};
+use crate::core::group::{self, Call, Coordinator, Groups};
 use crate::core::partition::request::{REQUESTS_MAX, Request};
 use crate::core::shard::actor::Actor;
 use crate::core::shard::lane::Lane;
@@ -44,6 +45,7 @@ pub(crate) struct Engine {
     pub(crate) catalog: mpsc::Sender<CatalogRequest>,
     /// Shards 1 and up, in their order.
     pub(crate) shards: Vec<mpsc::Sender<Request>>,
+    pub(crate) groups: Groups,
     pub(crate) inboxes: Inboxes,
     pub(crate) threads: Threads,
     pub(crate) data: Arc<DataDir>,
@@ -96,7 +98,7 @@ impl Engine {
             room_wait: layout.room_wait,
             fill: &fill,
         };
-        let shards = wiring.shards(tables.shards);
+        let (shards, groups) = wiring.shards(tables.shards, &layout.groups);
         let (catalog, catalog_inbox) = mpsc::channel(catalog::REQUESTS_MAX);
         let checkpointer = wiring.checkpointer(live_tables(&catalog, &shards), kept, &report);
         let owned = Owned {
@@ -110,9 +112,8 @@ impl Engine {
         };
         let threads = Threads::start(outlets, &inboxes, owned, &layout, world, metrics)?;
         let opener = Arc::new(wiring.opener(&shards, layout.log));
-        let clock_record = tables.catalog.clock();
+        let (clock_record, rate) = (tables.catalog.clock(), layout.scrub_bytes_per_second);
         let topics = adopt_all(&opener, &tables.catalog, logs, &tables.reserved).await?;
-        let rate = layout.scrub_bytes_per_second;
         let watching = Watching::start(&opener, &topics, report.run, rate, world, metrics)?;
         let actor = catalog::Actor {
             lane: wiring.lane(CATALOG_SHARD),
@@ -134,6 +135,7 @@ impl Engine {
             topics,
             catalog,
             shards,
+            groups,
             inboxes,
             threads,
             data,
@@ -294,15 +296,29 @@ impl Wiring<'_> {
     }
 
     /// Starts the tasks of shards 1 and up.
-    fn shards(&self, tables: Vec<table::Table>) -> Vec<mpsc::Sender<Request>> {
-        (1..SHARDS).zip(tables).map(|(number, table)| self.shard(number, table)).collect()
+    fn shards(
+        &self,
+        tables: Vec<table::Table>,
+        policy: &group::Policy,
+    ) -> (Vec<mpsc::Sender<Request>>, Groups) {
+        let shard = |(number, table)| self.shard(number, table, policy.clone());
+        let (shards, calls) = (1..SHARDS).zip(tables).map(shard).unzip();
+        (shards, Groups::new(calls, self.world.randomness.clone(), policy.clone()))
     }
 
-    fn shard(&self, number: u16, table: table::Table) -> mpsc::Sender<Request> {
+    fn shard(
+        &self,
+        number: u16,
+        table: table::Table,
+        groups: group::Policy,
+    ) -> (mpsc::Sender<Request>, mpsc::Sender<Call>) {
         let (sender, inbox) = mpsc::channel(REQUESTS_MAX);
+        let (call_sender, calls) = mpsc::channel(group::REQUESTS_MAX);
+        let clock = self.world.clock.clone();
         let bell = self.bells.of(number);
         let shard = Shard::new(state::Parts {
             table,
+            groups: Coordinator::new(groups, clock.moment()),
             journal: self.lane(number),
             log: Lane::new(number, self.inboxes.log.clone(), None, Index::ZERO, &bell),
             space: self.inboxes.space.clone(),
@@ -313,9 +329,8 @@ impl Wiring<'_> {
             fill: self.fill.clone(),
             room_wait: self.room_wait,
         });
-        let clock = self.world.clock.clone();
-        tokio::spawn(Actor { shard, inbox, bell, clock }.run());
-        sender
+        tokio::spawn(Actor { shard, inbox, calls, bell, clock }.run());
+        (sender, call_sender)
     }
 }
 

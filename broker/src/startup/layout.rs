@@ -12,6 +12,7 @@ use crate::config;
 use crate::core::catalog::actor::Policy;
 use crate::core::catalog::settings::{Durability, Settings};
 use crate::core::commit::watermark::Marks;
+use crate::core::group;
 
 /// The measures of a data directory.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(crate) struct Layout {
     pub(super) room_wait: Duration,
     pub(super) marks: Marks,
     pub(super) policy: Policy,
+    pub(super) groups: group::Policy,
 }
 
 impl Layout {
@@ -34,6 +36,7 @@ impl Layout {
         log: &config::Log,
         topics: &config::Topics,
         limits: &config::Limits,
+        groups: config::Groups,
         disk: config::Disk,
     ) -> io::Result<Self> {
         let volume = data.disk().volume(data.path())?;
@@ -84,7 +87,20 @@ impl Layout {
             room_wait: limits.room_wait_max,
             marks: marks(disk.fitted_to(volume.total_bytes)),
             policy: policy(log, topics),
+            groups: group_policy(groups),
         })
+    }
+}
+
+fn group_policy(groups: config::Groups) -> group::Policy {
+    group::Policy {
+        groups_max: groups.shard_max,
+        members_max: groups.members_max,
+        session_timeout_min: groups.session_timeout_min,
+        session_timeout_max: groups.session_timeout_max,
+        initial_rebalance_delay: groups.initial_rebalance_delay,
+        reconnect_grace: groups.reconnect_grace,
+        offsets_retention: groups.offsets_retention,
     }
 }
 

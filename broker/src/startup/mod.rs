@@ -74,11 +74,11 @@ impl Broker {
     /// # Errors
     /// See [`StartError`]; each says what to do.
     pub async fn start(config: Config, world: World) -> Result<Self, StartError> {
-        let Config { data, listen, journal, log, topics, retention, limits, disk, kafka, .. } =
-            config;
+        let Config { data, listen, journal, log, topics, retention, kafka, .. } = config;
+        let (limits, groups, disk) = (config.limits, config.groups, config.disk);
         let metrics = Arc::new(Metrics::new());
         let data = Arc::new(open_directory(data, &world).await?);
-        let layout = layout_of(&data, journal, &log, &topics, &limits, disk)?;
+        let layout = layout_of(&data, journal, &log, &topics, &limits, groups, disk)?;
         let seats = Seats::new(limits.connections_max);
         let bound = Bound::bind(&listen, &seats, &metrics).await?;
         let engine = Engine::start(Arc::clone(&data), layout, &world, &metrics).await?;
@@ -125,9 +125,10 @@ fn layout_of(
     log: &config::Log,
     topics: &config::Topics,
     limits: &Limits,
+    groups: config::Groups,
     disk: config::Disk,
 ) -> Result<Layout, StartError> {
-    Layout::of(data, journal, log, topics, limits, disk)
+    Layout::of(data, journal, log, topics, limits, groups, disk)
         .map_err(|source| StartError::System { doing: "ask for the disk's room", source })
 }
 
@@ -186,6 +187,7 @@ fn door(
         gate: Gate::open(),
         topics: engine.topics.clone(),
         catalog: engine.catalog.clone(),
+        groups: engine.groups.clone(),
         retention,
         quota: Quota::new(limits.in_flight_bytes_max as u64),
         clock: world.clock.clone(),

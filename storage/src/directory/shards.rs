@@ -23,3 +23,16 @@ fn shard(hash: u32) -> u16 {
     let shared = u32::from(SHARDS - 1);
     1 + u16::try_from(hash % shared).expect("a remainder is below its divisor")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_in_which_shard_is_fixed_for_ever() {
+        let groups = ["a", "billing", "orders-eu", "κατανάλωση"].map(group_shard);
+        assert_eq!(groups, [1, 9, 2, 8]);
+        let topic = TopicId::from_bytes([7; 16]);
+        assert_eq!([0, 1, 15, 16].map(|partition| partition_shard(topic, partition)), [3, 4, 2, 3]);
+    }
+}

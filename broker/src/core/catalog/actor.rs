@@ -125,7 +125,10 @@ impl Actor {
     pub(crate) async fn run(mut self) {
         self.count();
         for id in self.table.deleted().collect::<Vec<_>>() {
-            self.deleter.remove_files(id);
+            // A stop may have come before every shard had said so.
+            if self.deleter.close(id).await.is_ok() {
+                self.deleter.remove_files(id);
+            }
         }
         while let Some(request) = self.inbox.recv().await {
             match request {

@@ -77,7 +77,10 @@ impl Rebuild for Rebuilding {
             Change::Gap { topic, partition, span, epoch } => {
                 Effect::Gap { topic, partition, span, epoch }
             }
-            Change::Reserve { .. } | Change::Start { .. } | Change::Gone { .. } => Effect::None,
+            Change::Reserve { .. }
+            | Change::Start { .. }
+            | Change::Gone { .. }
+            | Change::Group(_) => Effect::None,
         })
     }
 

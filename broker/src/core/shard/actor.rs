@@ -3,15 +3,17 @@
 //! It takes requests while the threads behind the seam take proposals; otherwise requests wait in
 //! its inbox, and their senders behind it. It never touches a disk and never waits for one.
 
+use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::state::Shard;
 use crate::clock::Clock;
+use crate::core::group::Call;
 use crate::core::partition::request::Request;
 use crate::core::wake::AppendError;
 
@@ -26,6 +28,8 @@ const EXPIRY_EVERY: Duration = Duration::from_millis(250);
 pub(crate) struct Actor {
     pub(crate) shard: Shard,
     pub(crate) inbox: mpsc::Receiver<Request>,
+    /// What is asked of groups: never behind batches.
+    pub(crate) calls: mpsc::Receiver<Call>,
     pub(crate) bell: Arc<Notify>,
     pub(crate) clock: Clock,
 }
@@ -46,9 +50,14 @@ impl Actor {
         let mut expiry = interval(EXPIRY_EVERY);
         expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let due = self.shard.groups_deadline();
             tokio::select! {
                 biased;
                 () = self.bell.notified() => self.shard.settle(self.clock.wall_ms()),
+                Some(call) = self.calls.recv(), if self.shard.takes_calls() => {
+                    self.take_calls(call);
+                }
+                () = until(due, &self.clock) => self.expire_groups(),
                 _ = expiry.tick(), if self.shard.has_parked() => {
                     self.shard.expire(self.clock.now());
                 }
@@ -67,6 +76,28 @@ impl Actor {
                 self.bell.notify_one();
             }
         }
+    }
+
+    /// Takes what is asked of groups.
+    fn take_calls(&mut self, first: Call) {
+        let at = self.clock.moment();
+        self.shard.take_call(first, at);
+        for _ in 1..TURN_REQUESTS_MAX {
+            if !self.shard.takes_calls() {
+                return;
+            }
+            let Ok(call) = self.calls.try_recv() else { return };
+            self.shard.take_call(call, at);
+        }
+    }
+
+    /// Does what is due in groups; heartbeats that wait come first, so that no member is taken for
+    /// silent whom only this task has not heard.
+    fn expire_groups(&mut self) {
+        if let Ok(call) = self.calls.try_recv() {
+            self.take_calls(call);
+        }
+        self.shard.expire_groups(self.clock.moment());
     }
 
     /// Takes what waits, as far as the shard is open.
@@ -91,6 +122,11 @@ impl Actor {
         while let Ok(request) = self.inbox.try_recv() {
             self.shard.take(request, self.clock.moment());
         }
+        self.calls.close();
+        while let Ok(call) = self.calls.try_recv() {
+            self.shard.take_call(call, self.clock.moment());
+        }
+        self.shard.refuse_joining();
         self.shard.settle(self.clock.wall_ms());
         self.shard.refuse_parked(AppendError::ShuttingDown);
         loop {
@@ -105,5 +141,13 @@ impl Actor {
             }
             self.shard.settle(self.clock.wall_ms());
         }
+    }
+}
+
+/// Waits until something is due; for ever, where nothing is.
+async fn until(due: Option<Instant>, clock: &Clock) {
+    match due {
+        Some(due) => sleep(due.saturating_duration_since(clock.now())).await,
+        None => pending().await,
     }
 }

@@ -5,6 +5,8 @@
 //!   Gap             topic 16 | partition u32 | start u64 | end u64 | epoch u32
 //!   LogStart        topic 16 | partition u32 | start u64
 //!   TopicGone       topic 16
+//!   OffsetCommit    ┐
+//!   GroupMeta       ┘ in `core::group::entries`
 //! ```
 //!
 //! Little-endian. What an entry is for stands in its kind; a body of another length is refused.
@@ -13,6 +15,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use weir_protocol::id::TopicId;
 use weir_storage::journal::Kind;
 use weir_storage::offset::{Epoch, Offset, OffsetSpan};
+
+use crate::core::group;
 
 /// The length of an OffsetReserve entry.
 pub(crate) const RESERVE_BYTES: usize = 28;
@@ -32,8 +36,10 @@ pub(crate) enum Change {
     Gap { topic: TopicId, partition: u32, span: OffsetSpan, epoch: Epoch },
     /// Offsets below `start` are deleted.
     Start { topic: TopicId, partition: u32, start: Offset },
-    /// The topic's partitions in this shard have ended.
+    /// The topic has ended: its partitions in this shard, and what groups committed of it.
     Gone { topic: TopicId },
+    /// Something of a group.
+    Group(group::Entry),
 }
 
 /// A table entry that cannot be understood.
@@ -72,6 +78,7 @@ impl Change {
                 body.put_slice(topic.as_bytes());
                 Kind::TopicGone
             }
+            Self::Group(entry) => return entry.encode(),
         };
         (kind, body.freeze())
     }
@@ -96,6 +103,10 @@ impl Change {
                 start: Offset::new(body.get_u64_le()),
             },
             (Kind::TopicGone, GONE_BYTES) => Self::Gone { topic: topic(&mut body) },
+            (Kind::OffsetCommit | Kind::GroupMeta, _) => {
+                let entry = group::Entry::decode(kind, body);
+                Self::Group(entry.ok_or(EntryError { kind, bytes })?)
+            }
             _ => return Err(EntryError { kind, bytes }),
         };
         Ok(change)

@@ -134,6 +134,11 @@ impl Lane {
         !self.frames.is_empty() && self.has_place()
     }
 
+    /// Frames that wait to be proposed.
+    pub(crate) fn gathered(&self) -> usize {
+        self.frames.len()
+    }
+
     fn has_place(&self) -> bool {
         let under_way = self.sent.get() - self.progress.applied().get();
         under_way < OUTSTANDING_MAX && !self.progress.is_stopped()

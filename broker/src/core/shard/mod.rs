@@ -1,7 +1,9 @@
 //! A shard: the group of partitions that share one order of entries, and the task that owns it.
 
 pub(crate) mod actor;
+mod endings;
 pub(crate) mod entries;
+mod groups;
 pub(crate) mod lane;
 pub(crate) mod state;
 pub(crate) mod table;

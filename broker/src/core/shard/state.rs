@@ -17,7 +17,8 @@ use tokio::sync::{Notify, oneshot};
 use weir_protocol::id::TopicId;
 use weir_storage::offset::Index;
 
-use super::entries::{Change, GONE_BYTES, RESERVE_BYTES, START_BYTES};
+use super::entries::{Change, RESERVE_BYTES, START_BYTES};
+use super::groups::Desk;
 use super::lane::Lane;
 use super::table::Table;
 use crate::clock::Moment;
@@ -30,6 +31,7 @@ use crate::core::commit::seam::Entry;
 use crate::core::commit::space::{Space, ask_if_free};
 use crate::core::commit::trim::{TrimError, TrimWaiter, tell};
 use crate::core::commit::watermark::DiskFill;
+use crate::core::group::{Answer, Coordinator};
 use crate::core::partition::admission::{Admitted, Partition, Path, Wait};
 use crate::core::partition::request::{Batch, Request, Seat};
 use crate::core::partition::trim::Before;
@@ -39,6 +41,7 @@ use crate::core::wake::{AppendError, WakeList};
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) table: Table,
+    pub(crate) groups: Coordinator,
     /// To the commit thread.
     pub(crate) journal: Lane,
     /// To the log thread.
@@ -56,42 +59,46 @@ pub(crate) struct Parts {
 /// A shard's state.
 #[derive(Debug)]
 pub(crate) struct Shard {
-    seats: Numbered<Partition>,
+    pub(super) seats: Numbered<Partition>,
     /// Seats with parked batches.
     waiting: BTreeSet<Seat>,
-    table: Table,
+    pub(super) table: Table,
+    pub(super) groups: Desk,
     /// Changes proposed and not yet applied, by index.
-    changes: VecDeque<(Index, Change, Asker)>,
+    pub(super) changes: VecDeque<(Index, Change, Asker)>,
     /// Topics that end as soon as the journal has room to say so.
-    ending: VecDeque<(TopicId, oneshot::Sender<()>)>,
-    journal: Lane,
+    pub(super) ending: VecDeque<(TopicId, oneshot::Sender<()>)>,
+    pub(super) journal: Lane,
     log: Lane,
     space: Sender<Space>,
-    keeper: KeeperInbox,
+    pub(super) keeper: KeeperInbox,
     bell: Arc<Notify>,
-    room_bell: RoomBell,
+    pub(super) room_bell: RoomBell,
     halt: Halt,
     fill: DiskFill,
     room_wait: Duration,
-    wakes: WakeList,
+    pub(super) wakes: WakeList,
 }
 
 /// Who waits for a change to be applied.
 #[derive(Debug)]
-enum Asker {
+pub(super) enum Asker {
     Nobody,
     Closes(oneshot::Sender<()>),
     Trims(Option<TrimWaiter>),
+    /// Answers about groups.
+    Groups(Vec<Answer>),
 }
 
 impl Shard {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { table, journal, log, space, keeper, bell, room_bell, halt, fill, room_wait } =
-            parts;
+        let Parts { table, groups, journal, log, .. } = parts;
+        let Parts { space, keeper, bell, room_bell, halt, fill, room_wait, .. } = parts;
         Self {
             seats: Numbered::default(),
             waiting: BTreeSet::new(),
             table,
+            groups: Desk::new(groups),
             changes: VecDeque::new(),
             ending: VecDeque::new(),
             journal,
@@ -114,7 +121,8 @@ impl Shard {
 
     /// Whether all that it proposed has been applied.
     pub(super) fn is_idle(&self) -> bool {
-        let nobody_waits = self.waiting.is_empty() && self.ending.is_empty();
+        let nobody_waits =
+            self.waiting.is_empty() && self.ending.is_empty() && !self.groups.has_put_off();
         self.journal.is_idle() && self.log.is_idle() && nobody_waits
     }
 
@@ -129,7 +137,7 @@ impl Shard {
             }
             Request::Trim(seat, before, waiter) => self.trim(seat, before, waiter),
             Request::Open(seat, partition) => self.seats.insert(seat.0, *partition),
-            Request::Close(topic, closed) => self.close(topic, closed),
+            Request::Close(topic, closed) => self.close(topic, closed, at),
             Request::Snapshot(asker) => self.snapshot(asker),
             Request::Stop(_) => unreachable!("the actor stops by itself"),
         }
@@ -192,6 +200,7 @@ impl Shard {
             self.refuse_all();
         }
         self.end_topics();
+        self.propose_put_off();
         for seat in std::mem::take(&mut self.waiting) {
             self.admit_parked(seat, now_ms);
         }
@@ -202,7 +211,8 @@ impl Shard {
         self.journal.propose(now_ms);
         self.log.propose(now_ms);
         self.wakes.ring();
-        if !self.changes.is_empty() || self.has_parked() || !self.is_open() {
+        let waits = self.has_parked() || self.groups.has_put_off();
+        if !self.changes.is_empty() || waits || !self.is_open() {
             self.want();
         }
     }
@@ -222,6 +232,7 @@ impl Shard {
         let will_apply = |index| self.journal.will_apply(index);
         self.has_parked()
             || !self.ending.is_empty()
+            || self.groups.has_put_off()
             || self.changes.iter().any(|(index, ..)| !will_apply(*index))
     }
 
@@ -242,6 +253,7 @@ impl Shard {
         }
         // Who waits for these is told by the answer that does not come.
         self.ending.clear();
+        self.refuse_put_off(error);
         self.wakes.ring();
     }
 
@@ -253,7 +265,7 @@ impl Shard {
         self.journal.refuse_rest(AppendError::WritesStopped, &mut self.wakes);
         self.log.refuse_rest(AppendError::WritesStopped, &mut self.wakes);
         self.wakes.ring();
-        self.changes.retain(|(index, ..)| self.journal.will_apply(*index));
+        self.drop_hopeless();
     }
 
     /// Whether nothing more will be written in this run.
@@ -348,7 +360,7 @@ impl Shard {
     }
 
     /// Proposes a change of the table that the journal has room for.
-    fn change(&mut self, change: Change, asker: Asker) {
+    pub(super) fn change(&mut self, change: Change, asker: Asker) {
         let (kind, body) = change.encode();
         let index = self.journal.push(Entry::Table { kind, body });
         self.changes.push_back((index, change, asker));
@@ -417,37 +429,14 @@ impl Shard {
             (_, Asker::Closes(closed)) => {
                 let _ = closed.send(());
             }
-            (_, Asker::Nobody | Asker::Trims(_)) => {}
-        }
-    }
-
-    fn close(&mut self, topic: TopicId, closed: oneshot::Sender<()>) {
-        for mut partition in self.seats.remove_if(|partition| partition.topic == topic) {
-            for batch in partition.parked.drain(..) {
-                turn_away(batch, AppendError::TopicGone, &self.journal, &mut self.wakes);
-            }
-        }
-        if !self.is_stopped() {
-            self.ending.push_back((topic, closed));
-            self.end_topics();
-        }
-    }
-
-    /// Proposes the ends of topics, as far as the journal's reserve has room for them.
-    fn end_topics(&mut self) {
-        while let Some((topic, closed)) = self.ending.pop_front() {
-            let promise = || self.journal.promise_from_reserve(GONE_BYTES);
-            if !promised(&self.room_bell, promise) {
-                self.ending.push_front((topic, closed));
-                return self.keeper.want_checkpoint();
-            }
-            self.change(Change::Gone { topic }, Asker::Closes(closed));
+            (Change::Group(entry), asker) => self.group_changed(entry, asker),
+            (_, Asker::Nobody | Asker::Trims(_) | Asker::Groups(_)) => {}
         }
     }
 }
 
 /// Promises room in the journal, or asks the bell to ring when there may be some.
-fn promised(room_bell: &RoomBell, promise: impl Fn() -> bool) -> bool {
+pub(super) fn promised(room_bell: &RoomBell, promise: impl Fn() -> bool) -> bool {
     // Room that came between the first look and the wish was announced to nobody.
     promise() || {
         room_bell.want();
@@ -462,7 +451,12 @@ fn seated(seats: &mut Numbered<Partition>, topic: TopicId, number: u32) -> Optio
 }
 
 /// Refuses a batch that had no place yet, and gives up what it was promised.
-fn turn_away(mut batch: Batch, error: AppendError, journal: &Lane, wakes: &mut WakeList) {
+pub(super) fn turn_away(
+    mut batch: Batch,
+    error: AppendError,
+    journal: &Lane,
+    wakes: &mut WakeList,
+) {
     if batch.in_journal {
         journal.give_up(entry_bytes(batch.bytes.len()));
     }

@@ -15,11 +15,13 @@ use weir_storage::offset::Offset;
 use self::partitions::Partitions;
 use self::section::{Kind, Writer};
 use super::entries::Change;
+use crate::core::group;
 
 /// The table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Table {
     partitions: Partitions,
+    groups: group::Table,
 }
 
 /// A checkpointed table that cannot be understood.
@@ -48,7 +50,11 @@ impl Table {
             }
             // The log itself remembers its gaps.
             Change::Gap { .. } => {}
-            Change::Gone { topic } => self.partitions.forget(*topic),
+            Change::Gone { topic } => {
+                self.partitions.forget(*topic);
+                self.groups.topic_gone(*topic);
+            }
+            Change::Group(entry) => self.groups.apply(entry),
         }
     }
 
@@ -62,20 +68,30 @@ impl Table {
         self.partitions.row(topic, partition).start
     }
 
+    pub(crate) fn groups(&self) -> &group::Table {
+        &self.groups
+    }
+
     pub(crate) fn encode(&self) -> Bytes {
         let mut sections = Writer::new();
         sections.put(Kind::Partitions, |bytes| self.partitions.encode(bytes));
+        sections.put(Kind::Groups, |bytes| self.groups.encode(bytes));
         sections.finish()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, TableError> {
         let Some(sections) = section::read(bytes) else {
-            return Ok(Self { partitions: Partitions::decode(bytes)? });
+            return Ok(Self { partitions: Partitions::decode(bytes)?, ..Self::default() });
         };
         let mut table = Self::default();
         for section in sections {
             match section? {
                 (Kind::Partitions, bytes) => table.partitions = Partitions::decode(bytes)?,
+                (Kind::Groups, bytes) => {
+                    let malformed =
+                        TableError::Malformed { kind: Kind::Groups, bytes: bytes.len() };
+                    table.groups = group::Table::decode(bytes).ok_or(malformed)?;
+                }
                 (Kind::Filler, _) => {}
             }
         }

@@ -23,16 +23,34 @@ pub(super) const fn status(code: Code) -> StatusCode {
         | Code::AckNotOffered
         | Code::CreditOverflow
         | Code::UnknownSubscription
+        | Code::UnknownMembership
+        | Code::MemberIdRequired
+        | Code::InvalidMember
+        | Code::InvalidSessionTimeout
+        | Code::OffsetMetadataTooLarge
         | Code::InvalidBookmark => StatusCode::BAD_REQUEST,
 
         Code::Unauthorized => StatusCode::UNAUTHORIZED,
         Code::Forbidden => StatusCode::FORBIDDEN,
 
-        Code::UnknownRequest | Code::UnknownTopic | Code::UnknownPartition => StatusCode::NOT_FOUND,
+        Code::UnknownRequest | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownGroup => {
+            StatusCode::NOT_FOUND
+        }
 
         Code::RequestTimedOut => StatusCode::REQUEST_TIMEOUT,
 
-        Code::TopicExists | Code::TooManyTopics | Code::SubscriptionInUse => StatusCode::CONFLICT,
+        Code::TopicExists
+        | Code::TooManyTopics
+        | Code::SubscriptionInUse
+        | Code::MembershipInUse
+        | Code::UnknownMember
+        | Code::IllegalGeneration
+        | Code::RebalanceInProgress
+        | Code::InconsistentGroupProtocol
+        | Code::FencedInstance
+        | Code::GroupNotEmpty
+        | Code::GroupFull
+        | Code::TooManyGroups => StatusCode::CONFLICT,
 
         Code::FrameTooLarge | Code::RequestTooLarge | Code::BatchTooLarge => {
             StatusCode::PAYLOAD_TOO_LARGE

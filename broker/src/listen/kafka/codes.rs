@@ -36,6 +36,20 @@ pub(super) const fn error_code(code: Code) -> ErrorCode {
 
         Code::Unauthorized | Code::Forbidden => ErrorCode::TopicAuthorizationFailed,
 
+        Code::UnknownMember => ErrorCode::UnknownMemberId,
+        Code::IllegalGeneration => ErrorCode::IllegalGeneration,
+        Code::RebalanceInProgress => ErrorCode::RebalanceInProgress,
+        Code::InconsistentGroupProtocol => ErrorCode::InconsistentGroupProtocol,
+        Code::FencedInstance => ErrorCode::FencedInstanceId,
+        Code::MemberIdRequired => ErrorCode::MemberIdRequired,
+        Code::GroupNotEmpty => ErrorCode::NonEmptyGroup,
+        Code::UnknownGroup => ErrorCode::GroupIdNotFound,
+        Code::GroupFull => ErrorCode::GroupMaxSizeReached,
+        Code::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+        Code::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
+        Code::TooManyGroups => ErrorCode::PolicyViolation,
+        Code::InvalidMember => ErrorCode::InvalidRequest,
+
         // Nothing that a Kafka client can ask for is refused with these.
         Code::UnsupportedVersion
         | Code::MalformedFrame
@@ -51,6 +65,8 @@ pub(super) const fn error_code(code: Code) -> ErrorCode {
         | Code::SubscriptionInUse
         | Code::TooManySubscriptions
         | Code::InvalidBookmark
+        | Code::UnknownMembership
+        | Code::MembershipInUse
         | Code::Internal => ErrorCode::UnknownServerError,
     }
 }
