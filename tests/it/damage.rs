@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use weir_broker::shutdown::Stopped;
 use weir_protocol::code::Code;
-use weir_protocol::native::{Durability, Settings, SubscribeFrom, TopicDescription};
+use weir_protocol::native::{
+    Durability, Request, Response, Settings, SubscribeFrom, TopicDescription,
+};
 use weir_storage::disk::{Disk, Open};
 use weir_tests::reading::PLENTY;
 use weir_tests::wire::{Wire, batch};
@@ -66,7 +68,6 @@ async fn read_at(
     topic: &TopicDescription,
     offset: u64,
 ) -> Result<Vec<u8>, (Code, String)> {
-    use weir_protocol::native::Response;
     let from = SubscribeFrom::Offset(offset);
     if let Err(refused) = wire.subscribe(subscription, (topic, 0), from, PLENTY).await {
         return Err((refused.code, refused.message));
@@ -204,4 +205,36 @@ async fn a_log_that_cannot_be_opened_is_closed_and_no_other() {
     assert_eq!(wire.produce(&sound, 0, batch(&[&value(RECORDS)])).await, Ok(RECORDS));
     let (_, stopped) = broker.stop().await;
     assert_eq!(stopped, Stopped::Cleanly);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_journal_has_of_a_closed_log_stays_there_until_its_topic_goes() {
+    let (place, damaged, sound) = two_topics(Durability::Synced).await;
+    let broker = place.start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    assert_eq!(wire.produce(&damaged, 0, batch(&[&value(RECORDS)])).await, Ok(RECORDS));
+    let place = broker.cut_power(1);
+    let manifest = file(&place, &damaged, "manifest");
+    place.crash_disk().make_unreadable(&manifest, 0..8).unwrap();
+    for _ in 0..2 {
+        let broker = place.start().await;
+        let (code, _) = read_at(&mut greeted(&broker).await, 1, &damaged, 0).await.unwrap_err();
+        assert_eq!(code, Code::Quarantined);
+        let (_, stopped) = broker.stop().await;
+        assert_ne!(stopped, Stopped::Cleanly, "no checkpoint names a log that is not complete");
+    }
+    let broker = place.start().await;
+    let mut wire = greeted(&broker).await;
+    for topic in [&sound, &damaged] {
+        assert_eq!(broker.metric("weir_checkpoints_total"), 0.0);
+        let deleted = wire.ask(Request::DeleteTopic { name: topic.name.clone() }).await;
+        assert_eq!(deleted, Ok(Response::Deleted));
+    }
+    assert!(place.until_removed(&sound).await && place.until_removed(&damaged).await);
+    let (_, stopped) = broker.stop().await;
+    assert_eq!(stopped, Stopped::Cleanly);
+}
+
+async fn greeted(broker: &TestBroker) -> Wire {
+    Wire::greeted(broker.native()).await.0
 }
