@@ -94,7 +94,11 @@ impl Upkeep {
         keeping: &mut Keeping,
         live: &Live,
     ) -> Result<(), FlushError> {
-        let Shared { disk, directory, .. } = &*self.shared;
+        let Shared { disk, directory, options, .. } = &*self.shared;
+        // One that has not outgrown its first room is walked as soon as such a file is read.
+        if live.map.readable() < options.allocation_bytes_min {
+            return Ok(());
+        }
         let indexes = live.copy_indexes();
         match active_index::write(&**disk, directory, live.base, &indexes) {
             // Only a start would be quicker for them, and a checkpoint may be what makes room.
