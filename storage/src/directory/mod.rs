@@ -120,11 +120,14 @@ impl DataDir {
         Ok(names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect())
     }
 
-    /// Removes everything a topic has on the disk, durably. One that has nothing is removed
-    /// already.
-    pub fn remove_topic(&self, topic: TopicId) -> Result<(), DiskError> {
+    /// Removes what a topic has on the disk, of so many partitions at a time, and says whether
+    /// nothing is left, durably. One that has nothing is removed already.
+    pub fn remove_topic(&self, topic: TopicId, partitions_max: usize) -> Result<bool, DiskError> {
         let topic_dir = self.topic_dir(topic);
-        for partition in list_if_there(&*self.disk, &topic_dir)? {
+        let mut partitions = list_if_there(&*self.disk, &topic_dir)?;
+        let is_the_rest = partitions.len() <= partitions_max;
+        partitions.truncate(partitions_max);
+        for partition in partitions {
             let log_dir = topic_dir.join(partition);
             for name in list_if_there(&*self.disk, &log_dir)? {
                 let file = log_dir.join(name);
@@ -132,11 +135,15 @@ impl DataDir {
             }
             self.disk.remove_dir(&log_dir).naming("remove", &log_dir)?;
         }
+        if !is_the_rest {
+            return Ok(false);
+        }
         match self.disk.remove_dir(&topic_dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             removed => removed.naming("remove", &topic_dir)?,
         }
-        self.disk.sync_dir(&self.topics_dir()).naming("sync", &self.topics_dir())
+        self.disk.sync_dir(&self.topics_dir()).naming("sync", &self.topics_dir())?;
+        Ok(true)
     }
 
     /// Says that everything is written and synced and the journal ends at `journal_end`: the last

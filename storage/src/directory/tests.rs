@@ -138,7 +138,7 @@ fn a_clean_mark_is_taken_once_and_only_if_it_is_whole() {
 }
 
 #[test]
-fn a_removed_topic_leaves_nothing_and_its_neighbours_everything() {
+fn a_topic_is_removed_some_partitions_at_a_time_and_its_neighbours_stay() {
     let disk = CrashDisk::new();
     let directory = open(&disk).unwrap();
     let (gone, kept) = (TopicId::from_bytes([7; 16]), TopicId::from_bytes([8; 16]));
@@ -151,8 +151,11 @@ fn a_removed_topic_leaves_nothing_and_its_neighbours_everything() {
         }
     }
     assert_eq!(directory.topics().unwrap(), [gone, kept]);
-    directory.remove_topic(gone).unwrap();
-    directory.remove_topic(gone).unwrap();
+    assert!(!directory.remove_topic(gone, 2).unwrap());
+    assert_eq!(disk.list(&directory.topic_dir(gone)).unwrap().len(), 1);
+    for _ in 0..2 {
+        assert!(directory.remove_topic(gone, 2).unwrap());
+    }
     assert_eq!(directory.topics().unwrap(), [kept]);
     assert_eq!(disk.list(&directory.topic_dir(kept)).unwrap().len(), 3);
 }

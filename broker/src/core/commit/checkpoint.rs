@@ -41,6 +41,17 @@ pub(crate) const FLUSHERS: usize = 4;
 /// Logs that their owner is asked to put to rest in one order: it takes microseconds.
 const RESTS_AT_ONCE: usize = 256;
 
+/// Partitions whose files are removed at once: what else waits for the keeper comes in between.
+const REMOVED_AT_ONCE: usize = 128;
+
+/// How far a topic's files are removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removal {
+    Done,
+    Begun,
+    Failed,
+}
+
 /// The logs that are open; clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OpenLogs {
@@ -283,17 +294,17 @@ impl Checkpointer {
         wait.await.map_err(|_| CheckpointError::ShuttingDown)
     }
 
-    /// Removes the files of a topic that no checkpoint names, and says whether they are gone.
-    pub(crate) fn remove(&self, topic: TopicId) -> bool {
-        let removed = self.data.remove_topic(topic);
-        match &removed {
-            Ok(()) => {}
+    /// Removes some of the files of a topic that no checkpoint names.
+    pub(crate) fn remove_some(&self, topic: TopicId) -> Removal {
+        match self.data.remove_topic(topic, REMOVED_AT_ONCE) {
+            Ok(true) => return Removal::Done,
+            Ok(false) => return Removal::Begun,
             Err(error) if error.is_passing() => {
                 tracing::warn!(%error, %topic, "a deleted topic's files wait for the next start");
             }
-            Err(error) => self.halt.raise(error),
+            Err(error) => self.halt.raise(&error),
         }
-        removed.is_ok()
+        Removal::Failed
     }
 
     /// What a log's failed flush means: the end of all writes, or another try.

@@ -5,6 +5,7 @@
 //! checkpoint; logs whose own syncs never failed are flushed all the same, so that no more of them
 //! can be lost than was said.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 use weir_protocol::id::TopicId;
 use weir_storage::log::{FlushError, Upkeep};
 
-use super::checkpoint::Checkpointer;
+use super::checkpoint::{Checkpointer, Removal};
 
 /// Orders that may wait for the keeper.
 pub(crate) const CHORES_MAX: usize = 1024;
@@ -80,7 +81,8 @@ pub(crate) enum Chore {
 
 /// Runs the keeper until it is told to stop or nobody is left to ask. It takes all that waits at a
 /// time, so that one checkpoint does for all who asked for one; where none can be made it tries
-/// again, for those who wait for the journal's room without an answer.
+/// again, for those who wait for the journal's room without an answer. Files of deleted topics,
+/// which may be many, go when nothing else waits.
 pub(crate) async fn run_keeper(outlet: KeeperOutlet, mut checkpointer: Checkpointer) {
     let KeeperOutlet { mut chores, checkpoint_is_wanted } = outlet;
     let mut is_owed = false;
@@ -88,6 +90,9 @@ pub(crate) async fn run_keeper(outlet: KeeperOutlet, mut checkpointer: Checkpoin
     let mut wanted = Wanted::default();
     loop {
         checkpointer.keep_reserve();
+        if chores.is_empty() && wanted.remove_some(&checkpointer) {
+            continue;
+        }
         let coming = chores.recv_many(&mut waiting, CHORES_MAX);
         let came = if is_owed { timeout(CHECKPOINT_RETRY, coming).await } else { Ok(coming.await) };
         if came == Ok(0) {
@@ -102,7 +107,7 @@ pub(crate) async fn run_keeper(outlet: KeeperOutlet, mut checkpointer: Checkpoin
         if wanted.checkpoint {
             let made = checkpointer.run().await;
             is_owed = !made && !checkpointer.halt.is_raised();
-            wanted.answer(made, &checkpointer);
+            wanted.answer(made);
             wanted.checkpoint = false;
         }
     }
@@ -114,7 +119,9 @@ struct Wanted {
     stop: bool,
     checkpoint: bool,
     askers: Vec<oneshot::Sender<bool>>,
+    /// For those who wait for a checkpoint before it.
     removals: Vec<(TopicId, oneshot::Sender<bool>)>,
+    removable: VecDeque<(TopicId, oneshot::Sender<bool>)>,
 }
 
 impl Wanted {
@@ -142,15 +149,25 @@ impl Wanted {
     }
 
     /// Answers behind an attempt; what was to be removed waits for one that succeeds.
-    fn answer(&mut self, made: bool, checkpointer: &Checkpointer) {
+    fn answer(&mut self, made: bool) {
         for asker in self.askers.drain(..) {
             let _ = asker.send(made);
         }
         if made {
-            for (topic, removed) in self.removals.drain(..) {
-                let _ = removed.send(checkpointer.remove(topic));
+            self.removable.extend(self.removals.drain(..));
+        }
+    }
+
+    /// Removes some files, and says whether there were any to remove.
+    fn remove_some(&mut self, checkpointer: &Checkpointer) -> bool {
+        let Some((topic, removed)) = self.removable.pop_front() else { return false };
+        match checkpointer.remove_some(topic) {
+            Removal::Begun => self.removable.push_front((topic, removed)),
+            ended => {
+                let _ = removed.send(ended == Removal::Done);
             }
         }
+        true
     }
 }
 
