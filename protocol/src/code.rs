@@ -138,6 +138,12 @@ codes! {
     CreditExceeded = 204, "CREDIT_EXCEEDED", Later;
     /// A sync failed: the records may be stored or not. Sending again may store them twice.
     OutcomeUnknown = 205, "OUTCOME_UNKNOWN", Later;
+    /// A batch of the producer's that comes before this one was not stored. Nothing of it was.
+    OutOfOrderSequence = 206, "OUT_OF_ORDER_SEQUENCE", Never;
+    /// A newer epoch of the producer reigns: another one goes on in its place.
+    ProducerFenced = 207, "PRODUCER_FENCED", Never;
+    /// Transactions are not offered.
+    TransactionsNotOffered = 208, "TRANSACTIONS_NOT_OFFERED", Never;
 
     /// The offset is below the partition's start or above its tail.
     OffsetOutOfRange = 300, "OFFSET_OUT_OF_RANGE", Never;

@@ -68,6 +68,10 @@ pub const PARTITIONS_MAX: u32 = 10_000;
 /// Subscriptions of one connection.
 pub const SUBSCRIPTIONS_MAX: usize = 1_024;
 
+/// Batches of a producer that the broker finds again in each partition: as many may be under way
+/// there when a connection is lost, and none of them is stored twice.
+pub const PRODUCER_BATCHES_KEPT: usize = 64;
+
 /// Requests of one connection that wait for their answer.
 pub const IN_FLIGHT_MAX: usize = 4_096;
 

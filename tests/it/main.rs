@@ -10,6 +10,7 @@ mod every_fault;
 mod faults;
 mod full;
 mod http;
+mod idempotent;
 mod kafka;
 mod limits;
 mod many;

@@ -300,6 +300,7 @@ pub struct Limits {
     pub http_body_bytes_max: usize,
     pub sse_connections_max: usize,
     pub room_wait_max: Duration,
+    pub producer_idle_max: Duration,
     pub shutdown_drain: Duration,
 }
 
@@ -351,6 +352,11 @@ impl Limits {
                 "limits.room_wait_ms_max",
                 file.room_wait_ms_max,
                 100..=25_000,
+            )?,
+            producer_idle_max: within_ms(
+                "limits.producer_idle_ms_max",
+                file.producer_idle_ms_max,
+                60_000..=2_592_000_000,
             )?,
             shutdown_drain: within_ms(
                 "limits.shutdown_drain_ms",

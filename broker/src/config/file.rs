@@ -348,6 +348,10 @@ pub(super) struct LimitsSection {
     /// How long a batch waits for room in the journal or in its log before it is refused, as not
     /// stored. Raise it for disks that stall for long. Memory: within `in_flight_bytes_max`.
     pub room_wait_ms_max: u64,
+    /// How long a producer may send nothing to a partition before that forgets it, and with it
+    /// which of its batches it has. Raise it for producers that come back after days. Memory: 150
+    /// bytes to 1 KiB for each producer and partition, at most 16,384 in each of 16 shards.
+    pub producer_idle_ms_max: u64,
     /// How long a broker that was told to stop waits for what its clients have under way.
     pub shutdown_drain_ms: u64,
 }
@@ -364,6 +368,7 @@ impl Default for LimitsSection {
             http_body_bytes_max: 4 << 20,
             sse_connections_max: 4_000,
             room_wait_ms_max: 10_000,
+            producer_idle_ms_max: 24 * 3_600_000,
             shutdown_drain_ms: 10_000,
         }
     }

@@ -12,6 +12,7 @@ mod fetch;
 mod group;
 #[expect(dead_code, reason = "the listeners that ask come next")]
 mod group_facts;
+mod init_producer;
 #[expect(dead_code, reason = "the listeners that ask come next")]
 mod membership;
 #[expect(dead_code, reason = "the listeners that ask come next")]

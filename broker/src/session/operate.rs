@@ -73,12 +73,6 @@ impl Session {
         visible.map(|topic| TopicFacts::of(topic)).collect()
     }
 
-    /// An id for a producer: no other producer ever gets it.
-    pub(crate) async fn producer_id(&self) -> Result<u64, Refusal> {
-        self.door.gate.allows(&self.identity, Action::Produce, &Resource::Broker)?;
-        self.ask(|reply| Request::ProducerId { reply }).await
-    }
-
     /// Whether this session may watch and steer the broker itself.
     pub(crate) fn may_operate(&self) -> Result<(), Refusal> {
         Ok(self.door.gate.allows(&self.identity, Action::Operate, &Resource::Broker)?)
@@ -110,7 +104,10 @@ impl Session {
         Ok(self.door.gate.allows(&self.identity, action, &Resource::Topic(name))?)
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Refusal> {
+    pub(super) async fn ask<T>(
+        &self,
+        request: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<T, Refusal> {
         let (reply, wait) = oneshot::channel();
         let sent = self.door.catalog.send(request(reply)).await;
         sent.map_err(|_| Refusal::shutting_down())?;

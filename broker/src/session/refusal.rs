@@ -77,6 +77,8 @@ impl From<AppendError> for Refusal {
             AppendError::Quarantined => Code::Quarantined,
             AppendError::JournalFull => Code::JournalFull,
             AppendError::Overloaded => Code::Overloaded,
+            AppendError::OutOfOrder { .. } => Code::OutOfOrderSequence,
+            AppendError::Fenced { .. } => Code::ProducerFenced,
             AppendError::OutcomeUnknown => Code::OutcomeUnknown,
             AppendError::WritesStopped => Code::WritesStopped,
             AppendError::ShuttingDown => Code::ShuttingDown,

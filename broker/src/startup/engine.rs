@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use weir_protocol::id::TopicId;
@@ -29,6 +28,7 @@ use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::CATALOG_SHARD;
 use crate::core::commit::watermark::{DiskFill, DiskWatch, Marks};
 use crate::core::group::{self, Call, Coordinator, Groups};
+use crate::core::partition::producers::IDLE_PERIODS;
 use crate::core::partition::request::{REQUESTS_MAX, Request};
 use crate::core::shard::actor::Actor;
 use crate::core::shard::lane::Lane;
@@ -95,10 +95,9 @@ impl Engine {
             applied: &applied,
             world,
             metrics,
-            room_wait: layout.room_wait,
             fill: &fill,
         };
-        let (shards, groups) = wiring.shards(tables.shards, &layout.groups);
+        let (shards, groups) = wiring.shards(tables.shards, &layout);
         let (catalog, catalog_inbox) = mpsc::channel(catalog::REQUESTS_MAX);
         let checkpointer = wiring.checkpointer(live_tables(&catalog, &shards), kept, &report);
         let owned = Owned {
@@ -113,7 +112,7 @@ impl Engine {
         let threads = Threads::start(outlets, &inboxes, owned, &layout, world, metrics)?;
         let opener = Arc::new(wiring.opener(&shards, layout.log));
         let (clock_record, rate) = (tables.catalog.clock(), layout.scrub_bytes_per_second);
-        let topics = adopt_all(&opener, &tables.catalog, logs, &tables.reserved).await?;
+        let topics = adopt_all(&opener, &tables.catalog, logs, tables.rebuilt).await?;
         let watching = Watching::start(&opener, &topics, report.run, rate, world, metrics)?;
         let actor = catalog::Actor {
             lane: wiring.lane(CATALOG_SHARD),
@@ -172,7 +171,8 @@ fn deleter(opener: &Opener, inboxes: &Inboxes, catalog: &mpsc::Sender<CatalogReq
 struct Tables {
     catalog: Table,
     shards: Vec<table::Table>,
-    reserved: Vec<table::Table>,
+    /// The same, with what the partitions take over from them.
+    rebuilt: Vec<table::Table>,
 }
 
 async fn recover(
@@ -189,7 +189,9 @@ async fn recover(
         let fresh_uuid = move || randomness.uuid();
         let recovered = replay::recover(&data, journal, &mut rebuilding, fresh_uuid, now_ms)?;
         let Rebuilding { catalog, shards, .. } = rebuilding;
-        Ok((recovered, Tables { catalog, reserved: shards.clone(), shards }))
+        let rebuilt = shards.clone();
+        let shards = shards.into_iter().map(table::Table::without_producers).collect();
+        Ok((recovered, Tables { catalog, shards, rebuilt }))
     };
     hands.errand(recovering).await.ok_or(EngineError::ShuttingDown)?
 }
@@ -211,7 +213,7 @@ async fn adopt_all(
     opener: &Opener,
     table: &Table,
     mut logs: BTreeMap<(TopicId, u32), log::Opened>,
-    reserved: &[table::Table],
+    mut rebuilt: Vec<table::Table>,
 ) -> Result<Topics, EngineError> {
     let mut all: Vec<Arc<Topic>> = Vec::new();
     let mut adoption = Adoption::default();
@@ -221,8 +223,10 @@ async fn adopt_all(
             let opened = logs.remove(&(id, number)).expect("all logs were recovered");
             let end = opened.log.end();
             let place = usize::from(partition_shard(id, number) - 1);
-            let reserved = reserved[place].reserved_end(id, number).max(end.offset);
-            let start = Start { opened, next: end.offset, epoch: end.epoch, reserved };
+            let rebuilt = &mut rebuilt[place];
+            let reserved = rebuilt.reserved_end(id, number).max(end.offset);
+            let producers = std::mem::take(rebuilt.producers(id, number));
+            let start = Start { opened, next: end.offset, epoch: end.epoch, reserved, producers };
             let settings = &entry.settings;
             partitions.push(opener.adopt(id, number, settings, start, &mut adoption).await?);
         }
@@ -244,7 +248,6 @@ struct Wiring<'a> {
     applied: &'a BTreeMap<u16, Index>,
     world: &'a World,
     metrics: &'a Metrics,
-    room_wait: Duration,
     fill: &'a DiskFill,
 }
 
@@ -299,18 +302,18 @@ impl Wiring<'_> {
     fn shards(
         &self,
         tables: Vec<table::Table>,
-        policy: &group::Policy,
+        layout: &Layout,
     ) -> (Vec<mpsc::Sender<Request>>, Groups) {
-        let shard = |(number, table)| self.shard(number, table, policy.clone());
+        let shard = |(number, table)| self.shard(number, table, layout);
         let (shards, calls) = (1..SHARDS).zip(tables).map(shard).unzip();
-        (shards, Groups::new(calls, self.world.randomness.clone(), policy.clone()))
+        (shards, Groups::new(calls, self.world.randomness.clone(), layout.groups.clone()))
     }
 
     fn shard(
         &self,
         number: u16,
         table: table::Table,
-        groups: group::Policy,
+        layout: &Layout,
     ) -> (mpsc::Sender<Request>, mpsc::Sender<Call>) {
         let (sender, inbox) = mpsc::channel(REQUESTS_MAX);
         let (call_sender, calls) = mpsc::channel(group::REQUESTS_MAX);
@@ -318,7 +321,7 @@ impl Wiring<'_> {
         let bell = self.bells.of(number);
         let shard = Shard::new(state::Parts {
             table,
-            groups: Coordinator::new(groups, clock.moment()),
+            groups: Coordinator::new(layout.groups.clone(), clock.moment()),
             journal: self.lane(number),
             log: Lane::new(number, self.inboxes.log.clone(), None, Index::ZERO, &bell),
             space: self.inboxes.space.clone(),
@@ -327,9 +330,10 @@ impl Wiring<'_> {
             room_bell: self.room_bell.clone(),
             halt: self.halt.clone(),
             fill: self.fill.clone(),
-            room_wait: self.room_wait,
+            room_wait: layout.room_wait,
         });
-        tokio::spawn(Actor { shard, inbox, calls, bell, clock }.run());
+        let producer_period = layout.producer_idle / u32::from(IDLE_PERIODS);
+        tokio::spawn(Actor { shard, inbox, calls, bell, clock, producer_period }.run());
         (sender, call_sender)
     }
 }

@@ -14,7 +14,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
-use super::layout::{Attributes, CRC_COVERS_FROM, HEADER_BYTES, Header};
+use super::layout::{Attributes, CRC_COVERS_FROM, HEADER_BYTES, Header, HeaderError};
 use super::record::RecordHeader;
 use super::varint;
 use crate::checksum::crc32c;
@@ -40,6 +40,21 @@ pub struct ProducerStamp {
     pub epoch: i16,
     /// Of the batch's first record.
     pub sequence: i32,
+}
+
+impl ProducerStamp {
+    /// A copy of a batch with this stamp in place of its own.
+    ///
+    /// # Errors
+    /// The bytes do not begin with a batch's header.
+    pub fn put_on(self, batch: &[u8]) -> Result<Bytes, HeaderError> {
+        let Self { id: producer_id, epoch: producer_epoch, sequence: base_sequence } = self;
+        let header = Header::parse(batch)?;
+        let header = Header { producer_id, producer_epoch, base_sequence, ..header };
+        let mut stamped = BytesMut::from(batch);
+        seal(&mut stamped, header);
+        Ok(stamped.freeze())
+    }
 }
 
 impl Builder {
@@ -137,7 +152,7 @@ impl Builder {
     pub fn finish(&mut self, producer: Option<ProducerStamp>) -> Bytes {
         assert!(!self.is_empty(), "a batch has at least one record");
         let stamp = producer.unwrap_or(ProducerStamp { id: -1, epoch: -1, sequence: -1 });
-        let mut header = Header {
+        let header = Header {
             base_offset: 0,
             batch_bytes: self.buffer.len(),
             leader_epoch: 0,
@@ -151,10 +166,7 @@ impl Builder {
             base_sequence: stamp.sequence,
             records: self.records,
         };
-        self.put_header(&header);
-        let covered = self.buffer.get(CRC_COVERS_FROM..).expect("a header's room was made");
-        header.crc = crc32c(covered);
-        self.put_header(&header);
+        seal(&mut self.buffer, header);
         self.records = 0;
         self.last_bytes = header.batch_bytes;
         self.buffer.split().freeze()
@@ -165,11 +177,6 @@ impl Builder {
         self.buffer.put_bytes(0, HEADER_BYTES);
         self.base_timestamp = timestamp;
         self.max_timestamp = timestamp;
-    }
-
-    fn put_header(&mut self, header: &Header) {
-        let room = self.buffer.first_chunk_mut().expect("a header's room was made");
-        *room = header.to_bytes();
     }
 
     fn measure<'h>(
@@ -260,6 +267,17 @@ fn nullable_bytes(bytes: Option<&[u8]>) -> usize {
         None => varint::bytes_of(-1),
         Some(bytes) => varint::bytes_of(bytes.len() as i64) + bytes.len(),
     }
+}
+
+/// Writes a batch's header in front of its records, with their checksum.
+fn seal(batch: &mut [u8], mut header: Header) {
+    put_header(batch, &header);
+    header.crc = crc32c(batch.get(CRC_COVERS_FROM..).expect("a header's room was made"));
+    put_header(batch, &header);
+}
+
+fn put_header(batch: &mut [u8], header: &Header) {
+    *batch.first_chunk_mut().expect("a header's room was made") = header.to_bytes();
 }
 
 #[inline]

@@ -45,11 +45,25 @@ impl Log {
         options: Options,
         at: End,
     ) -> Result<Opened, OpenError> {
+        Self::open_written_telling(disk, directory, options, at, &mut |_| {})
+    }
+
+    /// The same, and tells of each batch that survived above `at`, in their order.
+    ///
+    /// # Errors
+    /// Those of [`Log::open_written`]; some batches may have been told of then.
+    pub fn open_written_telling(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        options: Options,
+        at: End,
+        survived: &mut dyn FnMut(&Header),
+    ) -> Result<Opened, OpenError> {
         open::make_directories(&*disk, directory)?;
         let survey = Survey { disk: Arc::clone(&disk), directory };
         survey.adopt_prepared()?;
         let mut opening = Opening::new(disk, directory, options, at)?;
-        let mut survivors = survey.read_on(&at)?;
+        let mut survivors = survey.read_on(&at, survived)?;
         if 0 < at.position && survivors.is_empty() {
             // What the checkpoint vouched for is not there, so nothing above it follows. It is
             // damage all the same, and may be looked at.
@@ -113,7 +127,11 @@ impl Survey<'_> {
 
     /// Reads the segments from `at` on, up to the first batch that does not follow. Nothing where
     /// what lies below `at` is not there.
-    fn read_on(&self, at: &End) -> Result<Vec<Survivor>, OpenError> {
+    fn read_on(
+        &self,
+        at: &End,
+        survived: &mut dyn FnMut(&Header),
+    ) -> Result<Vec<Survivor>, OpenError> {
         let mut survivors = Vec::new();
         let mut chain = Chain::new(at.offset, at.epoch);
         for (name, path) in self.files()? {
@@ -124,7 +142,7 @@ impl Survey<'_> {
                         break;
                     }
                     let flushed = if base == at.segment { at.position } else { 0 };
-                    match self.read_segment(base, &path, flushed, &mut chain)? {
+                    match self.read_segment(base, &path, flushed, &mut chain, survived)? {
                         Some(survivor) => survivors.push(survivor),
                         None => break,
                     }
@@ -143,6 +161,7 @@ impl Survey<'_> {
         path: &Path,
         flushed: u64,
         chain: &mut Chain,
+        survived: &mut dyn FnMut(&Header),
     ) -> Result<Option<Survivor>, OpenError> {
         let mut window = self.window(path)?;
         if window.bytes < flushed {
@@ -155,6 +174,7 @@ impl Survey<'_> {
             if !is_named || chain.follow(&batch, bytes).is_err() {
                 break;
             }
+            survived(&batch.header);
             epochs.push(EpochStart { epoch: batch.epoch(), first });
             epochs.dedup_by_key(|start| start.epoch);
             end = batch.end();

@@ -26,6 +26,7 @@ use crate::core::partition::Handle;
 use crate::core::partition::admission::{Partition, Path, Wait};
 use crate::core::partition::gather::Gather;
 use crate::core::partition::handle;
+use crate::core::partition::producers::Producers;
 use crate::core::partition::request::{Request, Seat};
 use crate::core::partition::reserve::Reservation;
 use crate::core::wake::Tail;
@@ -82,6 +83,7 @@ pub(crate) struct Start {
     pub(crate) epoch: Epoch,
     /// The end of the offsets reserved for it, where it is `written`.
     pub(crate) reserved: Offset,
+    pub(crate) producers: Producers,
 }
 
 /// Open logs on their way to their threads.
@@ -108,7 +110,8 @@ impl Opener {
         let (mut adoption, mut handles) = (Adoption::default(), Vec::new());
         for (number, opened) in logs {
             let epoch = opened.log.end().epoch;
-            let start = Start { opened, next: Offset::ZERO, epoch, reserved: Offset::ZERO };
+            let (next, reserved, producers) = Default::default();
+            let start = Start { opened, next, epoch, reserved, producers };
             handles.push(self.adopt(id, number, &entry.settings, start, &mut adoption).await?);
         }
         self.hand_over(adoption).await?;
@@ -141,7 +144,7 @@ impl Opener {
         start: Start,
         adoption: &mut Adoption,
     ) -> Result<Handle, OpenError> {
-        let Start { opened, next, epoch, reserved } = start;
+        let Start { opened, next, epoch, reserved, producers } = start;
         let log::Opened { log, reader, room, upkeep, .. } = opened;
         let shard = partition_shard(topic, number);
         let place = self.places.next(shard);
@@ -161,6 +164,7 @@ impl Opener {
             epoch,
             room,
             upkeep: upkeep.clone(),
+            producers,
             parked: VecDeque::new(),
             waits_for: Wait::Growth,
             growth_asked: Arc::new(AtomicBool::new(false)),

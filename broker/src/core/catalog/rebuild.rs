@@ -1,9 +1,11 @@
 //! The tables of all shards while a start rebuilds them, and where a checkpoint gets them.
 
 use std::collections::BTreeMap;
+use std::iter::empty;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
+use weir_protocol::batch::Header;
 use weir_protocol::id::TopicId;
 use weir_storage::directory::{SHARDS, partition_shard};
 use weir_storage::journal::Kind;
@@ -19,6 +21,7 @@ use crate::core::commit::checkpoint::{Snapshot, Tables};
 use crate::core::commit::group_commit::TERM;
 use crate::core::commit::replay::{Effect, PartitionFacts, PathKind, Rebuild, TableError};
 use crate::core::commit::seam::CATALOG_SHARD;
+use crate::core::partition::producers::Producers;
 use crate::core::partition::request;
 use crate::core::shard::entries::Change;
 use crate::core::shard::table;
@@ -38,13 +41,14 @@ impl Rebuilding {
         Self { catalog: Table::default(), shards, log_options }
     }
 
-    /// The tables as a checkpoint has them, each at its shard's index.
+    /// The tables as a checkpoint has them, each at its shard's index; no producers are in them.
     pub(crate) fn stored(&self, applied: &BTreeMap<u16, Index>) -> Vec<Stored> {
         let stored = |shard: u16, bytes| {
             let index = applied.get(&shard).copied().unwrap_or_default();
             Stored { shard, index, term: TERM, bytes }
         };
-        let shards = (1..).zip(&self.shards).map(|(shard, table)| stored(shard, table.encode()));
+        let shards =
+            (1..).zip(&self.shards).map(|(shard, table)| stored(shard, table.encode(empty())));
         [stored(CATALOG_SHARD, self.catalog.encode())].into_iter().chain(shards).collect()
     }
 
@@ -52,6 +56,13 @@ impl Rebuilding {
         let place = usize::from(shard.wrapping_sub(1));
         let unknown = || TableError(format!("there is no shard {shard}").into());
         self.shards.get_mut(place).ok_or_else(unknown)
+    }
+}
+
+impl Rebuilding {
+    fn producers(&mut self, topic: TopicId, partition: u32) -> &mut Producers {
+        let place = usize::from(partition_shard(topic, partition) - 1);
+        self.shards[place].producers(topic, partition)
     }
 }
 
@@ -79,6 +90,7 @@ impl Rebuild for Rebuilding {
             }
             Change::Reserve { .. }
             | Change::Start { .. }
+            | Change::Forget { .. }
             | Change::Gone { .. }
             | Change::Group(_) => Effect::None,
         })
@@ -112,6 +124,15 @@ impl Rebuild for Rebuilding {
     fn start(&self, topic: TopicId, partition: u32) -> Offset {
         let place = usize::from(partition_shard(topic, partition) - 1);
         self.shards[place].start(topic, partition)
+    }
+
+    fn appended(&mut self, topic: TopicId, partition: u32, header: &Header) {
+        let offset = Offset::new(header.base_offset);
+        self.producers(topic, partition).append(header, offset);
+    }
+
+    fn cut(&mut self, topic: TopicId, partition: u32, end: Offset) {
+        self.producers(topic, partition).cut(end);
     }
 
     fn gap(

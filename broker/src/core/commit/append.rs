@@ -111,8 +111,17 @@ impl Waiters {
     }
 
     pub(crate) fn refuse(&mut self, error: AppendError, wakes: &mut WakeList) {
+        self.answer_all(Err(error), wakes);
+    }
+
+    /// Tells all, whatever step they wait for.
+    pub(crate) fn answer_all(
+        &mut self,
+        outcome: Result<Offset, AppendError>,
+        wakes: &mut WakeList,
+    ) {
         for step in [AckAt::Journaled, AckAt::Applied] {
-            self.answer(step, Err(error), wakes);
+            self.answer(step, outcome, wakes);
         }
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //!   1  mark     the commit thread says up to where everything is applied: `from`
-//!   2  tables   each shard gives its table, with the index it reflects: at or behind the mark
+//!   2  indexes  each shard says how far it is: at or behind the mark
 //!   3  flush    each log is brought to the disk: at or behind the mark too
-//!   4  write    the checkpoint names all that, and `from`
-//!   5  recycle  the journal below the *older* checkpoint's `from` is free again
-//!   6  rest     logs in which nothing came since the checkpoint before close their files
+//!   4  tables   each shard gives its table: what it knows of batches is at or behind the flush
+//!   5  write    the checkpoint names all that, and `from`
+//!   6  recycle  the journal below the *older* checkpoint's `from` is free again
+//!   7  rest     logs in which nothing came since the checkpoint before close their files
 //! ```
 //!
 //! In this order nothing is named that is not on the disk, and nothing is recycled that either
@@ -231,7 +232,8 @@ impl Checkpointer {
             before: Before::Kept,
             directory: self.data.identity().directory,
             logs,
-            tables,
+            // Behind the flush, so that what they know of batches reaches up to the marks.
+            tables: self.tables.snapshot().await.ok_or(CheckpointError::ShuttingDown)?,
         };
         checkpoint.write(&**self.data.disk(), &self.data.checkpoint_dir())?;
         self.kept.wrote(&checkpoint);

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use weir_protocol::batch::PREFIX_BYTES;
+use weir_protocol::batch::{Header, PREFIX_BYTES};
 use weir_protocol::id::TopicId;
 use weir_storage::directory::{DataDir, FoundClean};
 use weir_storage::disk::Disk;
@@ -41,6 +41,10 @@ pub(crate) trait Rebuild {
     fn reserved_end(&self, topic: TopicId, partition: u32) -> Offset;
     /// The offset below which a partition's records are deleted.
     fn start(&self, topic: TopicId, partition: u32) -> Offset;
+    /// What a checkpoint's table knows of a log's batches from `end` on is cut off.
+    fn cut(&mut self, topic: TopicId, partition: u32, end: Offset);
+    /// A log has a batch that no checkpoint's table knows of.
+    fn appended(&mut self, topic: TopicId, partition: u32, header: &Header);
     /// An entry for a gap, as `(kind, body)`.
     fn gap(&self, topic: TopicId, partition: u32, span: &OffsetSpan, epoch: Epoch)
     -> (Kind, Bytes);
@@ -237,7 +241,12 @@ impl Replaying<'_> {
             let PartitionFacts { topic, partition, path, options, .. } = facts;
             let directory = self.data.log_dir(topic, partition);
             let mark = marks.get(&(topic, partition)).copied();
-            let opened = match open_log(self.data.disk(), &directory, path, &options, mark) {
+            // What comes behind the mark is told by the batches themselves.
+            self.rebuild.cut(topic, partition, mark.unwrap_or_default().offset);
+            let rebuild = &mut *self.rebuild;
+            let survived = &mut |header: &Header| rebuild.appended(topic, partition, header);
+            let disk = self.data.disk();
+            let opened = match open_log(disk, &directory, path, &options, mark, survived) {
                 Err(error) if error.is_about_one_log() => {
                     let (disk, at) = (Arc::clone(self.data.disk()), mark.unwrap_or_default());
                     Ok(Log::closed(disk, &directory, options, at, &error))
@@ -272,6 +281,9 @@ impl Replaying<'_> {
         let Target { topic, partition, place } = entry.target;
         // A topic that was deleted later has no log any more.
         let Some(opened) = self.logs.get_mut(&(topic, partition)) else { return Ok(()) };
+        if opened.log.end().offset <= Offset::new(entry.header.base_offset) {
+            self.rebuild.appended(topic, partition, &entry.header);
+        }
         let (prefix, rest) = entry.batch.split_at(PREFIX_BYTES);
         let prefix = prefix.first_chunk().expect("a batch begins with its prefix");
         let replayed = opened.log.apply_replayed(place, prefix, rest, &entry.header);
@@ -349,19 +361,24 @@ impl Replaying<'_> {
     }
 }
 
-/// Opens a log at its mark in the checkpoint, if that has one.
+/// Opens a log at its mark in the checkpoint, if that has one. `survived` is told of the batches
+/// that are found above it.
 fn open_log(
     disk: &Arc<dyn Disk>,
     directory: &Path,
     path: PathKind,
     options: &log::Options,
     mark: Option<End>,
+    survived: &mut dyn FnMut(&Header),
 ) -> Result<Opened, log::OpenError> {
     let (disk, options) = (Arc::clone(disk), options.clone());
     match (mark, path) {
         (Some(end), PathKind::Journal) => Log::open(disk, directory, options, end),
         (None, PathKind::Journal) => Log::create(disk, directory, options),
-        (_, PathKind::Log) => Log::open_written(disk, directory, options, mark.unwrap_or_default()),
+        (_, PathKind::Log) => {
+            let at = mark.unwrap_or_default();
+            Log::open_written_telling(disk, directory, options, at, survived)
+        }
     }
 }
 

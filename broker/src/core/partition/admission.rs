@@ -1,8 +1,9 @@
 //! What a shard keeps of one partition, and how a batch gets its place.
 //!
 //! ```text
-//!   batch ─► offsets reserved? ─► room in the segment? ─► journal has room? ─► offset, place
-//!                 └────────────────────┴── no: parked, in order, until there is
+//!   batch ─► new? ─► offsets reserved? ─► journal has room? ─► room in the segment? ─► offset
+//!             │               └────────────────────┴─────────────────────┴── no: parked, in order
+//!             └── stored before, or out of order: answered behind what came before
 //! ```
 //!
 //! Pure but for the room it asks: no channel, no clock, no waiting.
@@ -19,6 +20,7 @@ use weir_protocol::id::TopicId;
 use weir_storage::log::{NoRoom, Place, Room, Upkeep};
 use weir_storage::offset::{Epoch, Offset};
 
+use super::producers::{Producers, Verdict};
 use super::request::Batch;
 use super::reserve::Reservation;
 use crate::core::commit::append::{self, Append, Slot, Target};
@@ -37,6 +39,8 @@ pub(crate) struct Partition {
     pub(crate) epoch: Epoch,
     pub(crate) room: Room,
     pub(crate) upkeep: Upkeep,
+    /// Whose batches are stored, those under way among them.
+    pub(crate) producers: Producers,
     /// Batches that wait for room, in their order; each has its permit.
     pub(crate) parked: VecDeque<Batch>,
     /// What the first of them was last found to wait for.
@@ -61,6 +65,9 @@ pub(crate) enum Admitted {
     /// Not now; the reason tells what to ask for.
     Wait(Batch, Wait),
     Refused(Batch, AppendError),
+    /// Judged by what came before, and answered when that is certain: where it is stored, or why
+    /// it may not come.
+    Judged(Batch, Result<Offset, AppendError>),
 }
 
 /// What a parked batch waits for.
@@ -92,6 +99,11 @@ impl Partition {
         mut batch: Batch,
         journal: impl FnOnce(usize) -> bool,
     ) -> Admitted {
+        match self.producers.judge(&batch.header) {
+            Verdict::New => {}
+            Verdict::Stored(offset) => return Admitted::Judged(batch, Ok(offset)),
+            Verdict::Refused(error) => return Admitted::Judged(batch, Err(error)),
+        }
         let next = self.next.plus(u64::from(batch.header.records));
         match &self.path {
             Path::Log(reservation) if !reservation.covers(next) => {
@@ -107,6 +119,7 @@ impl Partition {
         }
         match self.room.reserve(self.next, batch.bytes.len() as u64) {
             Ok(place) => {
+                self.producers.append(&batch.header, self.next);
                 let append = self.place(batch, place);
                 self.next = next;
                 Admitted::Append(Box::new(append))

@@ -3,6 +3,8 @@
 pub(crate) mod admission;
 pub(crate) mod gather;
 pub(crate) mod handle;
+mod producer;
+pub(crate) mod producers;
 pub(crate) mod request;
 pub(crate) mod reserve;
 pub(crate) mod trim;

@@ -32,6 +32,8 @@ pub(crate) struct Actor {
     pub(crate) calls: mpsc::Receiver<Call>,
     pub(crate) bell: Arc<Notify>,
     pub(crate) clock: Clock,
+    /// What producers are silent for is counted in these.
+    pub(crate) producer_period: Duration,
 }
 
 impl Actor {
@@ -49,6 +51,8 @@ impl Actor {
     async fn take_requests(&mut self) -> Option<oneshot::Sender<()>> {
         let mut expiry = interval(EXPIRY_EVERY);
         expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut period = interval(self.producer_period);
+        period.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = self.shard.groups_deadline();
             tokio::select! {
@@ -61,6 +65,7 @@ impl Actor {
                 _ = expiry.tick(), if self.shard.has_parked() => {
                     self.shard.expire(self.clock.now());
                 }
+                _ = period.tick(), if self.shard.has_producers() => self.shard.age_producers(),
                 request = self.inbox.recv(), if self.shard.is_open() => {
                     match request? {
                         Request::Stop(asker) => return Some(asker),

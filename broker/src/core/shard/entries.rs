@@ -5,6 +5,7 @@
 //!   Gap             topic 16 | partition u32 | start u64 | end u64 | epoch u32
 //!   LogStart        topic 16 | partition u32 | start u64
 //!   TopicGone       topic 16
+//!   Producer        topic 16 | partition u32 | below u64
 //!   OffsetCommit    ┐
 //!   GroupMeta       ┘ in `core::group::entries`
 //! ```
@@ -24,6 +25,9 @@ pub(crate) const RESERVE_BYTES: usize = 28;
 /// The length of a LogStart entry.
 pub(crate) const START_BYTES: usize = 28;
 
+/// The length of a Producer entry.
+pub(crate) const PRODUCERS_BYTES: usize = 28;
+
 /// The length of a TopicGone entry.
 pub(crate) const GONE_BYTES: usize = 16;
 
@@ -36,6 +40,8 @@ pub(crate) enum Change {
     Gap { topic: TopicId, partition: u32, span: OffsetSpan, epoch: Epoch },
     /// Offsets below `start` are deleted.
     Start { topic: TopicId, partition: u32, start: Offset },
+    /// The producers are forgotten whose last batch lies below an offset.
+    Forget { topic: TopicId, partition: u32, below: Offset },
     /// The topic has ended: its partitions in this shard, and what groups committed of it.
     Gone { topic: TopicId },
     /// Something of a group.
@@ -74,6 +80,12 @@ impl Change {
                 body.put_u64_le(start.get());
                 Kind::LogStart
             }
+            Self::Forget { topic, partition, below } => {
+                body.put_slice(topic.as_bytes());
+                body.put_u32_le(*partition);
+                body.put_u64_le(below.get());
+                Kind::Producer
+            }
             Self::Gone { topic } => {
                 body.put_slice(topic.as_bytes());
                 Kind::TopicGone
@@ -101,6 +113,11 @@ impl Change {
                 topic: topic(&mut body),
                 partition: body.get_u32_le(),
                 start: Offset::new(body.get_u64_le()),
+            },
+            (Kind::Producer, PRODUCERS_BYTES) => Self::Forget {
+                topic: topic(&mut body),
+                partition: body.get_u32_le(),
+                below: Offset::new(body.get_u64_le()),
             },
             (Kind::TopicGone, GONE_BYTES) => Self::Gone { topic: topic(&mut body) },
             (Kind::OffsetCommit | Kind::GroupMeta, _) => {
@@ -131,6 +148,7 @@ mod tests {
             Change::Reserve { topic, partition: 2, end: Offset::new(1024) },
             Change::Gap { topic, partition: 2, span, epoch: Epoch::new(4) },
             Change::Start { topic, partition: 2, start: Offset::new(7) },
+            Change::Forget { topic, partition: 2, below: Offset::new(9) },
             Change::Gone { topic },
         ] {
             let (kind, body) = change.encode();

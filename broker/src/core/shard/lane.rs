@@ -12,10 +12,12 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 use weir_storage::journal::{Room, frame_bytes};
-use weir_storage::offset::Index;
+use weir_storage::offset::{Index, Offset};
 
+use super::echoes::Echoes;
 use crate::core::commit::progress::Progress;
 use crate::core::commit::seam::{self, Entry, OUTSTANDING_MAX, Proposal, WorkSender};
+use crate::core::partition::request::Batch;
 use crate::core::wake::{AppendError, WakeList};
 
 /// Bytes of entries in a frame; one larger entry has a frame of its own.
@@ -35,6 +37,7 @@ pub(crate) struct Lane {
     /// The last index handed over.
     sent: Index,
     frames: VecDeque<Frame>,
+    echoes: Echoes,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +56,8 @@ impl Lane {
         bell: &Arc<Notify>,
     ) -> Self {
         let progress = Progress::new(applied, Arc::clone(bell));
-        Self { shard, inbox, room, progress, sent: applied, frames: VecDeque::new() }
+        let (frames, echoes) = Default::default();
+        Self { shard, inbox, room, progress, sent: applied, frames, echoes }
     }
 
     /// Promises an entry of so many bytes room in the journal; what was promised is pushed, or
@@ -94,6 +98,20 @@ impl Lane {
         index
     }
 
+    /// Answers a batch that is not appended, once all that was pushed before is applied.
+    pub(crate) fn echo(&mut self, batch: Batch, outcome: Result<Offset, AppendError>) {
+        self.echoes.push(self.sent.plus(self.frames.len() as u64), batch, outcome);
+    }
+
+    /// Gives the answers that waited for what is applied now.
+    pub(crate) fn tell_echoes(&mut self, wakes: &mut WakeList) {
+        self.echoes.tell(self.progress.applied(), wakes);
+    }
+
+    pub(crate) fn has_echoes(&self) -> bool {
+        !self.echoes.is_empty()
+    }
+
     /// Proposes what may be proposed now.
     pub(crate) fn propose(&mut self, now_ms: i64) {
         while self.has_place() {
@@ -129,9 +147,10 @@ impl Lane {
         self.frames.is_empty() && self.sent == self.progress.applied()
     }
 
-    /// Whether something gathered that may be proposed.
+    /// Whether something gathered that may be proposed, or an answer that may be given.
     pub(crate) fn is_behind(&self) -> bool {
-        !self.frames.is_empty() && self.has_place()
+        let has_news = self.echoes.is_due(self.progress.applied());
+        has_news || (!self.frames.is_empty() && self.has_place())
     }
 
     /// Frames that wait to be proposed.
@@ -151,6 +170,8 @@ impl Lane {
                 entry.refuse(error, wakes);
             }
         }
+        self.tell_echoes(wakes);
+        self.echoes.give_up(wakes);
     }
 }
 

@@ -1,9 +1,12 @@
 //! A shard: the group of partitions that share one order of entries, and the task that owns it.
 
 pub(crate) mod actor;
+mod echoes;
 mod endings;
 pub(crate) mod entries;
+mod forgetting;
 mod groups;
 pub(crate) mod lane;
 pub(crate) mod state;
 pub(crate) mod table;
+mod trims;

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, oneshot};
 use weir_protocol::id::TopicId;
 use weir_storage::offset::Index;
 
-use super::entries::{Change, RESERVE_BYTES, START_BYTES};
+use super::entries::{Change, RESERVE_BYTES};
 use super::groups::Desk;
 use super::lane::Lane;
 use super::table::Table;
@@ -29,12 +29,11 @@ use crate::core::commit::number::Numbered;
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::Entry;
 use crate::core::commit::space::{Space, ask_if_free};
-use crate::core::commit::trim::{TrimError, TrimWaiter, tell};
+use crate::core::commit::trim::{TrimWaiter, tell};
 use crate::core::commit::watermark::DiskFill;
 use crate::core::group::{Answer, Coordinator};
 use crate::core::partition::admission::{Admitted, Partition, Path, Wait};
 use crate::core::partition::request::{Batch, Request, Seat};
-use crate::core::partition::trim::Before;
 use crate::core::wake::{AppendError, WakeList};
 
 /// What a shard is made of when it starts.
@@ -70,6 +69,8 @@ pub(crate) struct Shard {
     pub(super) ending: VecDeque<(TopicId, oneshot::Sender<()>)>,
     pub(super) journal: Lane,
     log: Lane,
+    /// Producers that its partitions remember.
+    pub(super) producers: usize,
     space: Sender<Space>,
     pub(super) keeper: KeeperInbox,
     bell: Arc<Notify>,
@@ -103,6 +104,7 @@ impl Shard {
             ending: VecDeque::new(),
             journal,
             log,
+            producers: 0,
             space,
             keeper,
             bell,
@@ -136,7 +138,10 @@ impl Shard {
                 }
             }
             Request::Trim(seat, before, waiter) => self.trim(seat, before, waiter),
-            Request::Open(seat, partition) => self.seats.insert(seat.0, *partition),
+            Request::Open(seat, partition) => {
+                self.producers += partition.producers.len();
+                self.seats.insert(seat.0, *partition);
+            }
             Request::Close(topic, closed) => self.close(topic, closed, at),
             Request::Snapshot(asker) => self.snapshot(asker),
             Request::Stop(_) => unreachable!("the actor stops by itself"),
@@ -167,7 +172,10 @@ impl Shard {
 
     fn snapshot(&mut self, asker: oneshot::Sender<(Index, Bytes)>) {
         let applied = self.settle_changes();
-        let _ = asker.send((applied, self.table.encode()));
+        let mut open: Vec<_> = self.seats.values().collect();
+        open.sort_unstable_by_key(|partition| (partition.topic, partition.number));
+        let known = open.into_iter().map(|of| ((of.topic, of.number), &of.producers));
+        let _ = asker.send((applied, self.table.encode(known)));
     }
 
     /// Whether a batch waits for room: [`Shard::expire`] is called now and then.
@@ -196,6 +204,8 @@ impl Shard {
     /// Takes note of what was applied and what grew, and tries what waits again.
     pub(super) fn settle(&mut self, now_ms: i64) {
         self.settle_changes();
+        self.journal.tell_echoes(&mut self.wakes);
+        self.log.tell_echoes(&mut self.wakes);
         if self.is_stopped() {
             self.refuse_all();
         }
@@ -211,7 +221,7 @@ impl Shard {
         self.journal.propose(now_ms);
         self.log.propose(now_ms);
         self.wakes.ring();
-        let waits = self.has_parked() || self.groups.has_put_off();
+        let waits = self.has_parked() || self.has_echoes() || self.groups.has_put_off();
         if !self.changes.is_empty() || waits || !self.is_open() {
             self.want();
         }
@@ -227,10 +237,15 @@ impl Shard {
             || (self.is_stopped() && self.has_hopeless())
     }
 
+    fn has_echoes(&self) -> bool {
+        self.journal.has_echoes() || self.log.has_echoes()
+    }
+
     /// Whether somebody still waits for what a thread that stopped will never do.
     fn has_hopeless(&self) -> bool {
         let will_apply = |index| self.journal.will_apply(index);
         self.has_parked()
+            || self.has_echoes()
             || !self.ending.is_empty()
             || self.groups.has_put_off()
             || self.changes.iter().any(|(index, ..)| !will_apply(*index))
@@ -294,6 +309,7 @@ impl Shard {
     /// Admits a partition's parked batches, oldest first, until one has to wait.
     fn admit_parked(&mut self, seat: Seat, now_ms: i64) {
         let Some(partition) = self.seats.get_mut(seat.0) else { return };
+        let producers = partition.producers.len();
         if self.fill.is_full() {
             for batch in partition.parked.drain(..) {
                 turn_away(batch, AppendError::DiskFull, &self.journal, &mut self.wakes);
@@ -303,13 +319,20 @@ impl Shard {
         while let Some(batch) = partition.parked.pop_front() {
             let bytes = batch.bytes.len() as u64;
             let promise = |bytes| promised(&self.room_bell, || self.journal.promise(bytes));
-            match partition.admit(batch, promise) {
+            let admitted = partition.admit(batch, promise);
+            let lane = match partition.path {
+                Path::Journal => &mut self.journal,
+                Path::Log(_) => &mut self.log,
+            };
+            match admitted {
                 Admitted::Append(append) => {
-                    let lane = match partition.path {
-                        Path::Journal => &mut self.journal,
-                        Path::Log(_) => &mut self.log,
-                    };
                     lane.push(Entry::Append(append));
+                }
+                Admitted::Judged(mut batch, outcome) => {
+                    if std::mem::take(&mut batch.in_journal) {
+                        lane.give_up(entry_bytes(batch.bytes.len()));
+                    }
+                    lane.echo(batch, outcome);
                 }
                 Admitted::Refused(batch, error) => {
                     turn_away(batch, error, &self.journal, &mut self.wakes);
@@ -334,6 +357,10 @@ impl Shard {
         }
         if partition.room.wants_growth() {
             ask_growth(partition, 0, &self.space, &self.bell);
+        }
+        if producers < partition.producers.len() {
+            self.producers += partition.producers.len() - producers;
+            self.limit_producers(seat);
         }
         self.reserve(seat, now_ms);
     }
@@ -364,38 +391,6 @@ impl Shard {
         let (kind, body) = change.encode();
         let index = self.journal.push(Entry::Table { kind, body });
         self.changes.push_back((index, change, asker));
-    }
-
-    /// Decides where a partition begins from now on.
-    fn trim(&mut self, seat: Seat, before: Before, waiter: Option<TrimWaiter>) {
-        if self.is_stopped() {
-            return tell(waiter, Err(AppendError::WritesStopped.into()));
-        }
-        let Some(partition) = self.seats.get_mut(seat.0) else {
-            return tell(waiter, Err(AppendError::TopicGone.into()));
-        };
-        let end = partition.upkeep.end();
-        let start = match before.start(&end, partition.next) {
-            Ok(Some(start)) => start,
-            Ok(None) => return tell(waiter, Ok(end.start)),
-            Err(error) => return tell(waiter, Err(error)),
-        };
-        // From the reserve only where there is no other room: records that go make some.
-        if !self.journal.promise(START_BYTES) && !self.journal.promise_from_reserve(START_BYTES) {
-            return tell(waiter, Err(TrimError::JournalFull));
-        }
-        let (topic, number) = (partition.topic, partition.number);
-        let change = Change::Start { topic, partition: number, start };
-        match partition.path {
-            // It goes through the journal with the batches around it, to the thread that has both.
-            Path::Journal => {
-                let (_, body) = change.encode();
-                let trim = partition.begin_at(start, body, waiter);
-                let index = self.journal.push(Entry::Trim(Box::new(trim)));
-                self.changes.push_back((index, change, Asker::Nobody));
-            }
-            Path::Log(_) => self.change(change, Asker::Trims(waiter)),
-        }
     }
 
     /// Applies the changes that are committed, and says up to which index the table is complete.

@@ -6,6 +6,7 @@
 //! Each kind of thing that is remembered has a section of the bytes, and a file here.
 
 mod partitions;
+mod producers;
 mod section;
 
 use bytes::Bytes;
@@ -13,15 +14,19 @@ use weir_protocol::id::TopicId;
 use weir_storage::offset::Offset;
 
 use self::partitions::Partitions;
+use self::producers::Known;
 use self::section::{Kind, Writer};
 use super::entries::Change;
 use crate::core::group;
+use crate::core::partition::producers::Producers;
 
 /// The table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Table {
     partitions: Partitions,
     groups: group::Table,
+    /// While a start rebuilds it; then the open partitions have them, ahead of what is applied.
+    producers: Known,
 }
 
 /// A checkpointed table that cannot be understood.
@@ -50,8 +55,12 @@ impl Table {
             }
             // The log itself remembers its gaps.
             Change::Gap { .. } => {}
+            Change::Forget { topic, partition, below } => {
+                self.producers.of((*topic, *partition)).forget(*below);
+            }
             Change::Gone { topic } => {
                 self.partitions.forget(*topic);
+                self.producers.forget(*topic);
                 self.groups.topic_gone(*topic);
             }
             Change::Group(entry) => self.groups.apply(entry),
@@ -72,9 +81,24 @@ impl Table {
         &self.groups
     }
 
-    pub(crate) fn encode(&self) -> Bytes {
+    /// What a partition knows of its producers, while a start rebuilds it.
+    pub(crate) fn producers(&mut self, topic: TopicId, partition: u32) -> &mut Producers {
+        self.producers.of((topic, partition))
+    }
+
+    /// The table of a shard whose partitions have taken over what it knew of producers.
+    pub(crate) fn without_producers(self) -> Self {
+        Self { producers: Known::default(), ..self }
+    }
+
+    /// The table's bytes, with what the `open` partitions know of their producers, in their order.
+    pub(crate) fn encode<'a>(
+        &self,
+        open: impl Iterator<Item = ((TopicId, u32), &'a Producers)>,
+    ) -> Bytes {
         let mut sections = Writer::new();
         sections.put(Kind::Partitions, |bytes| self.partitions.encode(bytes));
+        sections.put(Kind::Producers, |bytes| producers::encode(open, bytes));
         sections.put(Kind::Groups, |bytes| self.groups.encode(bytes));
         sections.finish()
     }
@@ -87,6 +111,7 @@ impl Table {
         for section in sections {
             match section? {
                 (Kind::Partitions, bytes) => table.partitions = Partitions::decode(bytes)?,
+                (Kind::Producers, bytes) => table.producers = Known::decode(bytes)?,
                 (Kind::Groups, bytes) => {
                     let malformed =
                         TableError::Malformed { kind: Kind::Groups, bytes: bytes.len() };
@@ -129,7 +154,7 @@ mod tests {
         for at in [17, 5] {
             table.apply(&start(at));
         }
-        assert_eq!(Table::decode(&table.encode()), Ok(table.clone()));
+        assert_eq!(Table::decode(&table.encode(std::iter::empty())), Ok(table.clone()));
         table.apply(&Change::Gone { topic: topic(1) });
         assert_eq!(table.reserved_end(topic(1), 1), Offset::ZERO);
         assert_eq!(table.reserved_end(topic(2), 0), Offset::new(4096));
@@ -154,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_section_that_is_unknown_doubled_or_torn_refuses_the_table() {
-        let whole = with(1).encode();
+        let whole = with(1).encode(std::iter::empty());
         let behind = |section: &[u8]| {
             let mut bytes = BytesMut::from(&whole[..]);
             bytes.put_slice(section);

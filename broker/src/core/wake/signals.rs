@@ -65,6 +65,16 @@ pub(crate) enum AppendError {
          run `weir check` on its data directory"
     )]
     Quarantined,
+    #[error(
+        "the batch has sequence {sequence} where the producer's next is {next}: a batch between \
+         was refused, is still to come, or was lost; send what is missing, or go on in a new epoch"
+    )]
+    OutOfOrder { sequence: i32, next: i32 },
+    #[error(
+        "the producer's epoch {epoch} has ended, {reigning} reigns: another one goes on in its \
+         place; ask for a new producer id"
+    )]
+    Fenced { epoch: i16, reigning: i16 },
     #[error("the write or its sync failed: the records may or may not survive")]
     OutcomeUnknown,
     #[error("writes are stopped since the disk failed: see to it, then restart the broker")]

@@ -21,6 +21,7 @@ pub(super) const fn status(code: Code) -> StatusCode {
         | Code::CorruptBatch
         | Code::InvalidBatch
         | Code::AckNotOffered
+        | Code::TransactionsNotOffered
         | Code::CreditOverflow
         | Code::UnknownSubscription
         | Code::UnknownMembership
@@ -50,7 +51,9 @@ pub(super) const fn status(code: Code) -> StatusCode {
         | Code::FencedInstance
         | Code::GroupNotEmpty
         | Code::GroupFull
-        | Code::TooManyGroups => StatusCode::CONFLICT,
+        | Code::TooManyGroups
+        | Code::OutOfOrderSequence
+        | Code::ProducerFenced => StatusCode::CONFLICT,
 
         Code::FrameTooLarge | Code::RequestTooLarge | Code::BatchTooLarge => {
             StatusCode::PAYLOAD_TOO_LARGE

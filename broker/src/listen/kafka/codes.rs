@@ -21,6 +21,9 @@ pub(super) const fn error_code(code: Code) -> ErrorCode {
         Code::CorruptBatch => ErrorCode::CorruptMessage,
         Code::InvalidBatch => ErrorCode::InvalidRecord,
         Code::AckNotOffered => ErrorCode::InvalidRequiredAcks,
+        Code::OutOfOrderSequence => ErrorCode::OutOfOrderSequenceNumber,
+        Code::ProducerFenced => ErrorCode::InvalidProducerEpoch,
+        Code::TransactionsNotOffered => ErrorCode::InvalidRequest,
         // It may be stored or not, which is what a timeout says.
         Code::OutcomeUnknown => ErrorCode::RequestTimedOut,
 

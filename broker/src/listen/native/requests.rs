@@ -99,8 +99,9 @@ impl Connection {
                 Response::Deleted
             }
             Request::InitProducer => {
-                let producer_id = session.producer_id().await?.cast_signed();
-                Response::Producer(ProducerIdentity { producer_id, producer_epoch: 0 })
+                let producer = session.init_producer(None).await?;
+                let (producer_id, producer_epoch) = (producer.id, producer.epoch);
+                Response::Producer(ProducerIdentity { producer_id, producer_epoch })
             }
             Request::ListOffsets(list) => Response::Offset(self.offset(&list).await?),
             Request::Subscribe(subscribe) => {

@@ -17,12 +17,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use weir_protocol::name::TopicName;
-use weir_protocol::native::ProducerIdentity;
 use weir_protocol::partitioner::partition_of;
 
 use super::delivery::{Delivery, Outcome, Stored};
 use super::limits::Limits;
 use super::new_record::NewRecord;
+use super::numbering::Numbering;
 use super::partition::{Answer, Outgoing, Partition, Resolved, Verdict, partition_of_token};
 use crate::errors::SendError;
 
@@ -30,7 +30,6 @@ use crate::errors::SendError;
 pub(super) struct Accumulator {
     topic: TopicName,
     limits: Limits,
-    producer: ProducerIdentity,
     partitions: Vec<Partition>,
     /// The partitions that hold records, in the order of their turns to send.
     active: VecDeque<u32>,
@@ -43,6 +42,8 @@ pub(super) struct Accumulator {
     /// Why there is no connection, if there is none.
     unreachable: Option<String>,
     resolved: Vec<Resolved>,
+    /// A partition let go of its last batch, which was resolved before.
+    has_emptied: bool,
     first_failure: Option<SendError>,
 }
 
@@ -79,7 +80,7 @@ impl Accumulator {
     pub(super) fn new(
         topic: TopicName,
         partitions: u32,
-        producer: ProducerIdentity,
+        numbering: Option<Numbering>,
         limits: Limits,
         first: u64,
     ) -> Self {
@@ -87,8 +88,9 @@ impl Accumulator {
         Self {
             topic,
             limits,
-            producer,
-            partitions: (0..partitions).map(|number| Partition::new(number, &limits)).collect(),
+            partitions: (0..partitions)
+                .map(|number| Partition::new(number, numbering, &limits))
+                .collect(),
             active: VecDeque::new(),
             sticky: Sticky { partition: first, bytes: 0 },
             buffered_bytes: 0,
@@ -96,6 +98,7 @@ impl Accumulator {
             closed: false,
             unreachable: None,
             resolved: Vec::new(),
+            has_emptied: false,
             first_failure: None,
         }
     }
@@ -123,7 +126,7 @@ impl Accumulator {
         }
         let partition = &mut self.partitions[number as usize];
         let pushed = partition
-            .push(record, timestamp_ms, self.producer, &self.limits, now)
+            .push(record, timestamp_ms, &self.limits, now)
             .map_err(|source| SendError::Record { topic: self.topic.clone(), source })?;
         if !std::mem::replace(&mut partition.is_active, true) {
             self.active.push_back(number);
@@ -154,7 +157,7 @@ impl Accumulator {
         for _ in 0..self.active.len() {
             let number = *self.active.front()?;
             let partition = &mut self.partitions[number as usize];
-            let next = partition.next(self.producer, &limits, now);
+            let next = partition.next(&limits, now);
             self.active.rotate_left(1);
             if next.is_some() {
                 return next;
@@ -166,7 +169,9 @@ impl Accumulator {
     /// Takes the answer to the batch of this token; `random` is any number.
     pub(super) fn answered(&mut self, token: u64, answer: Answer, now: Instant, random: u64) {
         let Some(partition) = self.partitions.get_mut(partition_of_token(token)) else { return };
-        let resolved = partition.answered(token, answer, now, random);
+        let mut resolved = Vec::new();
+        partition.answered(token, answer, now, random, &mut resolved);
+        self.has_emptied |= partition.is_empty();
         self.resolve(resolved);
     }
 
@@ -175,7 +180,7 @@ impl Accumulator {
         let mut late = Vec::new();
         for number in &self.active {
             let partition = &mut self.partitions[*number as usize];
-            partition.expire(self.producer, &self.limits, unsent, now, &mut late);
+            partition.expire(&self.limits, unsent, now, &mut late);
         }
         self.resolve(late);
     }
@@ -186,7 +191,7 @@ impl Accumulator {
         let mut outcomes = Vec::new();
         for number in &self.active {
             let partition = &mut self.partitions[*number as usize];
-            partition.close(self.producer);
+            partition.close();
             outcomes.extend(partition.outcomes());
         }
         outcomes
@@ -203,7 +208,7 @@ impl Accumulator {
         self.closed = true;
         let mut all = Vec::new();
         for number in &self.active {
-            self.partitions[*number as usize].abandon(self.producer, &mut all);
+            self.partitions[*number as usize].abandon(&mut all);
         }
         self.resolve(all);
     }
@@ -220,15 +225,21 @@ impl Accumulator {
         partition.is_some_and(|partition| partition.is_wanted(token))
     }
 
-    /// Says why there is no connection, or that there is one.
-    pub(super) fn set_unreachable(&mut self, why: Option<String>) {
-        self.unreachable = why;
+    /// Says why there is no connection.
+    pub(super) fn set_unreachable(&mut self, why: String) {
+        self.unreachable = Some(why);
+    }
+
+    /// There is another connection: perhaps to a broker that knows less than the one before.
+    pub(super) fn reconnected(&mut self) {
+        self.unreachable = None;
+        self.partitions.iter_mut().for_each(Partition::reconnected);
     }
 
     /// What has been resolved since the last call, to be told without the lock.
     pub(super) fn take_resolved(&mut self) -> Vec<(Arc<Outcome>, Stored)> {
         let resolved = std::mem::take(&mut self.resolved);
-        if !resolved.is_empty() {
+        if !resolved.is_empty() || std::mem::take(&mut self.has_emptied) {
             self.active.retain(|number| {
                 let partition = &mut self.partitions[*number as usize];
                 partition.is_active = !partition.is_empty();

@@ -6,6 +6,7 @@ use weir_protocol::native::{Ack, Request, RequestKind, Response};
 
 use super::Producer;
 use super::limits::Limits;
+use super::numbering::Numbering;
 use crate::client::Client;
 use crate::connection::Asked;
 use crate::errors::RequestError;
@@ -30,9 +31,17 @@ pub const RETRY_PAUSE_DEFAULT: Duration = Duration::from_millis(20);
 /// The longest pause between two attempts.
 pub const RETRY_PAUSE_MAX_DEFAULT: Duration = Duration::from_secs(1);
 
+/// What the broker does with a batch that it has already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeats {
+    Dropped,
+    Stored,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct ProducerOptions {
     pub(super) ack: Ack,
+    pub(super) repeats: Repeats,
     pub(super) batch_bytes: usize,
     pub(super) buffer_bytes_max: usize,
     pub(super) linger: Duration,
@@ -54,6 +63,7 @@ impl ProducerBuilder {
     pub(crate) fn new(client: Client, topic: String) -> Self {
         let options = ProducerOptions {
             ack: Ack::Topic,
+            repeats: Repeats::Dropped,
             batch_bytes: BATCH_BYTES_DEFAULT,
             buffer_bytes_max: BUFFER_BYTES_MAX_DEFAULT,
             linger: Duration::ZERO,
@@ -66,9 +76,17 @@ impl ProducerBuilder {
 
     /// How safe a record must be before it counts as delivered. Default: [`Ack::Topic`], what the
     /// topic's durability promises. [`Ack::None`]: delivered when it is handed to the socket; a
-    /// refusal is never heard of.
+    /// refusal is never heard of, and nothing is sent twice.
     pub fn ack(mut self, ack: Ack) -> Self {
         self.options.ack = ack;
+        self
+    }
+
+    /// Lets a batch whose answer was lost be stored twice, and a batch that is refused for a moment
+    /// come behind its successor where several are in flight. Default: each is stored once, in its
+    /// turn.
+    pub fn allow_duplicates(mut self) -> Self {
+        self.options.repeats = Repeats::Stored;
         self
     }
 
@@ -95,8 +113,8 @@ impl ProducerBuilder {
     }
 
     /// Batches of one partition that may be unacknowledged at a time. Default:
-    /// [`IN_FLIGHT_MAX_DEFAULT`], with which a retry never changes the order of records. With more,
-    /// a batch that is refused for a moment may come behind its successor.
+    /// [`IN_FLIGHT_MAX_DEFAULT`]; the most are 64, as many as the broker finds again, unless
+    /// [duplicates are allowed](Self::allow_duplicates).
     pub fn in_flight_max(mut self, batches: usize) -> Self {
         self.options.in_flight_max = batches;
         self
@@ -123,15 +141,23 @@ impl ProducerBuilder {
     /// `UNKNOWN_TOPIC`: create it first; see [`RequestError`] for the others.
     pub async fn build(self) -> Result<Producer, RequestError> {
         let topic = self.client.describe_topic(&self.topic).await?;
-        let identity = match self.client.request(&Request::InitProducer).await? {
-            Response::Producer(identity) => identity,
-            other => return Err(Asked::unexpected(RequestKind::InitProducer, &other)),
-        };
+        let numbering = self.numbering().await?;
         if topic.partitions.is_empty() {
             let what = String::from("a topic without partitions");
             return Err(RequestError::Answer { request: RequestKind::DescribeTopic, what });
         }
         let limits = Limits::new(&self.options, &self.client.server(), &topic);
-        Ok(Producer::start(&self.client, &topic, self.options.ack, identity, limits))
+        Ok(Producer::start(&self.client, &topic, self.options.ack, numbering, limits))
+    }
+
+    /// Who is never told of a refusal could not number what comes behind it.
+    async fn numbering(&self) -> Result<Option<Numbering>, RequestError> {
+        if self.options.repeats == Repeats::Stored || self.options.ack == Ack::None {
+            return Ok(None);
+        }
+        match self.client.request(&Request::InitProducer).await? {
+            Response::Producer(identity) => Ok(Some(Numbering::new(identity))),
+            other => Err(Asked::unexpected(RequestKind::InitProducer, &other)),
+        }
     }
 }

@@ -15,6 +15,7 @@ mod builder;
 mod delivery;
 mod limits;
 mod new_record;
+mod numbering;
 mod partition;
 mod sender;
 
@@ -28,13 +29,14 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use weir_protocol::name::TopicName;
-use weir_protocol::native::{Ack, ProducerIdentity, TopicDescription};
+use weir_protocol::native::{Ack, TopicDescription};
 
 use crate::client::Client;
 use crate::errors::SendError;
 use crate::retry;
 use accumulator::{Accumulator, Push, Queueing};
 use limits::Limits;
+use numbering::Numbering;
 use sender::{Sender, Target};
 
 pub use builder::{
@@ -47,7 +49,7 @@ pub use new_record::NewRecord;
 /// Sends records to one topic. Cheap to clone; clones share batches, memory and order.
 ///
 /// Records of one key arrive in the order they were sent. A record whose answer was lost is sent
-/// again and may then be stored twice: consumers that must not act twice look at its contents.
+/// again, and stored once all the same.
 ///
 /// When the last clone is dropped, what was sent before still goes out, as long as the runtime
 /// lives. [`flush`](Self::flush) first to know that it did.
@@ -81,13 +83,13 @@ impl Producer {
         client: &Client,
         topic: &TopicDescription,
         ack: Ack,
-        identity: ProducerIdentity,
+        numbering: Option<Numbering>,
         limits: Limits,
     ) -> Self {
         let partitions = u32::try_from(topic.partitions.len()).expect("they are counted in a u32");
         let name = topic.name.clone();
         let accumulator =
-            Accumulator::new(name.clone(), partitions, identity, limits, retry::random());
+            Accumulator::new(name.clone(), partitions, numbering, limits, retry::random());
         let shared = Arc::new(Shared {
             accumulator: Mutex::new(accumulator),
             news: Notify::new(),

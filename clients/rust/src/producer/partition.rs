@@ -17,16 +17,17 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use weir_protocol::batch::{Builder, ProducerStamp, PushError};
+use weir_protocol::batch::{Builder, PushError};
 use weir_protocol::code::{Code, Retry};
-use weir_protocol::native::ProducerIdentity;
 
 use super::delivery::{Delivery, Outcome};
 use super::limits::Limits;
 use super::new_record::NewRecord;
+use super::numbering::Numbering;
 use crate::errors::Refusal;
 use crate::retry::Backoff;
 
@@ -40,8 +41,16 @@ pub(super) struct Partition {
     closed: VecDeque<Batch>,
     in_flight: VecDeque<Batch>,
     next_ordinal: u64,
-    /// Of the next batch's first record.
-    sequence: i32,
+    /// None where the broker is not to find duplicates.
+    numbering: Option<Numbering>,
+    /// A number is missing at the broker for good: those that are left get new ones as soon as
+    /// none is under way.
+    renumbers: bool,
+    /// Until then the broker knows the producer for certain. One that it does not know may begin
+    /// anywhere, so that a batch that passes another would be taken for the first.
+    known_until: Option<Instant>,
+    /// A batch of this epoch was given up, and may be stored all the same, now or later.
+    has_stray: bool,
     /// Nothing is sent before.
     paused_until: Option<Instant>,
     backoff: Backoff,
@@ -59,12 +68,13 @@ struct Batch {
     partition: u32,
     ordinal: u64,
     bytes: Bytes,
+    records: u32,
     opened_at: Instant,
     outcome: Arc<Outcome>,
     /// It was sent, and may be stored although nobody said so.
     in_doubt: bool,
     /// Resolved while in flight: its answer changes nothing any more.
-    given_up: bool,
+    is_given_up: bool,
     last_failure: String,
 }
 
@@ -120,7 +130,7 @@ pub(super) struct Pushed {
 }
 
 impl Partition {
-    pub(super) fn new(number: u32, limits: &Limits) -> Self {
+    pub(super) fn new(number: u32, numbering: Option<Numbering>, limits: &Limits) -> Self {
         Self {
             number,
             is_active: false,
@@ -129,7 +139,10 @@ impl Partition {
             closed: VecDeque::new(),
             in_flight: VecDeque::new(),
             next_ordinal: 0,
-            sequence: 0,
+            numbering,
+            renumbers: false,
+            known_until: None,
+            has_stray: false,
             paused_until: None,
             backoff: Backoff::new(limits.retry_pauses),
         }
@@ -149,7 +162,6 @@ impl Partition {
         &mut self,
         record: &NewRecord<'_>,
         timestamp_ms: i64,
-        producer: ProducerIdentity,
         limits: &Limits,
         now: impl FnOnce() -> Instant,
     ) -> Result<Pushed, PushError> {
@@ -159,7 +171,7 @@ impl Partition {
         let mut is_news = false;
         match self.builder.push(timestamp_ms, key, value, headers()) {
             Err(PushError::Full) => {
-                self.close(producer);
+                self.close();
                 is_news = true;
                 bytes_before = 0;
                 self.builder.push(timestamp_ms, key, value, headers())?;
@@ -174,44 +186,39 @@ impl Partition {
         let delivery = Delivery::new(outcome, self.number, self.builder.records() - 1);
         let bytes = self.builder.len() - bytes_before;
         if limits.batch_bytes <= self.builder.len() {
-            self.close(producer);
+            self.close();
             is_news = true;
         }
         Ok(Pushed { delivery, bytes, is_news })
     }
 
     /// Closes the open batch, if there is one.
-    pub(super) fn close(&mut self, producer: ProducerIdentity) {
+    pub(super) fn close(&mut self) {
         let Some(Open { outcome, at }) = self.open.take() else { return };
-        let ProducerIdentity { producer_id: id, producer_epoch: epoch } = producer;
         let records = self.builder.records();
-        let stamp = ProducerStamp { id, epoch, sequence: self.sequence };
+        let stamp = self.numbering.as_mut().map(|numbering| numbering.take(records));
         self.closed.push_back(Batch {
             partition: self.number,
             ordinal: self.next_ordinal,
-            bytes: self.builder.finish(Some(stamp)),
+            bytes: self.builder.finish(stamp),
+            records,
             opened_at: at,
             outcome,
             in_doubt: false,
-            given_up: false,
+            is_given_up: false,
             last_failure: String::from("no attempt was answered"),
         });
         self.next_ordinal += 1;
-        self.sequence = sequence_after(self.sequence, records);
     }
 
     /// The next batch to send now, which then is in flight.
-    pub(super) fn next(
-        &mut self,
-        producer: ProducerIdentity,
-        limits: &Limits,
-        now: Instant,
-    ) -> Option<Outgoing> {
-        if limits.in_flight_max <= self.in_flight.len() || self.is_paused(now) {
+    pub(super) fn next(&mut self, limits: &Limits, now: Instant) -> Option<Outgoing> {
+        self.known_until.take_if(|until| *until <= now);
+        if self.is_full(limits) || self.is_paused(now) || self.renumbers {
             return None;
         }
         if self.closed.is_empty() && self.open_is_due(limits, now) {
-            self.close(producer);
+            self.close();
         }
         let batch = self.closed.pop_front()?;
         let (token, bytes) = (batch.token(), batch.bytes.clone());
@@ -227,21 +234,48 @@ impl Partition {
         answer: Answer,
         now: Instant,
         random: u64,
-    ) -> Option<Resolved> {
+        resolved: &mut Vec<Resolved>,
+    ) {
         let is_meant = |batch: &Batch| batch.token() == token;
-        let at = self.in_flight.iter().position(is_meant)?;
-        let mut batch = self.in_flight.remove(at)?;
-        if batch.given_up {
-            return None;
+        let at = self.in_flight.iter().position(is_meant);
+        if let Some(batch) = at.and_then(|at| self.in_flight.remove(at))
+            && !batch.is_given_up
+        {
+            resolved.extend(self.settle(batch, answer, now, random));
         }
+        if self.renumbers && self.in_flight.is_empty() {
+            self.renumber(resolved);
+        }
+    }
+
+    /// What an answer means for a batch that was in flight.
+    fn settle(
+        &mut self,
+        mut batch: Batch,
+        answer: Answer,
+        now: Instant,
+        random: u64,
+    ) -> Option<Resolved> {
         match answer {
             Answer::Stored(base_offset) => {
                 self.backoff.reset();
+                self.known_until = Some(now + KNOWN_FOR);
                 return Some(batch.resolve(Verdict::Stored(Some(base_offset))));
             }
             Answer::Unacknowledged => return Some(batch.resolve(Verdict::Stored(None))),
+            Answer::Refused(refusal) if self.is_out_of_order(&refusal) => {
+                // An older one that is left comes first. Without, what is missing stays so.
+                self.renumbers |= self.is_oldest(&batch);
+                self.paused_until = Some(now + self.backoff.pause(random));
+                batch.last_failure = refusal.to_string();
+            }
             Answer::Refused(refusal) if refusal.retry == Retry::Never => {
-                return Some(batch.resolve(Verdict::Refused(refusal)));
+                if !batch.in_doubt {
+                    return Some(batch.resolve(Verdict::Refused(refusal)));
+                }
+                // It may be stored since an attempt before this one.
+                batch.last_failure = refusal.to_string();
+                return Some(self.give_up(batch));
             }
             Answer::Refused(refusal) => {
                 self.paused_until = Some(now + self.backoff.pause(random));
@@ -259,11 +293,52 @@ impl Partition {
         None
     }
 
+    /// Whether the broker misses a batch before the one that it refused.
+    fn is_out_of_order(&self, refusal: &Refusal) -> bool {
+        refusal.code == Code::OutOfOrderSequence && self.numbering.is_some()
+    }
+
+    fn is_oldest(&self, batch: &Batch) -> bool {
+        let mut others = self.in_flight.iter().chain(&self.closed);
+        others.all(|other| batch.ordinal < other.ordinal)
+    }
+
+    /// Numbers all that is left in a new epoch. None of it is stored, as each follows what is
+    /// missing, and none will be by an attempt that is still on its way: unless that is what is
+    /// missing, too, and comes in between. Then those that were sent before are given up.
+    fn renumber(&mut self, resolved: &mut Vec<Resolved>) {
+        self.renumbers = false;
+        let next_epoch = self.numbering.as_ref().and_then(Numbering::next_epoch);
+        let has_stray = std::mem::take(&mut self.has_stray);
+        let Some(mut numbering) = next_epoch else {
+            // The last of 32,767 epochs: who goes on builds another producer.
+            let left = std::mem::take(&mut self.closed);
+            return resolved.extend(left.into_iter().map(|mut batch| batch.given_up()));
+        };
+        for mut batch in std::mem::take(&mut self.closed) {
+            if has_stray && batch.in_doubt {
+                resolved.push(batch.given_up());
+                continue;
+            }
+            let stamped = numbering.take(batch.records).put_on(&batch.bytes);
+            batch.bytes = stamped.expect("a batch of ours begins with its header");
+            batch.in_doubt = false;
+            self.closed.push_back(batch);
+        }
+        self.numbering = Some(numbering);
+        self.known_until = None;
+    }
+
+    /// Gives a batch up, which may leave a stray of it.
+    fn give_up(&mut self, mut batch: Batch) -> Resolved {
+        self.has_stray |= batch.in_doubt;
+        batch.given_up()
+    }
+
     /// Gives up what was not delivered in time. The batch of token `unsent` is in flight by name
     /// only: it waits for its turn to be sent.
     pub(super) fn expire(
         &mut self,
-        producer: ProducerIdentity,
         limits: &Limits,
         unsent: Option<u64>,
         now: Instant,
@@ -271,36 +346,45 @@ impl Partition {
     ) {
         let is_late = |opened_at: Instant| opened_at + limits.delivery_timeout <= now;
         self.in_flight.retain_mut(|batch| {
-            if batch.given_up || !is_late(batch.opened_at) {
+            if batch.is_given_up || !is_late(batch.opened_at) {
                 return true;
             }
             let is_sent = Some(batch.token()) != unsent;
             batch.in_doubt |= is_sent;
-            batch.given_up = true;
-            resolved.push(batch.give_up());
+            batch.is_given_up = true;
+            self.has_stray |= is_sent;
+            resolved.push(batch.given_up());
             is_sent
         });
         if self.open.as_ref().is_some_and(|open| is_late(open.at)) {
-            self.close(producer);
+            self.close();
         }
-        while let Some(mut batch) = self.closed.pop_front_if(|batch| is_late(batch.opened_at)) {
-            resolved.push(batch.give_up());
+        while let Some(batch) = self.closed.pop_front_if(|batch| is_late(batch.opened_at)) {
+            resolved.push(self.give_up(batch));
+        }
+        if self.renumbers && self.in_flight.is_empty() {
+            self.renumber(resolved);
         }
     }
 
     /// Gives up everything.
-    pub(super) fn abandon(&mut self, producer: ProducerIdentity, resolved: &mut Vec<Resolved>) {
-        self.close(producer);
+    pub(super) fn abandon(&mut self, resolved: &mut Vec<Resolved>) {
+        self.close();
         let all = self.in_flight.drain(..).chain(self.closed.drain(..));
         resolved.extend(
-            all.filter(|batch| !batch.given_up).map(|mut batch| batch.resolve(Verdict::Closed)),
+            all.filter(|batch| !batch.is_given_up).map(|mut batch| batch.resolve(Verdict::Closed)),
         );
+    }
+
+    /// The next batch goes to a broker that may not know the producer.
+    pub(super) fn reconnected(&mut self) {
+        self.known_until = None;
     }
 
     /// When there will be something to do even if nothing happens until then.
     pub(super) fn wake_at(&self, limits: &Limits) -> Option<Instant> {
         let sends_at = match &self.open {
-            _ if limits.in_flight_max <= self.in_flight.len() => None,
+            _ if self.is_full(limits) => None,
             Some(open) if self.closed.is_empty() && !limits.linger.is_zero() => {
                 let lingers_until = open.at + limits.linger;
                 Some(self.paused_until.map_or(lingers_until, |pause| pause.max(lingers_until)))
@@ -308,7 +392,7 @@ impl Partition {
             Some(_) => self.paused_until,
             None => self.paused_until.filter(|_| !self.closed.is_empty()),
         };
-        let in_flight = self.in_flight.iter().find(|batch| !batch.given_up);
+        let in_flight = self.in_flight.iter().find(|batch| !batch.is_given_up);
         let oldest = [
             in_flight.map(|batch| batch.opened_at),
             self.closed.front().map(|batch| batch.opened_at),
@@ -320,7 +404,7 @@ impl Partition {
 
     /// What every record that it holds will be resolved by.
     pub(super) fn outcomes(&self) -> impl Iterator<Item = Arc<Outcome>> {
-        let batches = self.in_flight.iter().filter(|batch| !batch.given_up).chain(&self.closed);
+        let batches = self.in_flight.iter().filter(|batch| !batch.is_given_up).chain(&self.closed);
         let open = self.open.iter().map(|open| &open.outcome);
         batches.map(|batch| &batch.outcome).chain(open).cloned()
     }
@@ -328,7 +412,14 @@ impl Partition {
     /// Whether a batch of this token is in flight.
     pub(super) fn is_wanted(&self, token: u64) -> bool {
         let is_meant = |batch: &&Batch| batch.token() == token;
-        self.in_flight.iter().find(is_meant).is_some_and(|batch| !batch.given_up)
+        self.in_flight.iter().find(is_meant).is_some_and(|batch| !batch.is_given_up)
+    }
+
+    /// Whether as many are in flight as may be.
+    fn is_full(&self, limits: &Limits) -> bool {
+        let is_alone = self.numbering.is_some() && self.known_until.is_none();
+        let in_flight_max = if is_alone { 1 } else { limits.in_flight_max };
+        in_flight_max <= self.in_flight.len()
     }
 
     fn is_paused(&mut self, now: Instant) -> bool {
@@ -351,6 +442,9 @@ impl Partition {
     }
 }
 
+/// Less than the time behind which a broker may forget a producer that sends nothing.
+const KNOWN_FOR: Duration = Duration::from_secs(30);
+
 /// The partition whose batch has this token.
 pub(super) fn partition_of_token(token: u64) -> usize {
     (token >> 32) as usize
@@ -369,7 +463,7 @@ impl Batch {
         Resolved { partition, outcome, verdict, bytes }
     }
 
-    fn give_up(&mut self) -> Resolved {
+    fn given_up(&mut self) -> Resolved {
         let cause = std::mem::take(&mut self.last_failure);
         let verdict = if self.in_doubt {
             Verdict::OutcomeUnknown { cause }
@@ -378,10 +472,4 @@ impl Batch {
         };
         self.resolve(verdict)
     }
-}
-
-/// Sequences go from the largest `i32` on to 0, as Kafka's do.
-fn sequence_after(sequence: i32, records: u32) -> i32 {
-    let next = (i64::from(sequence) + i64::from(records)) & i64::from(i32::MAX);
-    i32::try_from(next).expect("what is left has 31 bits")
 }

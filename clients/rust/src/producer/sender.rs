@@ -159,10 +159,10 @@ impl Sender {
         match over {
             Over::Connecting(Ok(connection)) => {
                 self.connection = Some(connection);
-                self.shared.accumulator.lock().set_unreachable(None);
+                self.shared.accumulator.lock().reconnected();
             }
             Over::Connecting(Err(error)) => {
-                self.shared.accumulator.lock().set_unreachable(Some(error.to_string()));
+                self.shared.accumulator.lock().set_unreachable(error.to_string());
                 self.pause();
             }
             // What there was to send may have been given up meanwhile.

@@ -14,6 +14,7 @@ use weir_protocol::native::{ErrorReply, ProducerIdentity};
 use super::accumulator::{Accumulator, Push, Queueing};
 use super::limits::Limits;
 use super::new_record::NewRecord;
+use super::numbering::Numbering;
 use super::partition::{Answer, Outgoing};
 use crate::errors::SendError;
 use crate::retry::Pauses;
@@ -35,7 +36,9 @@ struct Bench {
     accumulator: Accumulator,
     now: Instant,
     on_their_way: VecDeque<Outgoing>,
-    stored: Vec<u32>,
+    /// What a connection that was lost still brings.
+    strays: VecDeque<Outgoing>,
+    broker: Broker,
     pushed: u32,
     resolved: Vec<Result<Option<u64>, SendError>>,
 }
@@ -43,12 +46,21 @@ struct Bench {
 impl Bench {
     fn new(limits: Limits) -> Self {
         let identity = ProducerIdentity { producer_id: 1, producer_epoch: 0 };
+        Self::numbered(Some(Numbering::new(identity)), limits)
+    }
+
+    fn unnumbered(limits: Limits) -> Self {
+        Self::numbered(None, limits)
+    }
+
+    fn numbered(numbering: Option<Numbering>, limits: Limits) -> Self {
         let topic = TopicName::parse("t").unwrap();
         Self {
-            accumulator: Accumulator::new(topic, 1, identity, limits, 0),
+            accumulator: Accumulator::new(topic, 1, numbering, limits, 0),
             now: Instant::now(),
             on_their_way: VecDeque::new(),
-            stored: Vec::new(),
+            strays: VecDeque::new(),
+            broker: Broker::default(),
             pushed: 0,
             resolved: Vec::new(),
         }
@@ -73,33 +85,23 @@ impl Bench {
         }
     }
 
-    fn store(&mut self, outgoing: &Outgoing) -> u64 {
-        let base_offset = self.stored.len() as u64;
-        for record in View::parse(&outgoing.batch).unwrap().records() {
-            let value = record.unwrap().value.unwrap();
-            self.stored.push(u32::from_be_bytes(value.try_into().unwrap()));
-        }
-        base_offset
-    }
-
     fn answer(&mut self, token: u64, answer: Answer) {
         self.accumulator.answered(token, answer, self.now, 0);
         let resolved = self.accumulator.take_resolved();
         self.resolved.extend(resolved.into_iter().map(|(_, stored)| stored));
     }
 
-    /// The broker stores the oldest batch and says so.
+    /// The broker takes the oldest batch and answers.
     fn acknowledge(&mut self) {
         if let Some(outgoing) = self.on_their_way.pop_front() {
-            let base_offset = self.store(&outgoing);
-            self.answer(outgoing.token, Answer::Stored(base_offset));
+            let answer = self.broker.take(&outgoing);
+            self.answer(outgoing.token, answer);
         }
     }
 
     fn refuse(&mut self) {
         if let Some(outgoing) = self.on_their_way.pop_front() {
-            let refusal = ErrorReply::new(Code::Overloaded, "busy").into();
-            self.answer(outgoing.token, Answer::Refused(refusal));
+            self.answer(outgoing.token, refused(Code::Overloaded));
         }
     }
 
@@ -108,11 +110,38 @@ impl Bench {
     fn lose(&mut self, stored: usize) {
         let lost = std::mem::take(&mut self.on_their_way);
         for outgoing in lost.iter().take(stored) {
-            self.store(outgoing);
+            self.broker.take(outgoing);
         }
         for outgoing in lost.iter().rev() {
             self.answer(outgoing.token, Answer::Lost(String::from("cut")));
         }
+        self.strays.extend(lost.into_iter().skip(stored));
+        self.accumulator.reconnected();
+    }
+
+    /// The broker takes a batch of a connection that was lost.
+    fn stray(&mut self) {
+        if let Some(outgoing) = self.strays.pop_front() {
+            self.broker.take(&outgoing);
+        }
+    }
+
+    /// The broker loses its last batches, its producers and its connections with them.
+    fn crash(&mut self, batches: usize) {
+        self.lose(0);
+        self.strays.clear();
+        let kept = self.broker.batches.len().saturating_sub(batches);
+        self.broker.batches.truncate(kept);
+    }
+
+    fn expire(&mut self) {
+        self.accumulator.expire(None, self.now);
+        let resolved = self.accumulator.take_resolved();
+        self.resolved.extend(resolved.into_iter().map(|(_, stored)| stored));
+    }
+
+    fn stored(&self) -> Vec<u32> {
+        self.broker.batches.iter().flat_map(|batch| batch.values.iter().copied()).collect()
     }
 
     fn pass(&mut self, time: Duration) {
@@ -122,23 +151,62 @@ impl Bench {
     /// Lets everything through that is left.
     fn finish(&mut self) {
         self.accumulator.close();
+        let mut turns = 0..10_000;
         while !self.accumulator.is_finished() {
+            turns.next().expect("it comes to an end");
             self.pass(RETRY_PAUSE_MAX);
             self.send();
             self.acknowledge();
         }
     }
+}
 
-    /// What a reader sees that passes over what it saw before.
-    fn stored_once(&self) -> Vec<u32> {
-        let mut seen = Vec::new();
-        for number in &self.stored {
-            if !seen.contains(number) {
-                seen.push(*number);
-            }
+/// A broker that is a list, and knows each batch in it.
+#[derive(Debug, Default)]
+struct Broker {
+    batches: Vec<Stored>,
+}
+
+#[derive(Debug)]
+struct Stored {
+    epoch: i16,
+    sequence: i32,
+    values: Vec<u32>,
+}
+
+impl Broker {
+    fn take(&mut self, outgoing: &Outgoing) -> Answer {
+        let view = View::parse(&outgoing.batch).unwrap();
+        let (epoch, sequence) = (view.header().producer_epoch, view.header().base_sequence);
+        let number = |value: &[u8]| u32::from_be_bytes(value.try_into().unwrap());
+        let values = view.records().map(|record| number(record.unwrap().value.unwrap()));
+        let stored = Stored { epoch, sequence, values: values.collect() };
+        if view.header().producer_id < 0 {
+            self.batches.push(stored);
+            return Answer::Stored(0);
         }
-        seen
+        let reigning = self.batches.last().map_or(epoch, |last| last.epoch);
+        if epoch < reigning {
+            return refused(Code::ProducerFenced);
+        }
+        let is_same = |of: &Stored| (of.epoch, of.sequence) == (epoch, sequence);
+        let offset = |at: usize| self.batches[..at].iter().map(|of| of.values.len() as u64).sum();
+        if let Some(at) = self.batches.iter().position(is_same) {
+            return Answer::Stored(offset(at));
+        }
+        let last = self.batches.last().filter(|last| last.epoch == epoch);
+        let next = last.map_or(0, |last| last.sequence + last.values.len() as i32);
+        if sequence != next && !self.batches.is_empty() {
+            return refused(Code::OutOfOrderSequence);
+        }
+        let answer = Answer::Stored(offset(self.batches.len()));
+        self.batches.push(stored);
+        answer
     }
+}
+
+fn refused(code: Code) -> Answer {
+    Answer::Refused(ErrorReply::new(code, "because the test says so").into())
 }
 
 #[derive(Clone, Debug)]
@@ -148,6 +216,9 @@ enum Step {
     Acknowledge,
     Refuse,
     Lose { stored: usize },
+    Stray,
+    Crash { lost: usize },
+    Expire,
     Pass(u64),
 }
 
@@ -158,6 +229,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(Step::Acknowledge),
         Just(Step::Refuse),
         (0..4_usize).prop_map(|stored| Step::Lose { stored }),
+        Just(Step::Stray),
+        (0..4_usize).prop_map(|lost| Step::Crash { lost }),
+        Just(Step::Expire),
         (0..50_u64).prop_map(Step::Pass),
     ];
     prop::collection::vec(step, 0..60)
@@ -173,40 +247,77 @@ fn run(bench: &mut Bench, steps: Vec<Step>) {
             Step::Acknowledge => bench.acknowledge(),
             Step::Refuse => bench.refuse(),
             Step::Lose { stored } => bench.lose(stored),
+            Step::Stray => bench.stray(),
+            Step::Crash { lost } => bench.crash(lost),
+            Step::Expire => bench.expire(),
             Step::Pass(ms) => bench.pass(Duration::from_millis(ms)),
         }
     }
     bench.finish();
 }
 
+/// Whether a step takes nothing from the broker, nor from the time a batch has.
+fn is_harmless(step: &Step) -> bool {
+    !matches!(step, Step::Crash { .. } | Step::Expire)
+}
+
+/// Whether nothing of it is twice or out of its order.
+fn rises(stored: &[u32]) -> bool {
+    stored.is_sorted_by(|before, after| before < after)
+}
+
 proptest! {
-    /// With one batch in flight, records arrive in the order they were sent, and all of them.
+    /// Whatever is refused, lost or late, with however many in flight: all records are stored
+    /// once, in the order they were sent.
     #[test]
-    fn order_survives_refusals_and_lost_connections(steps in steps()) {
-        let mut bench = Bench::new(LIMITS);
-        run(&mut bench, steps);
-        prop_assert_eq!(bench.stored_once(), (0..bench.pushed).collect::<Vec<_>>());
+    fn each_record_is_stored_once_in_its_turn(in_flight_max in 1..6_usize, steps in steps()) {
+        let mut bench = Bench::new(Limits { in_flight_max, ..LIMITS });
+        run(&mut bench, steps.into_iter().filter(is_harmless).collect());
+        prop_assert_eq!(bench.stored(), (0..bench.pushed).collect::<Vec<_>>());
         prop_assert!(bench.resolved.iter().all(Result::is_ok));
     }
 
-    /// With more in flight it takes a refusal to change the order; a lost connection does not.
+    /// Batches that were given up leave holes, and are nowhere twice nor behind a younger one,
+    /// even if they come late.
     #[test]
-    fn order_survives_lost_connections_with_many_in_flight(
-        in_flight_max in 2..5_usize,
+    fn nothing_is_stored_twice_where_batches_are_given_up(
+        in_flight_max in 1..6_usize,
+        steps in steps(),
+    ) {
+        let delivery_timeout = Duration::from_millis(60);
+        let mut bench = Bench::new(Limits { in_flight_max, delivery_timeout, ..LIMITS });
+        let steps = steps.into_iter().filter(|step| !matches!(step, Step::Crash { .. }));
+        run(&mut bench, steps.collect());
+        while !bench.strays.is_empty() {
+            bench.stray();
+        }
+        prop_assert!(rises(&bench.stored()), "{:?}", bench.stored());
+    }
+
+    /// A broker that loses its last batches is told the others in a new epoch: nothing that it
+    /// has comes again, and nothing but what it lost is missing.
+    #[test]
+    fn behind_a_broker_that_lost_batches_the_others_are_stored_once(
+        in_flight_max in 1..6_usize,
         steps in steps(),
     ) {
         let mut bench = Bench::new(Limits { in_flight_max, ..LIMITS });
-        let steps = steps.into_iter().filter(|step| !matches!(step, Step::Refuse)).collect();
-        run(&mut bench, steps);
-        prop_assert_eq!(bench.stored_once(), (0..bench.pushed).collect::<Vec<_>>());
+        let steps = steps.into_iter().filter(|step| !matches!(step, Step::Expire));
+        run(&mut bench, steps.collect());
+        prop_assert!(rises(&bench.stored()), "{:?}", bench.stored());
+        prop_assert!(bench.resolved.iter().all(Result::is_ok), "{:?}", bench.resolved);
     }
 
     #[test]
-    fn no_record_is_lost_whatever_happens(in_flight_max in 1..5_usize, steps in steps()) {
-        let mut bench = Bench::new(Limits { in_flight_max, ..LIMITS });
-        run(&mut bench, steps);
-        let mut stored = bench.stored_once();
+    fn no_record_is_lost_where_duplicates_are_allowed(
+        in_flight_max in 1..5_usize,
+        steps in steps(),
+    ) {
+        let mut bench = Bench::unnumbered(Limits { in_flight_max, ..LIMITS });
+        run(&mut bench, steps.into_iter().filter(is_harmless).collect());
+        let mut stored = bench.stored();
         stored.sort_unstable();
+        stored.dedup();
         prop_assert_eq!(stored, (0..bench.pushed).collect::<Vec<_>>());
     }
 }
@@ -221,7 +332,7 @@ fn what_is_buffered_is_given_back_when_it_is_acknowledged() {
     bench.acknowledge();
     assert!(bench.push());
     bench.finish();
-    assert_eq!(bench.stored_once().len() as u32, full + 1);
+    assert_eq!(bench.stored().len() as u32, full + 1);
 }
 
 #[test]
@@ -229,7 +340,7 @@ fn at_most_as_many_batches_are_in_flight_as_may_be() {
     let mut bench = Bench::new(Limits { in_flight_max: 3, ..LIMITS });
     while bench.push() {}
     bench.send();
-    assert_eq!(bench.on_their_way.len(), 3);
+    assert_eq!(bench.on_their_way.len(), 1, "the broker may not know it yet");
     bench.acknowledge();
     bench.send();
     assert_eq!(bench.on_their_way.len(), 3);

@@ -95,13 +95,19 @@ impl FakeBroker {
     ) -> (Client, Producer, Peer) {
         let (client, mut peer) = self.connect().await;
         let builder = options(client.producer(TOPIC));
-        let (producer, ()) = tokio::join!(builder.build(), async {
+        let serving = async {
             peer.describe(partitions).await;
-            let asked = peer.next().await;
-            assert_eq!(asked.request, Request::InitProducer);
-            let identity = ProducerIdentity { producer_id: 77, producer_epoch: 0 };
-            peer.answer(asked.correlation, Response::Producer(identity)).await;
-        });
+            loop {
+                let asked = peer.next().await;
+                assert_eq!(asked.request, Request::InitProducer);
+                let identity = ProducerIdentity { producer_id: 77, producer_epoch: 0 };
+                peer.answer(asked.correlation, Response::Producer(identity)).await;
+            }
+        };
+        let producer = tokio::select! {
+            producer = builder.build() => producer,
+            () = serving => unreachable!("it serves until the producer is built"),
+        };
         (client, producer.unwrap(), peer)
     }
 }
@@ -126,6 +132,10 @@ impl Produced {
     pub(crate) fn values(&self) -> Vec<String> {
         let records = View::parse(&self.batch).unwrap().records();
         records.map(|record| text(record.unwrap().value.unwrap())).collect()
+    }
+
+    pub(crate) fn epoch(&self) -> i16 {
+        View::parse(&self.batch).unwrap().header().producer_epoch
     }
 
     pub(crate) fn sequence(&self) -> i32 {

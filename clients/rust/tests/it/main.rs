@@ -6,4 +6,5 @@ mod fake;
 
 mod connect;
 mod consume;
+mod numbered;
 mod produce;

@@ -264,6 +264,13 @@ async fn after_a_lost_connection_unanswered_batches_are_sent_again_in_order() {
         broker.producer(2, |options| options.batch_bytes(1).in_flight_max(2)).await;
     let to = |partition, value| producer.send(NewRecord::new(value).partition(partition));
     let mut deliveries = Vec::new();
+    for partition in 0..2 {
+        // Until the broker is known to know the producer, one is in flight.
+        deliveries.push(to(partition, "first").await.unwrap());
+        let produced = peer.produced().await;
+        peer.stored(&produced, 0).await;
+        within(deliveries.pop().unwrap()).await.unwrap();
+    }
     for (partition, value) in [(0, "a"), (0, "b"), (0, "c"), (1, "x"), (1, "y"), (1, "z")] {
         deliveries.push(to(partition, value).await.unwrap());
     }

@@ -125,3 +125,15 @@ fn announced_len(builder: &Builder, sample: &Sample) -> usize {
         .len_with(sample.timestamp, sample.key.as_deref(), sample.value.as_deref(), headers)
         .unwrap()
 }
+
+#[test]
+fn a_stamp_put_on_a_batch_is_the_one_it_could_have_been_finished_with() {
+    let stamp = ProducerStamp { id: 7, epoch: 3, sequence: 41 };
+    let finished = |stamp| {
+        let mut builder = Builder::new();
+        builder.push(5, Some(b"key"), Some(b"value"), []).unwrap();
+        builder.finish(stamp)
+    };
+    assert_eq!(stamp.put_on(&finished(None)), Ok(finished(Some(stamp))));
+    assert!(stamp.put_on(b"no batch").is_err());
+}

@@ -21,6 +21,7 @@ use super::partitions::ROW_BYTES;
 #[repr(u16)]
 pub(crate) enum Kind {
     Partitions = 1,
+    Producers = 2,
     Groups = 3,
     /// Empty, and last.
     Filler = 0xFFFF,
@@ -30,6 +31,7 @@ impl Kind {
     fn of(code: u16) -> Result<Self, TableError> {
         match code {
             1 => Ok(Self::Partitions),
+            2 => Ok(Self::Producers),
             3 => Ok(Self::Groups),
             0xFFFF => Ok(Self::Filler),
             kind => Err(TableError::UnknownSection { kind }),
