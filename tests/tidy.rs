@@ -100,7 +100,7 @@ const FLOORS: &[Floor] = &[
     // Floor 5: the listeners. Never each other, core, auth or storage.
     door("broker::listen"),
     floor("broker::listen::accept", &[SETTINGS, SESSION]),
-    floor("broker::listen::intake", &[]),
+    floor("broker::listen::intake", &[&["protocol::read_buffer"]]),
     floor("broker::listen::native", &[BATCHES, SETTINGS, SESSION, SOCKETS, &["protocol::native"]]),
     floor("broker::listen::http", &[BATCHES, SETTINGS, SESSION, SOCKETS, &["protocol::web"]]),
     floor("broker::listen::kafka", &[BATCHES, SETTINGS, SESSION, SOCKETS, &["protocol::kafka"]]),

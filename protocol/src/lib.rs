@@ -11,6 +11,7 @@
 //! - [`code`]: why a request is refused, on every face
 //! - [`native`]: weir's own protocol
 //! - [`kafka`]: Kafka's protocol
+//! - [`read_buffer`]: what frames are read into, whichever wire they are of
 //! - [`web`]: what browsers read
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
@@ -23,4 +24,5 @@ pub mod limits;
 pub mod name;
 pub mod native;
 pub mod partitioner;
+pub mod read_buffer;
 pub mod web;

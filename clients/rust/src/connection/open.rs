@@ -19,6 +19,7 @@ use weir_protocol::native::{
     Decoder, FEATURES, Hello, HelloReply, Request, Response, ResponseFrame, VERSION,
     VERSION_OLDEST, encode_request,
 };
+use weir_protocol::read_buffer::ReadBuffer;
 
 use super::state::State;
 use super::{Connection, REQUESTS_IN_FLIGHT_MAX, Shared, reader, writer};
@@ -69,7 +70,7 @@ struct Introduced {
     socket: TcpStream,
     decoder: Decoder<ResponseFrame>,
     /// What came behind the answer to Hello.
-    buffer: BytesMut,
+    buffer: ReadBuffer,
     hello: HelloReply,
 }
 
@@ -84,15 +85,15 @@ async fn introduce(options: &OpenOptions) -> Result<Introduced, ConnectError> {
     socket.write_all(&out).await.map_err(failed)?;
 
     let mut decoder = Decoder::client();
-    let mut buffer = BytesMut::new();
+    let mut buffer = ReadBuffer::default();
     let frame = loop {
-        match decoder.next(&mut buffer) {
+        match buffer.take(|came| decoder.next(came)) {
             Ok(Some(frame)) => break frame,
             Ok(None) => {}
             Err(error) => return Err(not_weir(address, error.fault().to_string())),
         }
-        buffer.reserve(decoder.wanted(&buffer));
-        if socket.read_buf(&mut buffer).await.map_err(failed)? == 0 {
+        let missing = decoder.wanted(buffer.untaken());
+        if socket.read_buf(buffer.room_for(missing)).await.map_err(failed)? == 0 {
             return Err(ConnectError::Closed { address: address.clone() });
         }
     };

@@ -9,24 +9,21 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use weir_protocol::native::{Decoder, Request, ResponseFrame};
+use weir_protocol::read_buffer::ReadBuffer;
 
 use super::Shared;
 use super::in_flight::{Kind, ReplyTo};
 use super::state::Action;
 use crate::errors::Disconnected;
 
-/// The least room to read into: large reads are few.
-const READ_BYTES: usize = 128 << 10;
-
 pub(super) struct Reader {
     pub(super) incoming: OwnedReadHalf,
     pub(super) decoder: Decoder<ResponseFrame>,
-    pub(super) buffer: BytesMut,
+    pub(super) buffer: ReadBuffer,
 }
 
 /// Reads until the connection is lost.
@@ -48,17 +45,21 @@ impl Reader {
             if let Err(reason) = self.dispatch(shared, &mut actions) {
                 return reason;
             }
-            self.buffer.reserve(self.decoder.wanted(&self.buffer).max(READ_BYTES));
+            let missing = self.decoder.wanted(self.buffer.untaken());
+            let room = self.buffer.room_for(missing);
             tokio::select! {
                 biased;
-                read = self.incoming.read_buf(&mut self.buffer) => match read {
+                read = self.incoming.read_buf(room) => match read {
                     Ok(0) => return self.end(shared),
                     Ok(_) => silence.broken(),
                     Err(source) => return failed(shared, source),
                 },
-                _ = silence.tick.tick() => if let Err(reason) = silence.check(shared) {
-                    return reason;
-                },
+                _ = silence.tick.tick() => {
+                    if let Err(reason) = silence.check(shared) {
+                        return reason;
+                    }
+                    self.buffer.give_back();
+                }
             }
         }
     }
@@ -80,7 +81,7 @@ impl Reader {
     fn route(&mut self, shared: &Shared, actions: &mut Vec<Action>) -> Result<(), Disconnected> {
         let mut state = shared.state.lock();
         loop {
-            let action = match self.decoder.next(&mut self.buffer) {
+            let action = match self.buffer.take(|came| self.decoder.next(came)) {
                 Ok(Some(frame)) => state.route(frame, &shared.address)?,
                 Ok(None) => return Ok(()),
                 Err(error) => state.route_refused(error, &shared.address)?,
@@ -91,7 +92,7 @@ impl Reader {
 
     fn end(&self, shared: &Shared) -> Disconnected {
         let address = shared.address.clone();
-        if self.buffer.is_empty() {
+        if self.buffer.untaken().is_empty() {
             Disconnected::Closed { address }
         } else {
             Disconnected::Cut { address }
