@@ -55,6 +55,7 @@ const FLOORS: &[Floor] = &[
     floor("broker::clock", &[BATCHES, STORED]),
     floor("broker::config", &[BATCHES, STORED]),
     floor("broker::hands", &[]),
+    floor("broker::tracks", &[&["broker::metrics"]]),
     floor("broker::metrics", &[BATCHES, STORED]),
     // Floor 3: the domain, which knows no wire, no user and no HTTP.
     door("broker::core"),
@@ -133,11 +134,12 @@ const CORE: &[&str] = &[
     "broker::config",
     "broker::hands",
     "broker::metrics",
+    "broker::tracks",
     "broker::core::wake",
 ];
 
 /// What every listener takes its connections by.
-const SOCKETS: &[&str] = &["broker::listen::accept", "broker::listen::intake"];
+const SOCKETS: &[&str] = &["broker::listen::accept", "broker::listen::intake", "broker::tracks"];
 
 /// What every listener holds, and the codes of its refusals.
 const SESSION: &[&str] = &["broker::session", "protocol::code"];
@@ -157,7 +159,10 @@ const CONFINED: &[Confined] = &[
     Confined { what: "libc", to: &["storage::map"] },
     Confined { what: "memmap2", to: &["storage::map"] },
     Confined { what: "procfs", to: &["broker::metrics"] },
-    Confined { what: "rustix", to: &["storage::disk", "storage::map", "cli", "benches"] },
+    Confined {
+        what: "rustix",
+        to: &["storage::disk", "storage::map", "broker::tracks", "cli", "benches"],
+    },
     Confined {
         what: "std::fs",
         to: &["storage::disk", "broker::config", "client", "cli", "tests", "benches"],

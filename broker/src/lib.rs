@@ -14,3 +14,4 @@ pub(crate) mod auth;
 pub(crate) mod core;
 pub(crate) mod listen;
 pub(crate) mod session;
+pub(crate) mod tracks;

@@ -150,6 +150,38 @@ async fn a_topic_that_is_deleted_during_a_cold_read_ends_its_readers() {
     broker.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_connection_stands_back_while_it_replays_and_comes_back_at_its_tail() {
+    let broker = Place::crashing().start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    let old = wire.create("old", 1).await;
+    for number in 0..60_u8 {
+        wire.produce(&old, 0, batch(&[&[number; 100_000]])).await.unwrap();
+    }
+    let most = Amount { messages: 50, ..PLENTY };
+    let mut seen = Seen::default();
+    wire.subscribe(1, (&old, 0), EARLIEST, most).await.unwrap();
+    while seen.messages < 50 {
+        wire.delivered(&mut seen).await;
+    }
+    broker.metric_is("weir_replaying_connections", 1.0).await;
+    wire.ping().await;
+    wire.flow(1, seen, PLENTY, Then::Nothing).await;
+    while seen.messages < 60 {
+        wire.delivered(&mut seen).await;
+    }
+    broker.metric_is("weir_replaying_connections", 0.0).await;
+    wire.produce(&old, 0, batch(&[b"fresh"])).await.unwrap();
+    wire.delivered(&mut seen).await;
+    assert_eq!((seen.messages, broker.metric("weir_replaying_connections")), (61, 0.0));
+    // Who leaves during a replay replays no more.
+    wire.subscribe(2, (&old, 0), EARLIEST, most).await.unwrap();
+    broker.metric_is("weir_replaying_connections", 1.0).await;
+    drop(wire);
+    broker.metric_is("weir_replaying_connections", 0.0).await;
+    broker.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_segment_that_is_cut_under_its_readers_is_an_error_and_not_the_end() {
     let (broker, old) = cold_topic(Place::real()).await;

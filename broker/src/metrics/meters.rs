@@ -44,6 +44,7 @@ pub struct Deliver {
     pub records: IntCounter,
     pub bytes: IntCounter,
     pub subscriptions: IntGauge,
+    pub replaying_connections: IntGauge,
     pub sse_connections: IntGauge,
 }
 
@@ -54,6 +55,7 @@ impl Deliver {
             records: book.counter(&names::DELIVERED_RECORDS),
             bytes: book.counter(&names::DELIVERED_BYTES),
             subscriptions: book.gauge(&names::SUBSCRIPTIONS),
+            replaying_connections: book.gauge(&names::REPLAYING_CONNECTIONS),
             sse_connections: book.gauge(&names::SSE_CONNECTIONS),
         }
     }

@@ -71,6 +71,10 @@ pub(super) const DELIVERED_BYTES: Counter = Counter {
 };
 pub(super) const SUBSCRIPTIONS: Gauge =
     Gauge { name: "weir_subscriptions", help: "Subscriptions that are open." };
+pub(super) const REPLAYING_CONNECTIONS: Gauge = Gauge {
+    name: "weir_replaying_connections",
+    help: "Connections that replay, on threads that stand back behind those of all others.",
+};
 pub(super) const SSE_CONNECTIONS: Gauge = Gauge {
     name: "weir_sse_connections",
     help: "SSE readers that are connected; limits.sse_connections_max.",

@@ -14,6 +14,7 @@ use crate::listen::accept::Seats;
 use crate::listen::native::{Native, Pipe};
 use crate::metrics::{Connections, Metrics};
 use crate::shutdown::{Running, Stopped};
+use crate::tracks::Tracks;
 
 /// The broker.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl Embedded {
         let (stop, stopped) = watch::channel(false);
         let retention = retain(&engine, &world, &metrics, &retention, &stopped);
         let door = door(&engine, retention, &data, &limits, &world, &metrics);
-        let native = Arc::new(Native::new(door, &limits, stopped));
+        let native = Arc::new(Native::new(door, &limits, Tracks::one(), stopped));
         let (seats, drain) = (Seats::new(limits.connections_max), limits.shutdown_drain);
         let running = Running { engine, stop, seats, drain };
         Ok(Self { native, connections: metrics.native, running })

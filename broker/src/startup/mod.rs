@@ -34,6 +34,7 @@ use crate::listen::{http, kafka, native};
 use crate::metrics::{Face, Metrics};
 use crate::session::{BrokerFacts, Door, Quota};
 use crate::shutdown::{Running, Stopped};
+use crate::tracks::Tracks;
 
 pub use self::embedded::{Embedded, Entrance};
 pub use crate::listen::native::Pipe;
@@ -80,7 +81,9 @@ impl Broker {
         let data = Arc::new(open_directory(data, &world).await?);
         let layout = layout_of(&data, journal, &log, &topics, &limits, groups, disk)?;
         let seats = Seats::new(limits.connections_max);
-        let bound = Bound::bind(&listen, &seats, &metrics).await?;
+        let tracks = Tracks::two(metrics.deliver.clone())
+            .map_err(|source| StartError::System { doing: "start threads for replays", source })?;
+        let bound = Bound::bind(&listen, &seats, &metrics, tracks).await?;
         let engine = Engine::start(Arc::clone(&data), layout, &world, &metrics).await?;
         let (stop, stopped) = watch::channel(false);
         let retention = retain(&engine, &world, &metrics, &retention, &stopped);
@@ -204,25 +207,31 @@ fn door(
     })
 }
 
-/// The addresses that were taken, before anything that a taken one would undo.
+/// The addresses that were taken, before anything that a taken one would undo, and who will serve.
 struct Bound {
     native: Acceptor,
     http: Acceptor,
     kafka: Acceptor,
+    tracks: Tracks,
 }
 
 impl Bound {
-    async fn bind(listen: &Listen, seats: &Seats, metrics: &Metrics) -> Result<Self, BindError> {
+    async fn bind(
+        listen: &Listen,
+        seats: &Seats,
+        metrics: &Metrics,
+        tracks: Tracks,
+    ) -> Result<Self, BindError> {
         let (of_native, of_http) = (metrics.native.clone(), metrics.http_connections.clone());
         let native = Acceptor::bind(Face::Native, listen.native, seats.clone(), of_native).await?;
         let http = Acceptor::bind(Face::Http, listen.http, seats.clone(), of_http).await?;
         let of_kafka = metrics.kafka.clone();
         let kafka = Acceptor::bind(Face::Kafka, listen.kafka, seats.clone(), of_kafka).await?;
-        Ok(Self { native, http, kafka })
+        Ok(Self { native, http, kafka, tracks })
     }
 
     fn addresses(&self) -> Addresses {
-        let Self { native, http, kafka } = self;
+        let Self { native, http, kafka, .. } = self;
         Addresses { native: native.bound(), http: http.bound(), kafka: kafka.bound() }
     }
 
@@ -236,7 +245,7 @@ impl Bound {
         randomness: Randomness,
         stopped: watch::Receiver<bool>,
     ) {
-        let Self { native, http, kafka } = self;
+        let Self { native, http, kafka, tracks } = self;
         let admin = http::Guests {
             routes: admin::routes(Arc::clone(&door), Arc::clone(metrics), stopped.clone()),
             openapi: admin::openapi(),
@@ -247,7 +256,7 @@ impl Bound {
         let face = kafka::Kafka::new(Arc::clone(&door), of_kafka, limits, stopped.clone());
         let face = Arc::new(face);
         tokio::spawn(kafka.run(stopped.clone(), move |stream, _| Arc::clone(&face).serve(stream)));
-        let face = Arc::new(native::Native::new(door, limits, stopped.clone()));
+        let face = Arc::new(native::Native::new(door, limits, tracks, stopped.clone()));
         tokio::spawn(native.run(stopped, move |stream, _| Arc::clone(&face).serve(stream)));
     }
 }

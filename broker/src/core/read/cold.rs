@@ -14,6 +14,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
+use std::thread;
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
@@ -24,6 +25,7 @@ use super::from::{From, FromError, Resolved, resolve};
 use crate::core::wake::{Signal, Signals, WakeList};
 use crate::hands::{Stage, Turn};
 use crate::metrics;
+use crate::tracks::step_back;
 
 /// The line of cold reads; clones are the same.
 #[derive(Clone, Debug)]
@@ -152,8 +154,10 @@ impl Stage for ColdReads {
 
     /// Serves the line until it is closed.
     fn run(&mut self) {
+        step_back();
         while let Some(task) = self.next() {
             task.run(&self.shared.metrics);
+            thread::yield_now();
         }
     }
 }

@@ -17,6 +17,7 @@ use super::outbox::Outbox;
 use super::socket::Socket;
 use super::subscriptions::Subscriptions;
 use crate::session::Session;
+use crate::tracks::Wish;
 
 /// How long a connection that ends may take to send what it still has to say.
 const LINGER: time::Duration = time::Duration::from_secs(5);
@@ -27,6 +28,7 @@ pub(super) struct Connection {
     pub(super) socket: Socket,
     pub(super) session: Session,
     pub(super) limits: ConnectionLimits,
+    pub(super) wish: Wish,
     pub(super) state: Mutex<State>,
     /// Rung by the reader when there is something to write.
     pub(super) bell: Notify,
@@ -61,7 +63,12 @@ impl From<io::Error> for Ended {
 }
 
 impl Connection {
-    pub(super) fn new(socket: Socket, session: Session, limits: ConnectionLimits) -> Self {
+    pub(super) fn new(
+        socket: Socket,
+        session: Session,
+        limits: ConnectionLimits,
+        wish: Wish,
+    ) -> Self {
         let window = Amount::room_for_bytes(limits.producer_credit_bytes);
         let largest = Amount::of_bytes(BATCH_BYTES_MAX as u64);
         let state = State {
@@ -71,7 +78,7 @@ impl Connection {
             producer: ReceiverCredit::new(window, largest),
         };
         let (state, bell, written) = (Mutex::new(state), Notify::new(), Notify::new());
-        Self { socket, session, limits, state, bell, written }
+        Self { socket, session, limits, wish, state, bell, written }
     }
 
     /// Serves until either side ends it.
@@ -115,11 +122,11 @@ impl Connection {
         while self.state.lock().in_flight != 0 {
             self.session.signals().wait().await;
             self.take_signals(&mut signals);
-            self.state.lock().outbox.write_to(&self.socket)?;
+            self.state.lock().outbox.write_to(&self.socket, usize::MAX)?;
         }
         self.answer(correlation, &Response::Error(error));
         loop {
-            self.state.lock().outbox.write_to(&self.socket)?;
+            self.state.lock().outbox.write_to(&self.socket, usize::MAX)?;
             if self.state.lock().outbox.is_empty() {
                 return Ok(());
             }

@@ -27,6 +27,7 @@ use tokio::sync::watch;
 
 use crate::config::Limits;
 use crate::session::Door;
+use crate::tracks::{Tracks, Wish};
 
 use self::connection::Connection;
 pub use self::pipe::Pipe;
@@ -40,6 +41,7 @@ const PRODUCER_CREDIT_BYTES_MAX: u64 = 16 << 20;
 pub(crate) struct Native {
     door: Arc<Door>,
     limits: ConnectionLimits,
+    tracks: Tracks,
     stopped: watch::Receiver<bool>,
 }
 
@@ -55,7 +57,12 @@ struct ConnectionLimits {
 }
 
 impl Native {
-    pub(crate) fn new(door: Arc<Door>, limits: &Limits, stopped: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(
+        door: Arc<Door>,
+        limits: &Limits,
+        tracks: Tracks,
+        stopped: watch::Receiver<bool>,
+    ) -> Self {
         // A few busy producers do not use up what all connections share.
         let share_bytes = limits.in_flight_bytes_max as u64 / 4;
         let limits = ConnectionLimits {
@@ -65,7 +72,7 @@ impl Native {
             producer_credit_bytes: PRODUCER_CREDIT_BYTES_MAX.min(share_bytes),
             hello_timeout: limits.hello_timeout,
         };
-        Self { door, limits, stopped }
+        Self { door, limits, tracks, stopped }
     }
 
     /// Serves a connection of a machine until either side ends it.
@@ -79,7 +86,8 @@ impl Native {
     }
 
     async fn serve_over(&self, socket: Socket) {
-        let (session, stopped) = (self.door.enter(), self.stopped.clone());
-        Connection::new(socket, session, self.limits).run(stopped).await;
+        let (session, stopped, wish) = (self.door.enter(), self.stopped.clone(), Wish::default());
+        let connection = Connection::new(socket, session, self.limits, wish.clone());
+        self.tracks.serve(wish, connection.run(stopped)).await;
     }
 }

@@ -20,13 +20,19 @@ use super::outbox::Outbox;
 use crate::session::{FirstBatch, ReadLimits, Refusal, Step, Subscription};
 
 /// Bytes sent of one subscription before the next has its turn; a larger batch goes whole.
-const TURN_BYTES: u64 = 256 << 10;
+const TURN_BYTES: u64 = 128 << 10;
+
+/// Who was sent so much without reaching its tail replays: no reader at a tail, and no small catch
+/// up, which moving to other threads would cost more than it takes.
+const REPLAY_BYTES: u64 = 2 << 20;
 
 /// The subscriptions.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
     all: BTreeMap<u32, Delivery>,
     ready: VecDeque<u32>,
+    /// How many replay.
+    replays: usize,
     /// How many there were, so that no two have the same token.
     begun: u32,
     /// Bytes of batches for which the client's largest frame has room.
@@ -43,6 +49,8 @@ struct Delivery {
     credit: SenderCredit,
     drains: bool,
     is_ready: bool,
+    /// Bytes it was sent since it was at its tail.
+    behind_bytes: u64,
 }
 
 /// What a turn came to.
@@ -75,7 +83,14 @@ impl Subscriptions {
     pub(super) fn insert(&mut self, number: u32, subscription: Subscription, credit: Amount) {
         let (token, credit) = (self.next_token(number), SenderCredit::new(credit));
         self.begun = self.begun.wrapping_add(1);
-        let delivery = Delivery { subscription, token, credit, drains: false, is_ready: false };
+        let delivery = Delivery {
+            subscription,
+            token,
+            credit,
+            drains: false,
+            is_ready: false,
+            behind_bytes: 0,
+        };
         self.all.insert(number, delivery);
         self.wake(number);
     }
@@ -83,7 +98,9 @@ impl Subscriptions {
     /// Ends a subscription; false where there was none.
     pub(super) fn remove(&mut self, number: u32) -> bool {
         self.ready.retain(|ready| *ready != number);
-        self.all.remove(&number).is_some()
+        let removed = self.all.remove(&number);
+        self.replays -= usize::from(removed.as_ref().is_some_and(Delivery::replays));
+        removed.is_some()
     }
 
     /// A subscription's tail moved, or what it reads was brought in.
@@ -119,7 +136,11 @@ impl Subscriptions {
             let Some(number) = self.ready.pop_front() else { return };
             let Some(delivery) = self.all.get_mut(&number) else { continue };
             delivery.is_ready = false;
-            match delivery.turn(number, self.frame_bytes_max, outbox) {
+            let replayed = delivery.replays();
+            let turn = delivery.turn(number, self.frame_bytes_max, outbox);
+            self.replays += usize::from(delivery.replays());
+            self.replays -= usize::from(replayed);
+            match turn {
                 Ok(Turn::More) => self.wake(number),
                 Ok(Turn::Wait) => {}
                 Err(Refusal { code, message }) => {
@@ -127,6 +148,11 @@ impl Subscriptions {
                 }
             }
         }
+    }
+
+    /// Whether one of them is far from its tail, and sent much.
+    pub(super) fn replays(&self) -> bool {
+        self.replays != 0
     }
 
     /// Ends all of them, for one reason.
@@ -152,6 +178,10 @@ impl Subscriptions {
 }
 
 impl Delivery {
+    fn replays(&self) -> bool {
+        REPLAY_BYTES <= self.behind_bytes
+    }
+
     /// Sends one slice, if there is one and credit for it.
     fn turn(
         &mut self,
@@ -166,6 +196,7 @@ impl Delivery {
                     return Err(too_large(bytes, frame_bytes_max));
                 }
                 self.credit.spend(Amount { messages: slice.messages, bytes });
+                self.behind_bytes += bytes;
                 outbox.deliver(number, self.subscription.tail().get(), slice.bytes);
                 Ok(Turn::More)
             }
@@ -175,7 +206,10 @@ impl Delivery {
                 Ok(Turn::More)
             }
             Some(Step::UnderWay) => Ok(Turn::Wait),
-            Some(Step::AtTail | Step::NoRoom) | None => {
+            step @ (Some(Step::AtTail | Step::NoRoom) | None) => {
+                if matches!(step, Some(Step::AtTail)) {
+                    self.behind_bytes = 0;
+                }
                 if std::mem::take(&mut self.drains) {
                     self.credit.give_up();
                     outbox.push(0, &Response::Flow(self.echo(number, true)));

@@ -14,10 +14,11 @@ use weir_protocol::native::{Amount, ProducerCredit, Response};
 use super::answers::{ProduceToken, produced};
 use super::connection::{Connection, Ended, State};
 use crate::session::Signal;
+use crate::tracks::Track;
 
-/// Bytes that a connection writes before other tasks of its thread have their turn: a replay to a
-/// socket that takes all of it would keep the tail's readers waiting.
-const TURN_BYTES: usize = 512 << 10;
+/// Bytes that a connection writes before others have their turn. A system call is not interrupted
+/// for a thread that woke, and a replay's socket may take all it is given: this is about 50 µs.
+const TURN_BYTES: usize = 128 << 10;
 
 /// How long a socket may take nothing while something waits for it. What waits may be a slice of a
 /// log, which keeps its file's mapping: a peer that is gone must not keep it for ever.
@@ -97,18 +98,18 @@ impl Connection {
         let State { outbox, subscriptions, .. } = &mut *state;
         let mut turn_bytes = TURN_BYTES;
         loop {
-            subscriptions.deliver(outbox, self.limits.window_bytes);
+            subscriptions.deliver(outbox, self.limits.window_bytes.min(turn_bytes));
+            self.wish.set(if subscriptions.replays() { Track::Replay } else { Track::Common });
             if outbox.is_empty() {
                 return Ok(Socket::Idle);
             }
-            turn_bytes = turn_bytes.saturating_sub(outbox.len());
-            outbox.write_to(&self.socket)?;
+            turn_bytes -= outbox.write_to(&self.socket, turn_bytes)?;
             self.written.notify_one();
-            if !outbox.is_empty() {
-                return Ok(Socket::Full);
-            }
             if turn_bytes == 0 {
                 return Ok(Socket::Open);
+            }
+            if !outbox.is_empty() {
+                return Ok(Socket::Full);
             }
         }
     }
