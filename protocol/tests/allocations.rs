@@ -1,11 +1,16 @@
-//! What a batch costs in allocations: checking and walking none, building none per record.
+//! What bytes cost in allocations: checking and walking a batch none, building it none per record;
+//! a Kafka request none for its records and none for what it lies about.
 #![allow(unsafe_code, reason = "counting allocations takes an allocator, and its trait is unsafe")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use weir_protocol::batch::{Builder, View, batches, check};
+use weir_protocol::kafka::api::{fetch, produce};
+use weir_protocol::kafka::{
+    Api, Fault, Records, Request, RequestFrame, Response, Text, encode_request, encode_response,
+};
 
 #[test]
 fn checking_and_walking_a_batch_allocates_nothing() {
@@ -45,6 +50,62 @@ fn building_a_batch_allocates_the_same_for_ten_records_as_for_a_thousand() {
         allocations
     };
     assert_eq!(steady(10), steady(1_000));
+}
+
+#[test]
+fn a_kafka_request_allocates_its_arrays_and_nothing_for_its_records() {
+    let partition = |index| produce::RequestPartition {
+        index,
+        records: Some(build(&mut Builder::new(), 1_000)),
+        ..Default::default()
+    };
+    let request = Request::from(produce::Request {
+        topic_data: vec![produce::RequestTopic {
+            name: Text::from("topic"),
+            partition_data: (0..100).map(partition).collect(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    });
+    let sent = encode_request(11, 1, None, &request, &mut BytesMut::new()).to_bytes();
+    let frame = sent.slice(4..);
+    let (allocations, read) = counted(|| RequestFrame::read(frame).expect("a header").request());
+    assert_eq!(read.as_ref(), Ok(&request));
+    assert_eq!(allocations, 2, "for one array of topics and one of partitions");
+}
+
+#[test]
+fn a_kafka_request_that_lies_allocates_nothing() {
+    let mut body = BytesMut::from(&[0xc1, 0xda, 0xdb, 0x24][..]);
+    body.resize(25, 0);
+    let body = body.freeze();
+    let (allocations, refused) = counted(|| Request::read(Api::Metadata, 12, body));
+    assert_eq!(
+        (allocations, refused),
+        (0, Err(Fault::Count { field: "topics", count: 77_000_000 }))
+    );
+}
+
+#[test]
+fn a_kafka_fetch_allocates_the_same_for_small_slices_as_for_large_ones() {
+    let steady = |bytes| {
+        let slice = Bytes::from(vec![7; bytes]);
+        let partition = |_| fetch::ResponsePartition {
+            records: Some(Records::from_iter([slice.clone()])),
+            ..Default::default()
+        };
+        let topic = fetch::ResponseTopic {
+            partitions: (0..100).map(partition).collect(),
+            ..Default::default()
+        };
+        let response =
+            Response::from(fetch::Response { responses: vec![topic], ..Default::default() });
+        let mut scratch = BytesMut::with_capacity(16 << 10);
+        let (allocations, frame) = counted(|| encode_response(12, 1, &response, &mut scratch));
+        assert!(allocations <= 10, "{allocations} allocations for {} bytes", frame.bytes());
+        allocations
+    };
+    assert_eq!(steady(100), steady(100_000));
 }
 
 fn build(builder: &mut Builder, records: usize) -> Bytes {

@@ -133,7 +133,7 @@ pub fn encode_response(
     let mut writer = Writer::new(scratch, response_header_form(response.api(), form));
     writer.put_i32(0);
     writer.put_i32(correlation);
-    writer.put_tags([].into_iter(), &UnknownTags::default());
+    writer.put_tags(Vec::new(), &UnknownTags::default());
     writer.set_form(form);
     response.write(&mut writer);
     writer.finish()
@@ -155,7 +155,7 @@ pub fn encode_request(
     writer.put_i32(correlation);
     Text::write_nullable(client_id, &mut writer);
     writer.set_form(api.form(version));
-    writer.put_tags([].into_iter(), &UnknownTags::default());
+    writer.put_tags(Vec::new(), &UnknownTags::default());
     request.write(&mut writer);
     writer.finish()
 }

@@ -76,16 +76,16 @@ macro_rules! message {
                 Ok(message)
             }
 
+            #[allow(unused_mut, reason = "most structures have no tagged fields")]
             fn write(&self, writer: &mut $crate::kafka::writer::Writer<'_>) {
                 let form = writer.form();
                 $(message!(@write self writer form $field ($versions) ($($null)?) ($($tag)?));)*
-                let tags = [
-                    $(message!(
-                        @write_tag self writer form $field
-                        ($ty) ($versions) ($($default)?) ($($tag)?)
-                    ),)*
-                ];
-                writer.put_tags(tags.into_iter().flatten(), &self.unknown_tags);
+                let mut tags = Vec::new();
+                $(message!(
+                    @write_tag tags self writer form $field
+                    ($ty) ($versions) ($($default)?) ($($tag)?)
+                );)*
+                writer.put_tags(tags, &self.unknown_tags);
             }
         }
 
@@ -171,12 +171,13 @@ macro_rules! message {
     (@write $from:ident $writer:ident $form:ident $field:ident
         ($versions:expr) ($($null:expr)?) ($tag:literal)) => {};
 
-    (@write_tag $from:ident $writer:ident $form:ident $field:ident ($ty:ty)
-        ($versions:expr) ($($default:expr)?) ()) => { None };
-    (@write_tag $from:ident $writer:ident $form:ident $field:ident ($ty:ty)
+    (@write_tag $to:ident $from:ident $writer:ident $form:ident $field:ident ($ty:ty)
+        ($versions:expr) ($($default:expr)?) ()) => {};
+    (@write_tag $to:ident $from:ident $writer:ident $form:ident $field:ident ($ty:ty)
         ($versions:expr) ($($default:expr)?) ($tag:literal)) => {{
         let default: $ty = message!(@default $($default)?);
-        (($versions).contains(&$form.version) && $from.$field != default)
-            .then(|| ($tag, $writer.apart(&$from.$field)))
+        if ($versions).contains(&$form.version) && $from.$field != default {
+            $to.push(($tag, $writer.apart(&$from.$field)));
+        }
     }};
 }

@@ -30,12 +30,7 @@ impl UnknownTags {
 }
 
 /// Puts the fields of both kinds, by ascending tag.
-pub(crate) fn put_tags(
-    known: impl Iterator<Item = (u32, Bytes)>,
-    unknown: &UnknownTags,
-    out: &mut BytesMut,
-) {
-    let mut fields: Vec<(u32, Bytes)> = known.collect();
+pub(crate) fn put_tags(mut fields: Vec<(u32, Bytes)>, unknown: &UnknownTags, out: &mut BytesMut) {
     fields.extend(unknown.fields.iter().cloned());
     fields.sort_by_key(|(tag, _)| *tag);
     put_varint(out, fields.len() as u32);

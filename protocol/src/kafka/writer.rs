@@ -124,11 +124,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Puts the tagged fields that end a structure, where there are such.
-    pub(crate) fn put_tags(
-        &mut self,
-        known: impl Iterator<Item = (u32, Bytes)>,
-        unknown: &UnknownTags,
-    ) {
+    pub(crate) fn put_tags(&mut self, known: Vec<(u32, Bytes)>, unknown: &UnknownTags) {
         if self.form.flexible {
             put_tags(known, unknown, self.own);
         }
