@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 use weir_protocol::batch::{
@@ -65,7 +66,8 @@ fn records_are_those_that_were_put_in() {
             }
             (other, expected) => panic!("{other:?} of a batch with {expected:?}"),
         }
-        let plain = Plain::parse(batch, INFLATED_BYTES_MAX).expect("a batch that can be inflated");
+        let plain = Plain::parse(&Bytes::copy_from_slice(batch), INFLATED_BYTES_MAX)
+            .expect("a batch that can be inflated");
         let view = plain.view();
         let read: Vec<_> = view.records().map(|record| record.expect("a sound record")).collect();
         let expected = case.kept();

@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use thiserror::Error;
-use weir_protocol::batch::{CheckError, PushError, RecordError, ViewError};
+use weir_protocol::batch::{CheckError, InflateError, PushError, RecordError};
 use weir_protocol::code::{Code, Retry};
 use weir_protocol::name::{NameError, TopicName};
 use weir_protocol::native::{ErrorReply, Fault, RequestKind};
@@ -272,13 +272,13 @@ impl ConsumeError {
 }
 
 /// Why a batch that came cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Unreadable {
     #[error("it was damaged: {0}")]
     Damaged(#[from] CheckError),
-    /// Compressed batches can be had whole, by `next_batch`.
+    /// A batch of a compression that this library lacks can be had whole, by `next_batch`.
     #[error(transparent)]
-    View(#[from] ViewError),
+    Inflate(#[from] InflateError),
     #[error(transparent)]
     Record(#[from] RecordError),
 }

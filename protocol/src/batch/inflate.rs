@@ -18,34 +18,33 @@
 //! What peers sent may inflate to anything, so there is a limit, and memory grows with what comes
 //! out, never with what a length announces.
 
-use std::borrow::Cow;
 use std::io::{self, Read};
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use thiserror::Error;
 
 use super::layout::{Compression, Header};
 use super::view::{View, ViewError, split};
 
-/// A batch whose records are plain: as they came, or inflated.
-#[derive(Clone, Debug)]
-pub struct Plain<'a> {
+/// A batch whose records are plain: a view of what came, or inflated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plain {
     header: Header,
-    records: Cow<'a, [u8]>,
+    records: Bytes,
 }
 
-impl<'a> Plain<'a> {
+impl Plain {
     /// Inflates the batch at the start of `bytes`, if it is compressed, to at most
     /// `inflated_bytes_max` bytes of records; what follows it is left alone.
     ///
     /// # Errors
     /// There is no whole batch, its compression is unknown, its records are no such compression or
     /// inflate to more than the limit.
-    pub fn parse(bytes: &'a [u8], inflated_bytes_max: usize) -> Result<Self, InflateError> {
+    pub fn parse(bytes: &Bytes, inflated_bytes_max: usize) -> Result<Self, InflateError> {
         let (header, records) = split(bytes)?;
         let compression = header.attributes.compression().map_err(ViewError::from)?;
         let inflated = match compression {
-            Compression::None => return Ok(Self { header, records: Cow::Borrowed(records) }),
+            Compression::None => return Ok(Self { header, records: bytes.slice_ref(records) }),
             Compression::Gzip => {
                 read_all(flate2::bufread::MultiGzDecoder::new(records), inflated_bytes_max)
             }
@@ -58,7 +57,7 @@ impl<'a> Plain<'a> {
                 .and_then(|decoder| read_all(decoder, inflated_bytes_max)),
         };
         match inflated {
-            Ok(records) => Ok(Self { header, records: Cow::Owned(records) }),
+            Ok(records) => Ok(Self { header, records: records.into() }),
             Err(Flaw::Large) => Err(InflateError::TooLarge { compression, inflated_bytes_max }),
             Err(Flaw::Malformed(reason)) => Err(InflateError::Malformed { compression, reason }),
         }
@@ -69,7 +68,12 @@ impl<'a> Plain<'a> {
         &self.header
     }
 
-    /// The records.
+    /// The bytes of all records.
+    pub fn records(&self) -> &Bytes {
+        &self.records
+    }
+
+    /// The way through the records.
     pub fn view(&self) -> View<'_> {
         View::of_plain(self.header, &self.records)
     }

@@ -4,6 +4,7 @@
 //! answer is looked into. Timestamps are the producers' and need not rise, so the answer is the
 //! lowest offset whose record is not earlier, whatever lies behind it.
 
+use bytes::Bytes;
 use weir_protocol::batch::{InflateError, Plain};
 use weir_protocol::limits::INFLATED_BYTES_MAX;
 
@@ -72,7 +73,7 @@ impl Reader {
 /// The first record of a batch that is neither earlier than `timestamp` nor below `start`.
 fn first_record(
     batch: &Placed,
-    bytes: &[u8],
+    bytes: &Bytes,
     timestamp: i64,
     start: Offset,
 ) -> Option<(Offset, i64)> {

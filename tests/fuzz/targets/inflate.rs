@@ -2,6 +2,7 @@
 //! memory than the limit, and no walk that goes on for longer than the bytes do.
 #![no_main]
 
+use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use weir_protocol::batch::{Attributes, HEADER_BYTES, Header, Plain};
 
@@ -23,7 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
         base_sequence: -1,
         records: u32::from(u16::MAX),
     };
-    let batch = [&header.to_bytes(), records].concat();
+    let batch = Bytes::from([&header.to_bytes(), records].concat());
     if let Ok(plain) = Plain::parse(&batch, INFLATED_BYTES_MAX) {
         assert!(plain.view().records().count() <= INFLATED_BYTES_MAX);
     }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::super::{
@@ -80,10 +81,10 @@ fn an_unknown_compression_is_told_by_its_number() {
     let plain = batch(&[b"one"]);
     let mut header = Header::parse(&plain).unwrap();
     header.attributes = Attributes::from_bits(5);
-    let mut unknown = plain;
+    let mut unknown = plain.to_vec();
     unknown[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
     assert_eq!(
-        Plain::parse(&unknown, INFLATED_BYTES_MAX).unwrap_err(),
+        Plain::parse(&unknown.into(), INFLATED_BYTES_MAX).unwrap_err(),
         InflateError::View(ViewError::Compression(UnknownCompression { number: 5 }))
     );
 }
@@ -123,20 +124,20 @@ proptest! {
     }
 }
 
-fn batch(values: &[&[u8]]) -> Vec<u8> {
+fn batch(values: &[&[u8]]) -> Bytes {
     let mut builder = Builder::new();
     for value in values {
         builder.push(0, None, Some(value), []).unwrap();
     }
-    builder.finish(None).to_vec()
+    builder.finish(None)
 }
 
-fn values(plain: &Plain<'_>) -> Vec<Vec<u8>> {
+fn values(plain: &Plain) -> Vec<Vec<u8>> {
     plain.view().records().map(|record| record.unwrap().value.unwrap().to_vec()).collect()
 }
 
 /// The batch with other records, which its header says are compressed.
-fn packed(plain: &[u8], compression: Compression, records: &[u8]) -> Vec<u8> {
+fn packed(plain: &[u8], compression: Compression, records: &[u8]) -> Bytes {
     let mut header = Header::parse(plain).unwrap();
     header.attributes = Attributes::from_bits(match compression {
         Compression::None => 0,
@@ -146,7 +147,7 @@ fn packed(plain: &[u8], compression: Compression, records: &[u8]) -> Vec<u8> {
         Compression::Zstd => 4,
     });
     header.batch_bytes = HEADER_BYTES + records.len();
-    [&header.to_bytes(), records].concat()
+    [&header.to_bytes(), records].concat().into()
 }
 
 fn compress(compression: Compression, records: &[u8]) -> Vec<u8> {
