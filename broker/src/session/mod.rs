@@ -5,7 +5,9 @@
 //! faces behave alike because they call the same methods. A session knows no wire: what it
 //! refuses is a [`Refusal`] with a stable code, which each face tells in its own way.
 
+mod check;
 mod delete_records;
+mod epoch_end;
 mod facts;
 mod fetch;
 #[expect(dead_code, reason = "the listeners that ask come next")]
@@ -31,7 +33,7 @@ use tokio::sync::mpsc;
 
 use crate::auth::{Action, Gate, Identity, Resource};
 use crate::clock::Clock;
-use crate::core::catalog::actor::Request as CatalogRequest;
+use crate::core::catalog::actor::{Policy, Request as CatalogRequest};
 use crate::core::catalog::topic::{Topic, Topics};
 use crate::core::commit::halt::Halt;
 use crate::core::commit::watermark::DiskFill;
@@ -43,8 +45,11 @@ use crate::metrics;
 pub(crate) use crate::core::catalog::settings::{Durability, Limit, Settings, Wanted};
 pub(crate) use crate::core::group::{Begin, Face, State as GroupState, Strategy};
 pub(crate) use crate::core::partition::trim::Before;
-pub(crate) use crate::core::read::{FirstBatch, From, Offset, OffsetSpan, ReadLimits, Slice};
+pub(crate) use crate::core::read::{
+    Epoch, FirstBatch, From, Offset, OffsetSpan, ReadLimits, Slice,
+};
 pub(crate) use crate::core::wake::{Done, Signal, Signals};
+pub(crate) use epoch_end::EpochEnd;
 pub(crate) use facts::{BrokerFacts, PartitionFacts, QuarantinedFacts, TopicFacts};
 pub(crate) use fetch::Fetched;
 #[expect(unused_imports, reason = "the listeners that ask come next")]
@@ -70,6 +75,7 @@ pub(crate) use subscribe::{Start, Step, Subscription};
 pub(crate) struct Door {
     pub(crate) gate: Gate,
     pub(crate) topics: Topics,
+    pub(crate) policy: Policy,
     pub(crate) catalog: mpsc::Sender<CatalogRequest>,
     pub(crate) groups: Groups,
     pub(crate) retention: Retention,

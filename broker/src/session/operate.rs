@@ -11,6 +11,7 @@ use super::{From, Offset, Refusal, Session, TopicFacts, Wanted};
 use crate::auth::{Action, Resource};
 use crate::core::catalog::actor::{Reply, Request};
 use crate::core::catalog::topic::Topic;
+use crate::core::partition::Handle;
 
 impl Session {
     pub(crate) async fn create_topic(
@@ -58,6 +59,17 @@ impl Session {
         Ok(TopicFacts::of(&topic))
     }
 
+    /// How many bytes each partition of a topic keeps.
+    pub(crate) fn partition_bytes(&self, name: &TopicName) -> Result<Vec<u64>, Refusal> {
+        let topic = self.topic_named(name)?;
+        self.allow(Action::DescribeTopic, &topic)?;
+        let bytes = |partition: &Handle| {
+            let extents = partition.reader().extents();
+            extents.ended.iter().chain(&extents.active).map(|extent| extent.bytes).sum()
+        };
+        Ok(topic.partitions.iter().map(bytes).collect())
+    }
+
     /// The id of the topic that has this name now.
     pub(crate) fn topic_id(&self, name: &TopicName) -> Result<TopicId, Refusal> {
         let topic = self.topic_named(name)?;
@@ -100,7 +112,7 @@ impl Session {
         self.door.topics.by_name(name).ok_or_else(|| Refusal::unknown_topic(name))
     }
 
-    fn allow_name(&self, action: Action, name: &TopicName) -> Result<(), Refusal> {
+    pub(super) fn allow_name(&self, action: Action, name: &TopicName) -> Result<(), Refusal> {
         Ok(self.door.gate.allows(&self.identity, action, &Resource::Topic(name))?)
     }
 

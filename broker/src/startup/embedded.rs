@@ -35,10 +35,11 @@ impl Embedded {
         let metrics = Metrics::new();
         let data = Arc::new(open_directory(data, &world).await?);
         let layout = layout_of(&data, journal, &log, &topics, &limits, groups, disk)?;
+        let policy = layout.policy.clone();
         let engine = Engine::start(Arc::clone(&data), layout, &world, &metrics).await?;
         let (stop, stopped) = watch::channel(false);
         let retention = retain(&engine, &world, &metrics, &retention, &stopped);
-        let door = door(&engine, retention, &data, &limits, &world, &metrics);
+        let door = door(&engine, policy, retention, &data, &limits, &world, &metrics);
         let native = Arc::new(Native::new(door, &limits, Tracks::one(), stopped));
         let (seats, drain) = (Seats::new(limits.connections_max), limits.shutdown_drain);
         let running = Running { engine, stop, seats, drain };

@@ -27,6 +27,7 @@ use crate::admin;
 use crate::auth::Gate;
 use crate::clock::{Clock, Randomness};
 use crate::config::{self, Config, Limits, Listen};
+use crate::core::catalog::actor::Policy;
 use crate::core::retention::{self, Retention, Sweep};
 use crate::hands::Hands;
 use crate::listen::accept::{Acceptor, BindError, Seats};
@@ -84,10 +85,11 @@ impl Broker {
         let tracks = Tracks::two(metrics.deliver.clone())
             .map_err(|source| StartError::System { doing: "start threads for replays", source })?;
         let bound = Bound::bind(&listen, &seats, &metrics, tracks).await?;
+        let policy = layout.policy.clone();
         let engine = Engine::start(Arc::clone(&data), layout, &world, &metrics).await?;
         let (stop, stopped) = watch::channel(false);
         let retention = retain(&engine, &world, &metrics, &retention, &stopped);
-        let door = door(&engine, retention, &data, &limits, &world, &metrics);
+        let door = door(&engine, policy, retention, &data, &limits, &world, &metrics);
         let addresses = bound.addresses();
         addresses.tell_kafka_clients_way(&kafka);
         bound.serve(&limits, kafka, door, &metrics, world.randomness, stopped);
@@ -179,6 +181,7 @@ fn retain(
 
 fn door(
     engine: &Engine,
+    policy: Policy,
     retention: Retention,
     data: &DataDir,
     limits: &Limits,
@@ -189,6 +192,7 @@ fn door(
     Arc::new(Door {
         gate: Gate::open(),
         topics: engine.topics.clone(),
+        policy,
         catalog: engine.catalog.clone(),
         groups: engine.groups.clone(),
         retention,

@@ -1,5 +1,6 @@
 //! The Kafka face over real sockets.
 
+mod admin;
 mod connection;
 mod records;
 mod strangers;

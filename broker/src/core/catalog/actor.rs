@@ -93,7 +93,7 @@ pub(crate) enum CatalogError {
 }
 
 /// What the catalogue allows and gives where nothing else is wanted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Policy {
     pub(crate) settings: Settings,
     pub(crate) partitions: u32,
@@ -184,8 +184,8 @@ impl Actor {
         }
         settings::check_partitions(partitions)?;
         let settings = self.policy.settings.with(wanted)?;
-        self.policy.check("topics", self.topics.count() as u64, 1, self.policy.topics_max)?;
-        self.check_partitions(partitions)?;
+        let (topics, now) = (self.topics.count() as u64, self.table.partitions());
+        self.policy.check_topic(topics, now, partitions)?;
         let id = TopicId::from_bytes(self.randomness.uuid());
         let created_ms = self.clock.wall_ms();
         self.commit(Command::Create { id, name, partitions, settings, created_ms }).await?;
@@ -325,6 +325,17 @@ impl Retired {
 }
 
 impl Policy {
+    /// Whether there may be another topic of so many partitions.
+    pub(crate) fn check_topic(
+        &self,
+        topics: u64,
+        partitions: u64,
+        more: u32,
+    ) -> Result<(), CatalogError> {
+        self.check("topics", topics, 1, self.topics_max)?;
+        self.check("partitions", partitions, u64::from(more), self.partitions_max)
+    }
+
     fn check(&self, what: &'static str, now: u64, more: u64, max: u64) -> Result<(), CatalogError> {
         if now + more <= max {
             return Ok(());

@@ -18,6 +18,15 @@ pub(crate) enum Durability {
     Written,
 }
 
+impl Durability {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Synced => "synced",
+            Self::Written => "written",
+        }
+    }
+}
+
 /// A topic's settings, all decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {

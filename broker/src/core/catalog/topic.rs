@@ -70,6 +70,11 @@ impl Topics {
         self.read().by_id.len()
     }
 
+    /// How many partitions they have together.
+    pub(crate) fn partitions(&self) -> u64 {
+        self.read().by_id.values().map(|topic| topic.partitions.len() as u64).sum()
+    }
+
     /// Whether a partition of a `written` topic is closed: what was given out of its offsets is
     /// not known in this run.
     pub(crate) fn has_closed_written(&self) -> bool {

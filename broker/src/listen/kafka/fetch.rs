@@ -21,10 +21,10 @@ use weir_protocol::kafka::api::fetch::{
     Request, RequestPartition, Response, ResponsePartition, ResponseTopic,
 };
 use weir_protocol::kafka::{ErrorCode, Records, Text, Uuid};
-use weir_protocol::name::TopicName;
 
 use super::codes::error_code;
 use super::feeds::{Feeds, Place};
+use super::names::{error_code_of, topic_id};
 use crate::session::{FirstBatch, Offset, ReadLimits, Refusal, Step};
 
 /// Bytes of records in one answer, whatever a client asks for: Kafka's own limit.
@@ -87,25 +87,14 @@ impl Feeds {
         let mut partitions = Vec::with_capacity(count);
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
-            let id = match topic.topic_id.topic() {
-                Some(id) => Ok(id),
-                None => self.topic_named(&topic.topic),
-            };
+            let id = topic_id(&self.session, &topic.topic, topic.topic_id);
             for asked in &topic.partitions {
                 let partition = match &id {
                     Ok(id) => self.partition(*id, asked, partitions.len()).await,
                     Err(refusal) => Err(refusal.clone()),
                 };
                 partitions.push(partition.unwrap_or_else(|refusal| {
-                    let code = match error_code(refusal.code) {
-                        ErrorCode::UnknownTopicOrPartition
-                            if refusal.code == Code::UnknownTopic
-                                && topic.topic_id != Uuid::NIL =>
-                        {
-                            ErrorCode::UnknownTopicId
-                        }
-                        code => code,
-                    };
+                    let code = error_code_of(&refusal, topic.topic_id);
                     Partition::refused(asked, code)
                 }));
             }
@@ -113,12 +102,6 @@ impl Feeds {
         }
         let bytes_left = positive(request.max_bytes).min(RECORDS_BYTES_MAX);
         (Fetch { partitions, bytes_left, bytes: 0 }, topics)
-    }
-
-    fn topic_named(&self, text: &Text) -> Result<TopicId, Refusal> {
-        let name = TopicName::parse(text);
-        let name = name.map_err(|error| Refusal::new(Code::InvalidName, error.to_string()))?;
-        self.session.topic_id(&name)
     }
 
     async fn partition(

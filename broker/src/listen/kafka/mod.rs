@@ -13,16 +13,23 @@
 
 mod answers;
 mod api_versions;
+mod cluster;
 mod codes;
+mod configs;
 mod connection;
+mod epochs;
 mod feeds;
 mod fetch;
 mod metadata;
+mod names;
 mod offsets;
 mod outbox;
+mod partitions;
 mod produce;
 mod reader;
 mod requests;
+mod settings;
+mod topics;
 mod writer;
 
 use std::net::SocketAddr;

@@ -1,26 +1,22 @@
 //! ListOffsets: the offset that a place in a partition has.
 
-use weir_protocol::code::Code;
 use weir_protocol::id::TopicId;
-use weir_protocol::kafka::ErrorCode;
 use weir_protocol::kafka::api::list_offsets::{
     EARLIEST, EARLIEST_LOCAL, EARLIEST_PENDING_UPLOAD, LATEST, LATEST_TIERED, MAX_TIMESTAMP,
     Request, RequestPartition, RequestTopic, Response, ResponsePartition, ResponseTopic,
 };
-use weir_protocol::name::TopicName;
+use weir_protocol::kafka::{ErrorCode, Uuid};
 
 use super::codes::error_code;
 use super::connection::Connection;
-use crate::session::{From, Refusal};
+use super::names::topic_id;
+use crate::session::From;
 
 impl Connection {
     pub(super) async fn list_offsets(&self, request: Request) -> Response {
         let mut topics = Vec::new();
         for RequestTopic { name, partitions, .. } in request.topics {
-            let id = match TopicName::parse(&name) {
-                Ok(name) => self.session.topic_id(&name),
-                Err(error) => Err(Refusal::new(Code::InvalidName, error.to_string())),
-            };
+            let id = topic_id(&self.session, &name, Uuid::NIL);
             let mut found = Vec::new();
             for partition in partitions {
                 found.push(match &id {

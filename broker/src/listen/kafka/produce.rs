@@ -7,16 +7,15 @@
 //! a request gives for its acknowledgement is not followed: a batch waits for room as long as
 //! `limits.room_wait_ms_max`, and is told then as not stored in time.
 
-use weir_protocol::code::Code;
 use weir_protocol::id::TopicId;
 use weir_protocol::kafka::api::produce::{
     Request, RequestPartition, RequestTopic, Response, ResponsePartition, ResponseTopic,
 };
 use weir_protocol::kafka::{ErrorCode, Text};
-use weir_protocol::name::TopicName;
 
 use super::answers::{BatchToken, Route};
 use super::connection::{Connection, Ended};
+use super::names::{partition_number, topic_id};
 use crate::session::{Ack, Produce, Refusal, Session};
 
 impl Connection {
@@ -34,7 +33,7 @@ impl Connection {
         let number = self.state.lock().answers.begin(route, answer_with(&request, ErrorCode::None));
         let mut way = Way { connection: self, number, place: 0, places: places(&request) };
         for topic in request.topic_data {
-            let id = topic_id(&self.session, &topic);
+            let id = topic_id(&self.session, &topic.name, topic.topic_id);
             for partition in topic.partition_data {
                 let token = way.token().pack();
                 let taken = match &id {
@@ -51,7 +50,7 @@ impl Connection {
     /// its client asks anew where the topic is.
     async fn produce_unanswered(&self, request: Request) -> Result<(), Ended> {
         for topic in request.topic_data {
-            let id = topic_id(&self.session, &topic);
+            let id = topic_id(&self.session, &topic.name, topic.topic_id);
             for partition in topic.partition_data {
                 let taken = match &id {
                     Ok(id) => hand_in(&self.session, *id, partition, Ack::Nothing, 0).await,
@@ -78,19 +77,8 @@ async fn hand_in(
     let Some(batch) = records.filter(|records| !records.is_empty()) else {
         return Err(Refusal::no_records());
     };
-    let partition = u32::try_from(index).map_err(|_| {
-        Refusal::new(Code::UnknownPartition, "a partition's number is not negative")
-    })?;
+    let partition = partition_number(index)?;
     session.produce(Produce { topic, partition, ack, batch, token }).await
-}
-
-fn topic_id(session: &Session, topic: &RequestTopic) -> Result<TopicId, Refusal> {
-    if let Some(id) = topic.topic_id.topic() {
-        return Ok(id);
-    }
-    let name = TopicName::parse(&topic.name);
-    let name = name.map_err(|error| Refusal::new(Code::InvalidName, error.to_string()))?;
-    session.topic_id(&name)
 }
 
 fn places(request: &Request) -> u32 {
