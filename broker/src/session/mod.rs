@@ -10,14 +10,12 @@ mod delete_records;
 mod epoch_end;
 mod facts;
 mod fetch;
-#[expect(dead_code, reason = "the listeners that ask come next")]
 mod group;
 #[expect(dead_code, reason = "the listeners that ask come next")]
 mod group_facts;
 mod init_producer;
 #[expect(dead_code, reason = "the listeners that ask come next")]
 mod membership;
-#[expect(dead_code, reason = "the listeners that ask come next")]
 mod offsets;
 mod operate;
 mod produce;
@@ -52,16 +50,12 @@ pub(crate) use crate::core::wake::{Done, Signal, Signals};
 pub(crate) use epoch_end::EpochEnd;
 pub(crate) use facts::{BrokerFacts, PartitionFacts, QuarantinedFacts, TopicFacts};
 pub(crate) use fetch::Fetched;
-#[expect(unused_imports, reason = "the listeners that ask come next")]
 pub(crate) use group::{
     GroupHeartbeat, GroupRefusal, JoinGroup, JoinedGroup, LeaveGroup, LeavingMember, SyncGroup,
-    SyncedGroup,
 };
-#[expect(unused_imports, reason = "the listeners that ask come next")]
-pub(crate) use group_facts::{GroupFacts, GroupListing, GroupPartition, MemberFacts, MemberShare};
+pub(crate) use group_facts::{GroupFacts, GroupListing, MemberFacts, MemberShare};
 #[expect(unused_imports, reason = "the listeners that ask come next")]
 pub(crate) use membership::{GroupEvent, JoinNative, Membership};
-#[expect(unused_imports, reason = "the listeners that ask come next")]
 pub(crate) use offsets::{CommitBy, CommittedOffset, OffsetToCommit, OffsetsOfTopic, TopicRef};
 pub(crate) use produce::{Ack, Produce};
 pub(crate) use publish::{Placed, Record};

@@ -2,6 +2,7 @@
 
 mod admin;
 mod connection;
+mod groups;
 mod records;
 mod strangers;
 mod topics;

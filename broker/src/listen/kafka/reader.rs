@@ -93,7 +93,7 @@ impl Connection {
         };
         let route = Route { correlation: frame.header.correlation, version: frame.header.version };
         match frame.request() {
-            Ok(request) => self.serve(route, request, feeds).await,
+            Ok(request) => self.serve(route, frame.header.client_id, request, feeds).await,
             Err(fault) => {
                 let (api, version) = (frame.header.api, route.version);
                 tracing::debug!(%api, version, %fault, "a Kafka client's request is malformed");

@@ -1,6 +1,6 @@
 //! What is served, and who serves it.
 
-use weir_protocol::kafka::{Api, Request, Response};
+use weir_protocol::kafka::{Api, Request, Response, Text};
 
 use super::answers::Route;
 use super::connection::{Connection, Ended};
@@ -12,7 +12,15 @@ pub(super) const SERVED: &[Api] = &[
     Api::Fetch,
     Api::ListOffsets,
     Api::Metadata,
+    Api::OffsetCommit,
+    Api::OffsetFetch,
     Api::FindCoordinator,
+    Api::JoinGroup,
+    Api::Heartbeat,
+    Api::LeaveGroup,
+    Api::SyncGroup,
+    Api::DescribeGroups,
+    Api::ListGroups,
     Api::ApiVersions,
     Api::CreateTopics,
     Api::DeleteTopics,
@@ -22,7 +30,9 @@ pub(super) const SERVED: &[Api] = &[
     Api::AlterConfigs,
     Api::DescribeLogDirs,
     Api::CreatePartitions,
+    Api::DeleteGroups,
     Api::IncrementalAlterConfigs,
+    Api::OffsetDelete,
     Api::DescribeCluster,
     Api::DescribeTopicPartitions,
 ];
@@ -32,20 +42,30 @@ impl Connection {
     pub(super) async fn serve(
         &self,
         route: Route,
+        client_id: Option<Text>,
         request: Request,
         feeds: &mut Feeds,
     ) -> Result<(), Ended> {
+        let version = route.version;
         let response: Response = match request {
             Request::Produce(request) => return self.produce(route, request).await,
             Request::Fetch(request) => feeds.fetch(request).await.into(),
+            Request::JoinGroup(request) => {
+                self.join_group(version, client_id, request).await.into()
+            }
+            Request::SyncGroup(request) => self.sync_group(request).await.into(),
+            Request::Heartbeat(request) => self.heartbeat(request).await.into(),
+            Request::LeaveGroup(request) => self.leave_group(version, request).await.into(),
+            Request::OffsetCommit(request) => self.offset_commit(request).await.into(),
+            Request::OffsetFetch(request) => self.offset_fetch(version, request).await.into(),
+            Request::OffsetDelete(request) => self.offset_delete(request).await.into(),
+            Request::DescribeGroups(request) => self.describe_groups(version, request).await.into(),
+            Request::ListGroups(request) => self.list_groups(request).await.into(),
+            Request::DeleteGroups(request) => self.delete_groups(request).await.into(),
             Request::ListOffsets(request) => self.list_offsets(request).await.into(),
-            Request::Metadata(request) => self.metadata(route.version, request).await.into(),
-            Request::ApiVersions(request) => {
-                super::api_versions::answer(route.version, &request).into()
-            }
-            Request::FindCoordinator(request) => {
-                self.find_coordinator(route.version, request).into()
-            }
+            Request::Metadata(request) => self.metadata(version, request).await.into(),
+            Request::ApiVersions(request) => super::api_versions::answer(version, &request).into(),
+            Request::FindCoordinator(request) => self.find_coordinator(version, request).into(),
             Request::CreateTopics(request) => self.create_topics(request).await.into(),
             Request::DeleteTopics(request) => self.delete_topics(request).await.into(),
             Request::DeleteRecords(request) => self.delete_records(request).await.into(),

@@ -1,0 +1,263 @@
+//! Consumer groups whose members share out among themselves.
+
+use bytes::Bytes;
+use weir_protocol::kafka::api::{
+    delete_groups, describe_groups, heartbeat, join_group, leave_group, list_groups, offset_commit,
+    offset_fetch, sync_group,
+};
+use weir_protocol::kafka::{ErrorCode, Request, Response};
+use weir_tests::kafka::KafkaWire;
+use weir_tests::wire::batch;
+use weir_tests::{Place, TestBroker};
+
+/// The answer to a request, of the variant that it has.
+macro_rules! answered {
+    ($response:expr, $api:ident) => {
+        match $response {
+            Response::$api(response) => response,
+            other => panic!("it is answered by itself, not {other:?}"),
+        }
+    };
+}
+
+macro_rules! ask {
+    ($kafka:expr, $version:literal, $api:ident, $request:expr) => {
+        answered!($kafka.ask($version, Request::$api($request)).await, $api)
+    };
+}
+
+/// A member on a connection of its own.
+struct Member {
+    kafka: KafkaWire,
+    id: String,
+    generation: i32,
+}
+
+fn join(member: &str, session_timeout_ms: i32) -> join_group::Request {
+    let protocol = join_group::Protocol {
+        name: "range".into(),
+        metadata: Bytes::from_static(b"said"),
+        ..Default::default()
+    };
+    join_group::Request {
+        group_id: "readers".into(),
+        session_timeout_ms,
+        rebalance_timeout_ms: 10_000,
+        member_id: member.into(),
+        protocol_type: "consumer".into(),
+        protocols: vec![protocol],
+        ..Default::default()
+    }
+}
+
+impl Member {
+    /// A member that is told its id and has not joined.
+    async fn told(broker: &TestBroker, session_timeout_ms: i32) -> Self {
+        let mut kafka = KafkaWire::connect(broker.kafka()).await;
+        let told = ask!(kafka, 5, JoinGroup, join("", session_timeout_ms));
+        assert_eq!(told.error_code, ErrorCode::MemberIdRequired);
+        assert!(!told.member_id.is_empty());
+        Self { kafka, id: told.member_id.to_string(), generation: -1 }
+    }
+
+    fn joined(&mut self, joined: &join_group::Response) {
+        assert_eq!(joined.error_code, ErrorCode::None);
+        assert_eq!(joined.protocol_name.as_deref(), Some("range"));
+        self.generation = joined.generation_id;
+    }
+
+    fn sync(&self, assignments: &[(&str, &'static [u8])]) -> Request {
+        let assignment = |(member, share): &(&str, &'static [u8])| sync_group::Assignment {
+            member_id: (*member).into(),
+            assignment: Bytes::from_static(share),
+            ..Default::default()
+        };
+        Request::SyncGroup(sync_group::Request {
+            group_id: "readers".into(),
+            generation_id: self.generation,
+            member_id: self.id.as_str().into(),
+            assignments: assignments.iter().map(assignment).collect(),
+            ..Default::default()
+        })
+    }
+
+    async fn heartbeat(&mut self) -> ErrorCode {
+        let beat = heartbeat::Request {
+            group_id: "readers".into(),
+            generation_id: self.generation,
+            member_id: self.id.as_str().into(),
+            ..Default::default()
+        };
+        ask!(self.kafka, 4, Heartbeat, beat).error_code
+    }
+
+    async fn commit(&mut self, offset: i64) -> ErrorCode {
+        let request = commit(self.generation, &self.id, offset);
+        let told = ask!(self.kafka, 8, OffsetCommit, request);
+        told.topics[0].partitions[0].error_code
+    }
+}
+
+fn commit(generation: i32, member: &str, committed_offset: i64) -> offset_commit::Request {
+    let partition = offset_commit::RequestPartition {
+        committed_offset,
+        committed_leader_epoch: 3,
+        committed_metadata: Some("why".into()),
+        ..Default::default()
+    };
+    let topic = offset_commit::RequestTopic {
+        name: "flights".into(),
+        partitions: vec![partition],
+        ..Default::default()
+    };
+    offset_commit::Request {
+        group_id: "readers".into(),
+        generation_id_or_member_epoch: generation,
+        member_id: member.into(),
+        topics: vec![topic],
+        ..Default::default()
+    }
+}
+
+/// Offset, leader epoch and metadata that the group committed of partition 0.
+async fn committed(kafka: &mut KafkaWire) -> (i64, i32, String) {
+    let topic = offset_fetch::RequestTopic {
+        name: "flights".into(),
+        partition_indexes: vec![0],
+        ..Default::default()
+    };
+    let topics = Some(vec![topic]);
+    let request =
+        offset_fetch::Request { group_id: "readers".into(), topics, ..Default::default() };
+    let told = ask!(kafka, 7, OffsetFetch, request);
+    assert_eq!(told.error_code, ErrorCode::None);
+    let place = &told.topics[0].partitions[0];
+    let metadata = place.metadata.as_deref().unwrap_or_default().to_owned();
+    (place.committed_offset, place.committed_leader_epoch, metadata)
+}
+
+/// A broker with a topic that has a record.
+async fn broker() -> TestBroker {
+    let place = Place::real().configured("[groups]\nsession_timeout_ms_min = 1000");
+    let broker = place.start().await;
+    let mut kafka = KafkaWire::connect(broker.kafka()).await;
+    kafka.metadata(&["flights"]).await;
+    kafka.produce("flights", batch(&[b"a"])).await.unwrap();
+    broker
+}
+
+/// Two members, each with its share.
+async fn two(broker: &TestBroker, session_timeout_ms: i32) -> (Member, Member) {
+    let mut one = Member::told(broker, session_timeout_ms).await;
+    let mut other = Member::told(broker, session_timeout_ms).await;
+    let first = ask!(one.kafka, 5, JoinGroup, join(&one.id, session_timeout_ms));
+    one.joined(&first);
+    let asked = other.kafka.send(5, Request::JoinGroup(join(&other.id, session_timeout_ms))).await;
+    let again = one.kafka.send(5, Request::JoinGroup(join(&one.id, session_timeout_ms))).await;
+    let led = answered!(one.kafka.answer(again).await, JoinGroup);
+    one.joined(&led);
+    let led_by = answered!(other.kafka.answer(asked).await, JoinGroup);
+    other.joined(&led_by);
+    assert_eq!((one.generation, &*led.leader), (other.generation, one.id.as_str()));
+    assert_eq!((led.members.len(), led_by.members.len()), (2, 0));
+    assert!(led.members.iter().all(|member| &member.metadata[..] == b"said"));
+    let waits = other.sync(&[]);
+    let waits = other.kafka.send(4, waits).await;
+    let shares = one.sync(&[(&one.id, b"first"), (&other.id, b"second")]);
+    let shared = answered!(one.kafka.ask(4, shares).await, SyncGroup);
+    assert_eq!(&shared.assignment[..], b"first");
+    assert_eq!(&answered!(other.kafka.answer(waits).await, SyncGroup).assignment[..], b"second");
+    (one, other)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_share_out_commit_and_leave() {
+    let broker = broker().await;
+    let (mut one, mut other) = two(&broker, 10_000).await;
+    assert_eq!(
+        (one.heartbeat().await, other.heartbeat().await),
+        (ErrorCode::None, ErrorCode::None)
+    );
+    assert_eq!(committed(&mut one.kafka).await, (-1, -1, String::new()));
+    assert_eq!(one.commit(1).await, ErrorCode::None);
+    assert_eq!(committed(&mut other.kafka).await, (1, 3, "why".to_owned()));
+    let told = ask!(
+        one.kafka,
+        5,
+        DescribeGroups,
+        describe_groups::Request {
+            groups: vec!["readers".into(), "nobody".into()],
+            ..Default::default()
+        }
+    );
+    let (readers, nobody) = (&told.groups[0], &told.groups[1]);
+    assert_eq!((&*readers.group_state, &*readers.protocol_data), ("Stable", "range"));
+    let shares: Vec<_> = readers.members.iter().map(|m| m.member_assignment.clone()).collect();
+    assert!(shares.contains(&Bytes::from_static(b"second")), "{shares:?}");
+    assert_eq!((&*nobody.group_state, nobody.error_code), ("Dead", ErrorCode::None));
+    let leaving =
+        leave_group::RequestMember { member_id: other.id.as_str().into(), ..Default::default() };
+    let leave = leave_group::Request {
+        group_id: "readers".into(),
+        members: vec![leaving],
+        ..Default::default()
+    };
+    let left = ask!(other.kafka, 4, LeaveGroup, leave);
+    assert_eq!((left.error_code, left.members[0].error_code), (ErrorCode::None, ErrorCode::None));
+    assert_eq!(one.heartbeat().await, ErrorCode::RebalanceInProgress);
+    assert_eq!(other.heartbeat().await, ErrorCode::UnknownMemberId);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_generation_that_is_over_commits_nothing() {
+    let broker = broker().await;
+    let (mut one, mut other) = two(&broker, 10_000).await;
+    assert_eq!(one.commit(1).await, ErrorCode::None);
+    one.generation -= 1;
+    assert_eq!(one.commit(0).await, ErrorCode::IllegalGeneration);
+    assert_eq!(one.heartbeat().await, ErrorCode::IllegalGeneration);
+    let stranger = ask!(other.kafka, 8, OffsetCommit, commit(-1, "", 0));
+    assert_eq!(stranger.topics[0].partitions[0].error_code, ErrorCode::UnknownMemberId);
+    assert_eq!(committed(&mut other.kafka).await.0, 1);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_silent_for_its_session_is_a_member_no_more() {
+    let broker = broker().await;
+    let (mut one, other) = two(&broker, 4_000).await;
+    drop(other);
+    let mut told = ErrorCode::None;
+    while told == ErrorCode::None {
+        told = one.heartbeat().await;
+    }
+    assert_eq!(told, ErrorCode::RebalanceInProgress, "the other's session is over");
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offsets_outlive_the_broker_and_end_with_their_group() {
+    let broker = broker().await;
+    let mut kafka = KafkaWire::connect(broker.kafka()).await;
+    let told = ask!(kafka, 8, OffsetCommit, commit(-1, "", 1));
+    assert_eq!(told.topics[0].partitions[0].error_code, ErrorCode::None);
+    let (place, _) = broker.stop().await;
+    let broker = place.start().await;
+    let mut kafka = KafkaWire::connect(broker.kafka()).await;
+    assert_eq!(committed(&mut kafka).await, (1, 3, "why".to_owned()));
+    let listed = ask!(kafka, 5, ListGroups, list_groups::Request::default());
+    assert_eq!((&*listed.groups[0].group_id, &*listed.groups[0].group_state), ("readers", "Empty"));
+    let filtered =
+        list_groups::Request { states_filter: vec!["Stable".into()], ..Default::default() };
+    assert!(ask!(kafka, 5, ListGroups, filtered).groups.is_empty());
+    let delete = delete_groups::Request {
+        groups_names: vec!["readers".into(), "nobody".into()],
+        ..Default::default()
+    };
+    let deleted = ask!(kafka, 2, DeleteGroups, delete).results;
+    let codes = [deleted[0].error_code, deleted[1].error_code];
+    assert_eq!(codes, [ErrorCode::None, ErrorCode::GroupIdNotFound]);
+    assert_eq!(committed(&mut kafka).await.0, -1);
+    broker.stop().await;
+}
