@@ -257,7 +257,8 @@ impl Bound {
         let web =
             http::Http::new(Arc::clone(&door), limits, metrics, randomness, admin, stopped.clone());
         tokio::spawn(http.run(stopped.clone(), move |stream, _| web.clone().serve(stream)));
-        let face = kafka::Kafka::new(Arc::clone(&door), of_kafka, limits, stopped.clone());
+        let face =
+            kafka::Kafka::new(Arc::clone(&door), of_kafka, limits, tracks.clone(), stopped.clone());
         let face = Arc::new(face);
         tokio::spawn(kafka.run(stopped.clone(), move |stream, _| Arc::clone(&face).serve(stream)));
         let face = Arc::new(native::Native::new(door, limits, tracks, stopped.clone()));

@@ -35,6 +35,29 @@ async fn what_a_kafka_client_sent_is_read_byte_for_byte_by_both_faces() {
     broker.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_client_that_replays_is_served_by_threads_that_stand_back() {
+    let broker = TestBroker::start().await;
+    let mut kafka = KafkaWire::connect(broker.kafka()).await;
+    kafka.metadata(&["flights"]).await;
+    let sent = batch(&[&[7; 100_000]]);
+    for _ in 0..40 {
+        kafka.produce("flights", sent.clone()).await.unwrap();
+    }
+    let mut request = fetch_request("flights", 0);
+    request.topics[0].partitions[0].partition_max_bytes = 500_000;
+    for offset in (0..28).step_by(4) {
+        request.topics[0].partitions[0].fetch_offset = offset;
+        let got = kafka.fetched(request.clone()).await;
+        assert_eq!(bytes_of(&got).len(), 4 * sent.len());
+    }
+    broker.metric_is("weir_replaying_connections", 1.0).await;
+    let got = kafka.fetch("flights", 39).await;
+    assert_eq!(bytes_of(&got).len(), sent.len());
+    broker.metric_is("weir_replaying_connections", 0.0).await;
+    broker.stop().await;
+}
+
 /// Bytes without their first batch's leader epoch, which is the broker's.
 fn rest(bytes: &[u8]) -> (&[u8], &[u8]) {
     (&bytes[..12], &bytes[16..])

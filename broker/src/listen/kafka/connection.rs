@@ -16,6 +16,7 @@ use super::answers::Answers;
 use super::outbox::Outbox;
 use super::{ConnectionLimits, Endpoint, Kafka};
 use crate::session::Session;
+use crate::tracks::Wish;
 
 /// How long a connection that ends may take to send what it still has to say.
 const LINGER: Duration = Duration::from_secs(5);
@@ -27,6 +28,7 @@ pub(super) struct Connection {
     pub(super) session: Session,
     pub(super) face: Arc<Kafka>,
     pub(super) endpoint: Endpoint,
+    pub(super) wish: Wish,
     pub(super) state: Mutex<State>,
     /// Rung by the reader when there is something to write.
     pub(super) bell: Notify,
@@ -62,9 +64,10 @@ impl Connection {
         session: Session,
         face: Arc<Kafka>,
         endpoint: Endpoint,
+        wish: Wish,
     ) -> Self {
         let (state, bell, written) = (Mutex::default(), Notify::new(), Notify::new());
-        Self { socket, session, face, endpoint, state, bell, written }
+        Self { socket, session, face, endpoint, wish, state, bell, written }
     }
 
     pub(super) fn limits(&self) -> &ConnectionLimits {
@@ -112,7 +115,7 @@ impl State {
         while let Some(frame) = self.answers.next() {
             self.outbox.push(frame);
         }
-        self.outbox.write_to(socket)?;
+        self.outbox.write_to(socket, usize::MAX)?;
         Ok(match (self.outbox.is_empty(), self.answers.is_empty()) {
             (true, true) => Sent::All,
             (true, false) => Sent::AllButUnderWay,

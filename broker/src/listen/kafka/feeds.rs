@@ -13,6 +13,7 @@ use std::collections::btree_map::Entry;
 use weir_protocol::id::TopicId;
 
 use crate::session::{From, Offset, Refusal, Session, Signal, Start, Subscription};
+use crate::tracks::{Track, Wish};
 
 /// A partition of a topic.
 pub(super) type Place = (TopicId, u32);
@@ -24,6 +25,9 @@ pub(super) struct Feeds {
     pub(super) session: Session,
     feeds: BTreeMap<Place, Feed>,
     places: BTreeMap<u64, Place>,
+    wish: Wish,
+    /// Bytes that fetches gave since all that one named was at its tail.
+    behind_bytes: u64,
     begun: u64,
     fetches: u64,
 }
@@ -39,15 +43,31 @@ pub(super) struct Feed {
 }
 
 impl Feeds {
-    pub(super) fn new(session: Session) -> Self {
+    pub(super) fn new(session: Session, wish: Wish) -> Self {
         let (feeds, places) = (BTreeMap::new(), BTreeMap::new());
-        Self { session, feeds, places, begun: 0, fetches: 0 }
+        Self { session, feeds, places, wish, behind_bytes: 0, begun: 0, fetches: 0 }
     }
 
     /// Begins a fetch; its number.
     pub(super) fn begin(&mut self) -> u64 {
         self.fetches += 1;
         self.fetches
+    }
+
+    /// A fetch gave so much and left something behind it.
+    pub(super) fn gave(&mut self, bytes: u64) {
+        self.behind_bytes += bytes;
+        self.wish.set(if REPLAY_BYTES <= self.behind_bytes {
+            Track::Replay
+        } else {
+            Track::Common
+        });
+    }
+
+    /// A fetch found everything at its tail.
+    pub(super) fn at_tail(&mut self) {
+        self.behind_bytes = 0;
+        self.wish.set(Track::Common);
     }
 
     /// Lets go what the fetch that began last did not name.
@@ -125,3 +145,7 @@ impl Feeds {
         }
     }
 }
+
+/// Who was given so much without reaching its tails replays: no reader at a tail, and no small
+/// catch up, which moving to other threads would cost more than it takes.
+const REPLAY_BYTES: u64 = 2 << 20;

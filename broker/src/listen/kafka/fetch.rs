@@ -78,6 +78,11 @@ impl Feeds {
         let (bytes_min, wait) = (positive(request.min_bytes), positive(request.max_wait_ms));
         let wait = Duration::from_millis(wait).min(WAIT_MAX);
         self.gather(&mut fetch, turn, bytes_min, wait).await;
+        if fetch.partitions.iter().all(|partition| partition.state == State::AtTail) {
+            self.at_tail();
+        } else {
+            self.gave(fetch.bytes);
+        }
         fetch.answer(topics, request.isolation_level)
     }
 

@@ -46,6 +46,7 @@ use weir_protocol::kafka::Text;
 use self::connection::Connection;
 use crate::config::{self, Advertised, Limits};
 use crate::session::Door;
+use crate::tracks::{Tracks, Wish};
 
 /// The number by which clients know this broker among those of its cluster.
 const NODE_ID: i32 = 1;
@@ -57,6 +58,7 @@ pub(crate) struct Kafka {
     advertised: Option<Advertised>,
     auto_create_topics: bool,
     limits: ConnectionLimits,
+    tracks: Tracks,
     stopped: watch::Receiver<bool>,
 }
 
@@ -84,6 +86,7 @@ impl Kafka {
         door: Arc<Door>,
         kafka: config::Kafka,
         limits: &Limits,
+        tracks: Tracks,
         stopped: watch::Receiver<bool>,
     ) -> Self {
         let config::Kafka { advertised, auto_create_topics, request_bytes_max, idle_max } = kafka;
@@ -94,7 +97,7 @@ impl Kafka {
             first_request_timeout: limits.hello_timeout,
             idle_max,
         };
-        Self { door, advertised, auto_create_topics, limits, stopped }
+        Self { door, advertised, auto_create_topics, limits, tracks, stopped }
     }
 
     /// Serves a connection until either side ends it.
@@ -102,8 +105,10 @@ impl Kafka {
         // A socket without an address of its own is none any more.
         let Ok(reached) = stream.local_addr() else { return };
         let endpoint = self.endpoint(reached);
-        let (session, stopped) = (self.door.enter(), self.stopped.clone());
-        Connection::new(stream, session, self, endpoint).run(stopped).await;
+        let (session, stopped, wish) = (self.door.enter(), self.stopped.clone(), Wish::default());
+        let tracks = self.tracks.clone();
+        let connection = Connection::new(stream, session, self, endpoint, wish.clone());
+        tracks.serve(wish, connection.run(stopped)).await;
     }
 
     /// Where a client that reached this broker by `reached` finds it again.

@@ -35,22 +35,36 @@ impl Outbox {
         self.pieces.is_empty()
     }
 
-    /// Writes as much as the socket takes.
-    pub(super) fn write_to(&mut self, socket: &TcpStream) -> io::Result<()> {
-        while !self.pieces.is_empty() {
-            let mut slices = [IoSlice::new(&[]); PIECES_PER_WRITE_MAX];
-            let count = self.pieces.len().min(PIECES_PER_WRITE_MAX);
-            for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
-                *slice = IoSlice::new(piece);
-            }
-            match socket.try_write_vectored(&slices[..count]) {
+    /// Writes as much as the socket takes, `bytes_max` at most, and says how much that was.
+    pub(super) fn write_to(&mut self, socket: &TcpStream, bytes_max: usize) -> io::Result<usize> {
+        let mut left = bytes_max;
+        while left != 0 && !self.pieces.is_empty() {
+            match self.write_some(socket, left) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(written) => self.sent(written),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Ok(written) => {
+                    self.sent(written);
+                    left -= written;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(bytes_max - left)
+    }
+
+    /// One system call's worth of the first `bytes_max` bytes.
+    fn write_some(&self, socket: &TcpStream, bytes_max: usize) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); PIECES_PER_WRITE_MAX];
+        let (mut count, mut left) = (0, bytes_max);
+        for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+            let taken = piece.len().min(left);
+            *slice = IoSlice::new(&piece[..taken]);
+            (count, left) = (count + 1, left - taken);
+            if left == 0 {
+                break;
+            }
+        }
+        socket.try_write_vectored(&slices[..count])
     }
 
     fn sent(&mut self, mut bytes: usize) {

@@ -38,7 +38,7 @@ impl Connection {
 
     async fn read_requests(&self) -> Result<Infallible, Ended> {
         let mut intake = Intake::default();
-        let mut feeds = Feeds::new(self.session.apart());
+        let mut feeds = Feeds::new(self.session.apart(), self.wish.clone());
         let mut silence_max = self.limits().first_request_timeout;
         loop {
             self.answers_have_room().await;
