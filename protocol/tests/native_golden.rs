@@ -16,7 +16,7 @@ use weir_protocol::native::*;
 
 #[test]
 fn every_golden_request_is_read_as_what_it_stands_for_and_written_the_same() {
-    for (name, correlation, request) in requests() {
+    for (name, correlation, request) in all_requests() {
         let golden = golden(&format!("request_{name}"));
         let mut bytes = BytesMut::new();
         encode_request(correlation, &request, &mut bytes);
@@ -35,7 +35,7 @@ fn every_golden_request_is_read_as_what_it_stands_for_and_written_the_same() {
 
 #[test]
 fn every_golden_response_is_read_as_what_it_stands_for_and_written_the_same() {
-    for (name, correlation, response) in responses() {
+    for (name, correlation, response) in all_responses() {
         let golden = golden(&format!("response_{name}"));
         let mut bytes = BytesMut::new();
         encode_response(correlation, &response, &mut bytes);
@@ -54,10 +54,10 @@ fn every_golden_response_is_read_as_what_it_stands_for_and_written_the_same() {
 
 #[test]
 fn every_kind_has_a_golden_frame_and_every_golden_frame_is_read() {
-    let requests = requests();
+    let requests = all_requests();
     let kinds: BTreeSet<_> = requests.iter().map(|(_, _, it)| it.kind().number()).collect();
     assert_eq!(kinds, RequestKind::ALL.map(RequestKind::number).into());
-    let responses = responses();
+    let responses = all_responses();
     let kinds: BTreeSet<_> = responses.iter().map(|(_, _, it)| it.kind().number()).collect();
     assert_eq!(kinds, ResponseKind::ALL.map(ResponseKind::number).into());
 
@@ -195,6 +195,125 @@ fn requests_about_records() -> Vec<Golden<Request>> {
             }),
         ),
     ]
+}
+
+fn all_requests() -> Vec<Golden<Request>> {
+    [requests(), group_requests()].concat()
+}
+
+fn all_responses() -> Vec<Golden<Response>> {
+    [responses(), group_responses()].concat()
+}
+
+fn group_requests() -> Vec<Golden<Request>> {
+    let group = || String::from("billing / eu");
+    let offset = NewOffset {
+        topic: id(),
+        partition: 3,
+        offset: 42,
+        leader_epoch: -1,
+        metadata: "half way".into(),
+    };
+    let join = JoinGroup {
+        membership: 1,
+        group: group(),
+        member: String::new(),
+        instance: "till-7".into(),
+        assignment: Assignment::Range,
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: 300_000,
+        topics: vec![name("flights")],
+    };
+    let by_member = CommitOffsets {
+        by: CommitBy::Membership { membership: 1, epoch: 4 },
+        offsets: vec![offset],
+    };
+    let by_nobody = CommitOffsets { by: CommitBy::Group(group()), offsets: Vec::new() };
+    let release = ReleasePartitions { membership: 1, epoch: 4 };
+    vec![
+        ("join_group", 20, Request::JoinGroup(join)),
+        ("group_heartbeat", 21, Request::GroupHeartbeat { membership: 1 }),
+        ("release_partitions", 22, Request::ReleasePartitions(release)),
+        ("leave_group", 23, Request::LeaveGroup { membership: 1 }),
+        ("commit_offsets", 24, Request::CommitOffsets(by_member)),
+        ("commit_offsets_of_group", 24, Request::CommitOffsets(by_nobody)),
+        ("fetch_offsets", 25, Request::FetchOffsets(FetchOffsets { group: group(), topic: id() })),
+        ("list_groups", 26, Request::ListGroups(ListGroups { after: String::new(), limit: 100 })),
+        ("describe_group", 27, Request::DescribeGroup { group: group() }),
+        ("delete_group", 28, Request::DeleteGroup { group: group() }),
+    ]
+}
+
+fn group_responses() -> Vec<Golden<Response>> {
+    let place = |partition, offset| AssignedPartition { topic: id(), partition, offset };
+    let offset = GroupOffset {
+        partition: 3,
+        offset: 42,
+        leader_epoch: 2,
+        metadata: "half way".into(),
+        committed_ms: 1_700_000_000_123,
+    };
+    let silent = ErrorReply::new(Code::UnknownMember, "the member was silent too long");
+    let joined = JoinedGroup { member: "golden-1".into(), epoch: 3 };
+    let page = GroupPage { groups: vec![group_listing()], more: true };
+    let partitions = vec![place(3, 42), place(4, OFFSET_NONE)];
+    vec![
+        ("joined_group", 20, Response::JoinedGroup(joined)),
+        ("group_heartbeat", 21, Response::GroupHeartbeat { epoch: 4 }),
+        ("released", 22, Response::Released),
+        ("left", 23, Response::Left),
+        ("committed", 24, Response::Committed(vec![0, Code::IllegalGeneration.number()])),
+        ("offsets", 25, Response::Offsets(vec![offset])),
+        ("groups", 26, Response::Groups(page)),
+        ("group", 27, Response::Group(described_group())),
+        ("group_deleted", 28, Response::GroupDeleted),
+        ("assigned", 0, Response::Assigned(Assigned { membership: 1, epoch: 4, partitions })),
+        (
+            "revoked",
+            0,
+            Response::Revoked(Revoked { membership: 1, epoch: 5, partitions: vec![(id(), 4)] }),
+        ),
+        (
+            "membership_ended",
+            0,
+            Response::MembershipEnded(MembershipEnded { membership: 1, error: silent }),
+        ),
+    ]
+}
+
+fn group_listing() -> GroupListing {
+    GroupListing {
+        name: "billing / eu".into(),
+        face: GroupFace::Broker,
+        state: GroupState::Stable,
+        members: 1,
+    }
+}
+
+fn described_group() -> GroupDescription {
+    let member = MemberDescription {
+        member: "golden-1".into(),
+        instance: "till-7".into(),
+        client_id: "golden".into(),
+        client_host: "127.0.0.1".into(),
+    };
+    let partition = GroupPartition {
+        topic: name("flights"),
+        partition: 3,
+        offset: 42,
+        start: 7,
+        tail: 100,
+        member: "golden-1".into(),
+        metadata: String::new(),
+        committed_ms: 5,
+    };
+    GroupDescription {
+        listing: group_listing(),
+        generation: 4,
+        protocol: "sticky".into(),
+        members: vec![member],
+        partitions: vec![partition],
+    }
 }
 
 fn responses() -> Vec<Golden<Response>> {

@@ -9,6 +9,7 @@ mod disk;
 mod every_fault;
 mod faults;
 mod full;
+mod groups;
 mod http;
 mod idempotent;
 mod kafka;

@@ -12,7 +12,6 @@
 
 pub(crate) mod catalog;
 pub(crate) mod commit;
-#[cfg_attr(not(test), expect(dead_code, reason = "the listeners that ask come next"))]
 pub(crate) mod group;
 pub(crate) mod partition;
 pub(crate) mod read;

@@ -11,10 +11,8 @@ mod epoch_end;
 mod facts;
 mod fetch;
 mod group;
-#[expect(dead_code, reason = "the listeners that ask come next")]
 mod group_facts;
 mod init_producer;
-#[expect(dead_code, reason = "the listeners that ask come next")]
 mod membership;
 mod offsets;
 mod operate;
@@ -53,8 +51,7 @@ pub(crate) use fetch::Fetched;
 pub(crate) use group::{
     GroupHeartbeat, GroupRefusal, JoinGroup, JoinedGroup, LeaveGroup, LeavingMember, SyncGroup,
 };
-pub(crate) use group_facts::{GroupFacts, GroupListing, MemberFacts, MemberShare};
-#[expect(unused_imports, reason = "the listeners that ask come next")]
+pub(crate) use group_facts::{GroupFacts, GroupListing, GroupPartition, MemberFacts, MemberShare};
 pub(crate) use membership::{GroupEvent, JoinNative, Membership};
 pub(crate) use offsets::{CommitBy, CommittedOffset, OffsetToCommit, OffsetsOfTopic, TopicRef};
 pub(crate) use produce::{Ack, Produce};

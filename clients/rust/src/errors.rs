@@ -53,6 +53,15 @@ pub struct Refusal {
     pub message: String,
 }
 
+impl Refusal {
+    /// A refusal of which the broker told the number alone.
+    pub(crate) fn of_number(number: u16) -> Self {
+        let code = Code::from_number(number).unwrap_or(Code::Internal);
+        let message = format!("the broker refused it with code {number}");
+        Self { code, retry: code.retry(), message }
+    }
+}
+
 impl From<ErrorReply> for Refusal {
     fn from(ErrorReply { code, retry, message }: ErrorReply) -> Self {
         Self { code, retry, message }

@@ -28,6 +28,7 @@
 //! - [`Client`]: one connection, made again when it is lost; topics and offsets
 //! - [`Producer`]: batches by partition and size, bounded memory, retries in order
 //! - [`Consumer`]: a stream of records at the application's pace, or whole batches
+//! - [`GroupConsumer`]: the same as a member of a group, whose offsets the broker keeps
 //! - [`Error`] and its parts: what happened, to what, and whether to try again
 //!
 //! ```text
@@ -45,6 +46,8 @@ mod link;
 mod connection;
 
 mod consumer;
+mod group;
+mod groups;
 mod producer;
 mod topics;
 
@@ -62,6 +65,10 @@ pub use consumer::{
 pub use errors::{
     ConnectError, ConsumeError, Disconnected, Error, Refusal, RequestError, SendError, Unreadable,
 };
+pub use group::{
+    COMMIT_INTERVAL_DEFAULT, Commit, GroupConsumer, GroupConsumerBuilder,
+    REBALANCE_TIMEOUT_DEFAULT, Rebalance, SESSION_TIMEOUT_DEFAULT,
+};
 pub use producer::{
     BATCH_BYTES_DEFAULT, BUFFER_BYTES_MAX_DEFAULT, DELIVERY_TIMEOUT_DEFAULT, Delivered, Delivery,
     IN_FLIGHT_MAX_DEFAULT, NewRecord, Producer, ProducerBuilder, RETRY_PAUSE_DEFAULT,
@@ -72,7 +79,8 @@ pub use weir_protocol::code::{Code, Retry};
 pub use weir_protocol::id::TopicId;
 pub use weir_protocol::name::{NameError, TopicName};
 pub use weir_protocol::native::{
-    Ack, DeleteBefore, Durability, FoundOffset, HelloReply, Limits, OffsetAt, PartitionDescription,
-    QuarantinedSpan, RETENTION_UNLIMITED, ResolvedSettings, Settings, TIMESTAMP_NONE,
-    TopicDescription,
+    Ack, Assignment, DeleteBefore, Durability, FoundOffset, GroupDescription, GroupFace,
+    GroupListing, GroupOffset, GroupPartition, GroupState, HelloReply, Limits, MemberDescription,
+    OFFSET_NONE, OffsetAt, PartitionDescription, QuarantinedSpan, RETENTION_UNLIMITED,
+    ResolvedSettings, Settings, TIMESTAMP_NONE, TopicDescription,
 };

@@ -40,6 +40,10 @@ impl Body {
         self.left.try_get_u32_le().map_err(|_| Fault::Short { field })
     }
 
+    pub(crate) fn i32(&mut self, field: &'static str) -> Result<i32, Fault> {
+        self.left.try_get_i32_le().map_err(|_| Fault::Short { field })
+    }
+
     pub(crate) fn u64(&mut self, field: &'static str) -> Result<u64, Fault> {
         self.left.try_get_u64_le().map_err(|_| Fault::Short { field })
     }

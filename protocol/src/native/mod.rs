@@ -21,6 +21,8 @@ mod delete_records;
 mod error_reply;
 mod fault;
 mod frame;
+mod group_facts;
+mod groups;
 mod hello;
 mod produce;
 mod request;
@@ -43,6 +45,14 @@ pub use delete_records::{DeleteBefore, DeleteRecords};
 pub use error_reply::ErrorReply;
 pub use fault::{DecodeError, Fault};
 pub use frame::HEAD_BYTES;
+pub use group_facts::{
+    GroupDescription, GroupFace, GroupListing, GroupPage, GroupPartition, GroupState, ListGroups,
+    MemberDescription,
+};
+pub use groups::{
+    Assigned, AssignedPartition, Assignment, CommitBy, CommitOffsets, FetchOffsets, GroupOffset,
+    JoinGroup, JoinedGroup, MembershipEnded, NewOffset, OFFSET_NONE, ReleasePartitions, Revoked,
+};
 pub use hello::{FEATURES, Hello, HelloReply, Limits, VERSION, VERSION_OLDEST};
 pub use produce::{Ack, Produce, ProducerCredit, ProducerIdentity};
 pub use request::{Request, RequestFrame, RequestKind, encode_request, produce_head};

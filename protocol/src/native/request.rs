@@ -5,15 +5,18 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::body::{Body, put_name};
+use super::body::{Body, put_name, put_text};
 use super::consume::{Flow, ListOffsets, Subscribe};
 use super::delete_records::DeleteRecords;
 use super::fault::Fault;
 use super::frame::{Head, put_frame};
+use super::group_facts::ListGroups;
+use super::groups::{CommitOffsets, FetchOffsets, JoinGroup, ReleasePartitions, group, membership};
 use super::hello::Hello;
 use super::produce::{Ack, Produce};
 use super::topics::{AlterTopic, CreateTopic, ListTopics};
 use crate::id::TopicId;
+use crate::limits::GROUP_NAME_BYTES_MAX;
 use crate::name::TopicName;
 
 /// A received request.
@@ -41,6 +44,15 @@ pub enum Request {
     Unsubscribe { subscription: u32 },
     Flow(Flow),
     DeleteRecords(DeleteRecords),
+    JoinGroup(JoinGroup),
+    GroupHeartbeat { membership: u32 },
+    ReleasePartitions(ReleasePartitions),
+    LeaveGroup { membership: u32 },
+    CommitOffsets(CommitOffsets),
+    FetchOffsets(FetchOffsets),
+    ListGroups(ListGroups),
+    DescribeGroup { group: String },
+    DeleteGroup { group: String },
 }
 
 /// Which request, on the wire.
@@ -61,6 +73,15 @@ pub enum RequestKind {
     Unsubscribe = 0x0032,
     Flow = 0x0033,
     DeleteRecords = 0x0034,
+    JoinGroup = 0x0040,
+    GroupHeartbeat = 0x0041,
+    ReleasePartitions = 0x0042,
+    LeaveGroup = 0x0043,
+    CommitOffsets = 0x0044,
+    FetchOffsets = 0x0045,
+    ListGroups = 0x0046,
+    DescribeGroup = 0x0047,
+    DeleteGroup = 0x0048,
 }
 
 impl Request {
@@ -80,6 +101,15 @@ impl Request {
             Self::Unsubscribe { .. } => RequestKind::Unsubscribe,
             Self::Flow(_) => RequestKind::Flow,
             Self::DeleteRecords(_) => RequestKind::DeleteRecords,
+            Self::JoinGroup(_) => RequestKind::JoinGroup,
+            Self::GroupHeartbeat { .. } => RequestKind::GroupHeartbeat,
+            Self::ReleasePartitions(_) => RequestKind::ReleasePartitions,
+            Self::LeaveGroup { .. } => RequestKind::LeaveGroup,
+            Self::CommitOffsets(_) => RequestKind::CommitOffsets,
+            Self::FetchOffsets(_) => RequestKind::FetchOffsets,
+            Self::ListGroups(_) => RequestKind::ListGroups,
+            Self::DescribeGroup { .. } => RequestKind::DescribeGroup,
+            Self::DeleteGroup { .. } => RequestKind::DeleteGroup,
         }
     }
 
@@ -107,6 +137,17 @@ impl Request {
             }
             Self::Flow(flow) => flow.write(out),
             Self::DeleteRecords(delete) => delete.write(out),
+            Self::JoinGroup(join) => join.write(out),
+            Self::ReleasePartitions(release) => release.write(out),
+            Self::CommitOffsets(commit) => commit.write(out),
+            Self::FetchOffsets(fetch) => fetch.write(out),
+            Self::ListGroups(list) => list.write(out),
+            Self::GroupHeartbeat { membership } | Self::LeaveGroup { membership } => {
+                out.extend_from_slice(&membership.to_le_bytes());
+            }
+            Self::DescribeGroup { group } | Self::DeleteGroup { group } => {
+                put_text(group, GROUP_NAME_BYTES_MAX, out);
+            }
         }
     }
 
@@ -128,12 +169,23 @@ impl Request {
             }
             RequestKind::Flow => Self::Flow(Flow::read(body)?),
             RequestKind::DeleteRecords => Self::DeleteRecords(DeleteRecords::read(body)?),
+            RequestKind::JoinGroup => Self::JoinGroup(JoinGroup::read(body)?),
+            RequestKind::ReleasePartitions => {
+                Self::ReleasePartitions(ReleasePartitions::read(body)?)
+            }
+            RequestKind::CommitOffsets => Self::CommitOffsets(CommitOffsets::read(body)?),
+            RequestKind::FetchOffsets => Self::FetchOffsets(FetchOffsets::read(body)?),
+            RequestKind::ListGroups => Self::ListGroups(ListGroups::read(body)?),
+            RequestKind::GroupHeartbeat => Self::GroupHeartbeat { membership: membership(body)? },
+            RequestKind::LeaveGroup => Self::LeaveGroup { membership: membership(body)? },
+            RequestKind::DescribeGroup => Self::DescribeGroup { group: group(body)? },
+            RequestKind::DeleteGroup => Self::DeleteGroup { group: group(body)? },
         })
     }
 }
 
 impl RequestKind {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 23] = [
         Self::Hello,
         Self::Ping,
         Self::CreateTopic,
@@ -148,6 +200,15 @@ impl RequestKind {
         Self::Unsubscribe,
         Self::Flow,
         Self::DeleteRecords,
+        Self::JoinGroup,
+        Self::GroupHeartbeat,
+        Self::ReleasePartitions,
+        Self::LeaveGroup,
+        Self::CommitOffsets,
+        Self::FetchOffsets,
+        Self::ListGroups,
+        Self::DescribeGroup,
+        Self::DeleteGroup,
     ];
 
     pub const fn number(self) -> u16 {

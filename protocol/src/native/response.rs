@@ -5,11 +5,13 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::body::Body;
+use super::body::{Body, put_count};
 use super::consume::{Deliver, Ended, FlowEcho, FoundOffset, Gap, Subscribed};
 use super::error_reply::ErrorReply;
 use super::fault::Fault;
 use super::frame::{Head, put_frame};
+use super::group_facts::{GroupDescription, GroupPage};
+use super::groups::{Assigned, GroupOffset, JoinedGroup, MembershipEnded, Revoked, list};
 use super::hello::HelloReply;
 use super::produce::{ProducerCredit, ProducerIdentity};
 use super::topics::{TopicDescription, TopicPage};
@@ -44,6 +46,20 @@ pub enum Response {
     RecordsDeleted {
         start: u64,
     },
+    JoinedGroup(JoinedGroup),
+    /// A member's sign of life was heard, in this epoch.
+    GroupHeartbeat {
+        epoch: u32,
+    },
+    Released,
+    Left,
+    /// What became of each offset: 0 for taken, or the number of a code.
+    Committed(Vec<u16>),
+    /// What a group has committed of a topic.
+    Offsets(Vec<GroupOffset>),
+    Groups(GroupPage),
+    Group(GroupDescription),
+    GroupDeleted,
     /// Event: records of a subscription.
     Deliver(Deliver),
     /// Event: offsets of a subscription that no record will ever have.
@@ -54,6 +70,12 @@ pub enum Response {
     Flow(FlowEcho),
     /// Event: how far the broker takes batches on this connection.
     Credit(ProducerCredit),
+    /// Event: partitions are a member's from now on.
+    Assigned(Assigned),
+    /// Event: a member is to let partitions go.
+    Revoked(Revoked),
+    /// Event: a member is one no more.
+    MembershipEnded(MembershipEnded),
 }
 
 /// Which answer or event, on the wire: an answer's is its request's with the highest bit set,
@@ -73,11 +95,23 @@ pub enum ResponseKind {
     Subscribed = 0x8031,
     Unsubscribed = 0x8032,
     RecordsDeleted = 0x8034,
+    JoinedGroup = 0x8040,
+    GroupHeartbeat = 0x8041,
+    Released = 0x8042,
+    Left = 0x8043,
+    Committed = 0x8044,
+    Offsets = 0x8045,
+    Groups = 0x8046,
+    Group = 0x8047,
+    GroupDeleted = 0x8048,
     Deliver = 0xc000,
     Gap = 0xc001,
     Ended = 0xc002,
     Flow = 0xc003,
     Credit = 0xc004,
+    Assigned = 0xc005,
+    Revoked = 0xc006,
+    MembershipEnded = 0xc007,
 }
 
 impl Response {
@@ -100,6 +134,18 @@ impl Response {
             Self::Ended(_) => ResponseKind::Ended,
             Self::Flow(_) => ResponseKind::Flow,
             Self::Credit(_) => ResponseKind::Credit,
+            Self::JoinedGroup(_) => ResponseKind::JoinedGroup,
+            Self::GroupHeartbeat { .. } => ResponseKind::GroupHeartbeat,
+            Self::Released => ResponseKind::Released,
+            Self::Left => ResponseKind::Left,
+            Self::Committed(_) => ResponseKind::Committed,
+            Self::Offsets(_) => ResponseKind::Offsets,
+            Self::Groups(_) => ResponseKind::Groups,
+            Self::Group(_) => ResponseKind::Group,
+            Self::GroupDeleted => ResponseKind::GroupDeleted,
+            Self::Assigned(_) => ResponseKind::Assigned,
+            Self::Revoked(_) => ResponseKind::Revoked,
+            Self::MembershipEnded(_) => ResponseKind::MembershipEnded,
         }
     }
 
@@ -108,6 +154,22 @@ impl Response {
             Self::Error(error) => error.write(out),
             Self::Hello(hello) => hello.write(out),
             Self::Pong | Self::Deleted | Self::Unsubscribed => {}
+            Self::Released | Self::Left | Self::GroupDeleted => {}
+            Self::JoinedGroup(joined) => joined.write(out),
+            Self::GroupHeartbeat { epoch } => out.put_u32_le(*epoch),
+            Self::Committed(each) => {
+                put_count(each.len(), out);
+                each.iter().for_each(|code| out.put_u16_le(*code));
+            }
+            Self::Offsets(offsets) => {
+                put_count(offsets.len(), out);
+                offsets.iter().for_each(|offset| offset.write(out));
+            }
+            Self::Groups(page) => page.write(out),
+            Self::Group(group) => group.write(out),
+            Self::Assigned(assigned) => assigned.write(out),
+            Self::Revoked(revoked) => revoked.write(out),
+            Self::MembershipEnded(ended) => ended.write(out),
             Self::Topic(topic) => topic.write(out),
             Self::Topics(page) => page.write(out),
             Self::Producer(producer) => producer.write(out),
@@ -145,12 +207,26 @@ impl Response {
             ResponseKind::Ended => Self::Ended(Ended::read(body)?),
             ResponseKind::Flow => Self::Flow(FlowEcho::read(body)?),
             ResponseKind::Credit => Self::Credit(ProducerCredit::read(body)?),
+            ResponseKind::JoinedGroup => Self::JoinedGroup(JoinedGroup::read(body)?),
+            ResponseKind::GroupHeartbeat => Self::GroupHeartbeat { epoch: body.u32("epoch")? },
+            ResponseKind::Released => Self::Released,
+            ResponseKind::Left => Self::Left,
+            ResponseKind::Committed => {
+                Self::Committed(list(body, "results", 2, |body| body.u16("result"))?)
+            }
+            ResponseKind::Offsets => Self::Offsets(list(body, "offsets", 26, GroupOffset::read)?),
+            ResponseKind::Groups => Self::Groups(GroupPage::read(body)?),
+            ResponseKind::Group => Self::Group(GroupDescription::read(body)?),
+            ResponseKind::GroupDeleted => Self::GroupDeleted,
+            ResponseKind::Assigned => Self::Assigned(Assigned::read(body)?),
+            ResponseKind::Revoked => Self::Revoked(Revoked::read(body)?),
+            ResponseKind::MembershipEnded => Self::MembershipEnded(MembershipEnded::read(body)?),
         })
     }
 }
 
 impl ResponseKind {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 29] = [
         Self::Error,
         Self::Hello,
         Self::Pong,
@@ -168,6 +244,18 @@ impl ResponseKind {
         Self::Ended,
         Self::Flow,
         Self::Credit,
+        Self::JoinedGroup,
+        Self::GroupHeartbeat,
+        Self::Released,
+        Self::Left,
+        Self::Committed,
+        Self::Offsets,
+        Self::Groups,
+        Self::Group,
+        Self::GroupDeleted,
+        Self::Assigned,
+        Self::Revoked,
+        Self::MembershipEnded,
     ];
 
     pub const fn number(self) -> u16 {
@@ -182,7 +270,14 @@ impl ResponseKind {
     fn takes(self, correlation: u32) -> bool {
         match self {
             Self::Error => true,
-            Self::Deliver | Self::Gap | Self::Ended | Self::Flow | Self::Credit => correlation == 0,
+            Self::Deliver
+            | Self::Gap
+            | Self::Ended
+            | Self::Flow
+            | Self::Credit
+            | Self::Assigned
+            | Self::Revoked
+            | Self::MembershipEnded => correlation == 0,
             Self::Hello
             | Self::Pong
             | Self::Topic
@@ -193,7 +288,16 @@ impl ResponseKind {
             | Self::Offset
             | Self::Subscribed
             | Self::Unsubscribed
-            | Self::RecordsDeleted => correlation != 0,
+            | Self::RecordsDeleted
+            | Self::JoinedGroup
+            | Self::GroupHeartbeat
+            | Self::Released
+            | Self::Left
+            | Self::Committed
+            | Self::Offsets
+            | Self::Groups
+            | Self::Group
+            | Self::GroupDeleted => correlation != 0,
         }
     }
 }

@@ -41,6 +41,10 @@ def i64(name, value):
     return name, struct.pack("<q", value)
 
 
+def i32(name, value):
+    return name, struct.pack("<i", value)
+
+
 def raw(name, value):
     return name, value
 
@@ -131,6 +135,62 @@ FRAMES = {
     "request_flow": (0x0033, 0, [
         u32("subscription", 5), *amount("seen", 500, 80_000), *amount("credit", 1_000, 1 << 20),
         u8("drain", 0), u8("echo", 1),
+    ]),
+    "request_join_group": (0x0040, 20, [
+        u32("membership", 1), text("group", "billing / eu"), text("member", ""),
+        text("instance", "till-7"), u8("assignment", 1), u32("session_timeout_ms", 10_000),
+        u32("rebalance_timeout_ms", 300_000), u32("topics", 1), text("topic", "flights"),
+    ]),
+    "request_group_heartbeat": (0x0041, 21, [u32("membership", 1)]),
+    "request_release_partitions": (0x0042, 22, [u32("membership", 1), u32("epoch", 4)]),
+    "request_leave_group": (0x0043, 23, [u32("membership", 1)]),
+    "request_commit_offsets": (0x0044, 24, [
+        u32("membership", 1), u32("epoch", 4), text("group", ""), u32("offsets", 1),
+        raw("topic", TOPIC), u32("partition", 3), u64("offset", 42), i32("leader_epoch", -1),
+        text("metadata", "half way"),
+    ]),
+    "request_commit_offsets_of_group": (0x0044, 24, [
+        u32("membership", 0), u32("epoch", 0), text("group", "billing / eu"), u32("offsets", 0),
+    ]),
+    "request_fetch_offsets": (0x0045, 25, [text("group", "billing / eu"), raw("topic", TOPIC)]),
+    "request_list_groups": (0x0046, 26, [text("after", ""), u32("limit", 100)]),
+    "request_describe_group": (0x0047, 27, [text("group", "billing / eu")]),
+    "request_delete_group": (0x0048, 28, [text("group", "billing / eu")]),
+    "response_joined_group": (0x8040, 20, [text("member", "golden-1"), u32("epoch", 3)]),
+    "response_group_heartbeat": (0x8041, 21, [u32("epoch", 4)]),
+    "response_released": (0x8042, 22, []),
+    "response_left": (0x8043, 23, []),
+    "response_committed": (0x8044, 24, [
+        u32("results", 2), u16("result", 0), u16("result", 601),
+    ]),
+    "response_offsets": (0x8045, 25, [
+        u32("offsets", 1), u32("partition", 3), u64("offset", 42), i32("leader_epoch", 2),
+        text("metadata", "half way"), i64("committed_ms", 1_700_000_000_123),
+    ]),
+    "response_groups": (0x8046, 26, [
+        u8("more", 1), u32("groups", 1), text("group", "billing / eu"), u8("face", 2),
+        u8("state", 3), u32("members", 1),
+    ]),
+    "response_group": (0x8047, 27, [
+        text("group", "billing / eu"), u8("face", 2), u8("state", 3), u32("members", 1),
+        u32("generation", 4), text("protocol", "sticky"), u32("members", 1),
+        text("member", "golden-1"), text("instance", "till-7"), text("client_id", "golden"),
+        text("client_host", "127.0.0.1"), u32("partitions", 1), text("topic", "flights"),
+        u32("partition", 3), u64("offset", 42), u64("start", 7), u64("tail", 100),
+        text("member", "golden-1"), text("metadata", ""), i64("committed_ms", 5),
+    ]),
+    "response_group_deleted": (0x8048, 28, []),
+    "response_assigned": (0xc005, 0, [
+        u32("membership", 1), u32("epoch", 4), u32("partitions", 2),
+        raw("topic", TOPIC), u32("partition", 3), u64("offset", 42),
+        raw("topic", TOPIC), u32("partition", 4), u64("offset", UNLIMITED),
+    ]),
+    "response_revoked": (0xc006, 0, [
+        u32("membership", 1), u32("epoch", 5), u32("partitions", 1),
+        raw("topic", TOPIC), u32("partition", 4),
+    ]),
+    "response_membership_ended": (0xc007, 0, [
+        u32("membership", 1), *error(600, 3, "the member was silent too long"),
     ]),
     "response_error": (0x8000, 9, error(100, 3, "topic flights is unknown; create it first")),
     "response_hello": (0x8001, 1, [

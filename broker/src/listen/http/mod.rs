@@ -13,6 +13,7 @@ mod asked;
 mod body;
 mod codes;
 mod delete_records;
+mod groups;
 mod problem;
 mod shared;
 

@@ -14,7 +14,7 @@ use weir_protocol::code::Code;
 
 use super::problem::Problem;
 use super::shared::Shared;
-use super::{delete_records, live, records, topics};
+use super::{delete_records, groups, live, records, topics};
 use crate::metrics;
 
 /// Routes of another part of the broker that are answered here, with their description.
@@ -41,11 +41,14 @@ pub(crate) struct Guests {
         records::read,
         delete_records::delete,
         live::live,
+        groups::list,
+        groups::describe,
         openapi,
     ),
     tags(
         (name = "records", description = "Publish, read and follow records."),
         (name = "topics", description = "What topics there are."),
+        (name = "groups", description = "Consumer groups and how far they are."),
         (name = "broker", description = "The broker itself."),
     )
 )]
@@ -68,6 +71,8 @@ fn own() -> Vec<(&'static str, MethodRouter<Shared>)> {
             get(records::read).post(records::publish).delete(delete_records::delete),
         ),
         ("/v1/topics/{topic}/live", get(live::live)),
+        ("/v1/groups", get(groups::list)),
+        ("/v1/groups/{group}", get(groups::describe)),
         ("/v1/openapi.json", get(openapi)),
     ]
 }

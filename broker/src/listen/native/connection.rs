@@ -13,6 +13,7 @@ use weir_protocol::limits::BATCH_BYTES_MAX;
 use weir_protocol::native::{Amount, ErrorReply, ReceiverCredit, Response};
 
 use super::ConnectionLimits;
+use super::memberships::Memberships;
 use super::outbox::Outbox;
 use super::socket::Socket;
 use super::subscriptions::Subscriptions;
@@ -41,6 +42,9 @@ pub(super) struct Connection {
 pub(super) struct State {
     pub(super) outbox: Outbox,
     pub(super) subscriptions: Subscriptions,
+    pub(super) memberships: Memberships,
+    /// What the client calls itself.
+    pub(super) client_name: String,
     /// Requests that wait for their answer.
     pub(super) in_flight: usize,
     /// The credit of the client's producers.
@@ -74,6 +78,8 @@ impl Connection {
         let state = State {
             outbox: Outbox::default(),
             subscriptions: Subscriptions::default(),
+            memberships: Memberships::default(),
+            client_name: String::new(),
             in_flight: 0,
             producer: ReceiverCredit::new(window, largest),
         };

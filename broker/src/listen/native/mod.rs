@@ -10,6 +10,8 @@
 
 mod answers;
 mod connection;
+mod groups;
+mod memberships;
 mod outbox;
 mod pipe;
 mod reader;

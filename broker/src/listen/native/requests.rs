@@ -34,6 +34,7 @@ impl Connection {
         decoder.hello_done(FRAME_BYTES_MAX);
         let mut state = self.state.lock();
         let frame_bytes_max = u64::from(hello.frame_bytes_max).min(FRAME_BYTES_MAX as u64);
+        state.client_name = hello.client_name;
         state.subscriptions.takes(frame_bytes_max - DELIVER_HEAD_BYTES_MAX);
         let facts = self.session.broker();
         let reply = HelloReply {
@@ -67,8 +68,15 @@ impl Connection {
 
     /// Answers any other request.
     pub(super) async fn answer_request(&self, correlation: u32, request: Request) {
+        let joins = match &request {
+            Request::JoinGroup(join) => Some(join.membership),
+            _ => None,
+        };
         match self.ask(request).await {
-            Ok(response) => self.answer(correlation, &response),
+            Ok(response) => {
+                self.answer(correlation, &response);
+                joins.into_iter().for_each(|number| self.tell_membership(number));
+            }
             Err(Refusal { code, message }) => {
                 self.refuse(correlation, ErrorReply::new(code, message));
             }
@@ -122,9 +130,35 @@ impl Connection {
                 let start = session.delete_records(topic, partition, before).await?;
                 Response::RecordsDeleted { start: start.get() }
             }
-            Request::Produce(_) | Request::Flow(_) => {
-                unreachable!("the reader takes these itself")
+            request => return self.ask_of_group(request).await,
+        })
+    }
+
+    async fn ask_of_group(&self, request: Request) -> Result<Response, Refusal> {
+        Ok(match request {
+            Request::JoinGroup(join) => Response::JoinedGroup(self.join_group(join).await?),
+            Request::GroupHeartbeat { membership } => {
+                Response::GroupHeartbeat { epoch: self.group_heartbeat(membership).await? }
             }
+            Request::ReleasePartitions(release) => {
+                self.release(release).await?;
+                Response::Released
+            }
+            Request::LeaveGroup { membership } => {
+                self.leave_group(membership).await?;
+                Response::Left
+            }
+            Request::CommitOffsets(commit) => {
+                Response::Committed(self.commit_offsets(commit).await?)
+            }
+            Request::FetchOffsets(fetch) => Response::Offsets(self.fetch_offsets(fetch).await?),
+            Request::ListGroups(list) => Response::Groups(self.list_groups(list).await?),
+            Request::DescribeGroup { group } => Response::Group(self.describe_group(&group).await?),
+            Request::DeleteGroup { group } => {
+                self.session.delete_group(&group).await?;
+                Response::GroupDeleted
+            }
+            request => unreachable!("{:?} is answered elsewhere", request.kind()),
         })
     }
 

@@ -18,6 +18,16 @@ pub(super) enum Socket {
 }
 
 impl Socket {
+    /// Who is at the other end, for listings.
+    pub(super) fn peer(&self) -> String {
+        match self {
+            Self::Tcp(stream) => {
+                stream.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default()
+            }
+            Self::Pipe(_) => "pipe".to_owned(),
+        }
+    }
+
     /// Waits until something can be written.
     pub(super) async fn writable(&self) -> io::Result<()> {
         match self {

@@ -77,7 +77,7 @@ impl Subscriptions {
 
     /// The token of the subscription that is inserted next.
     pub(super) fn next_token(&self, number: u32) -> u64 {
-        u64::from(self.begun) << 32 | u64::from(number)
+        u64::from(self.begun & (u32::MAX >> 1)) << 32 | u64::from(number)
     }
 
     pub(super) fn insert(&mut self, number: u32, subscription: Subscription, credit: Amount) {

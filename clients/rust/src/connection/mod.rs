@@ -19,6 +19,7 @@
 //! answer.
 
 mod in_flight;
+mod member;
 mod open;
 mod outbound;
 mod reader;
@@ -37,6 +38,7 @@ use crate::errors::{Disconnected, RequestError};
 use state::State;
 
 pub(crate) use in_flight::{NoAnswer, Reply, ReplyTo};
+pub(crate) use member::{Mailbox, MemberEvent, MembershipId};
 pub(crate) use open::OpenOptions;
 pub(crate) use outbound::ProduceRequest;
 pub(crate) use state::Submitted;
@@ -115,6 +117,21 @@ impl Connection {
     /// Ends a subscription; nothing more comes of it. Never waits.
     pub(crate) fn unsubscribe(&self, subscription: SubscriptionId) {
         self.submit(|state| state.unsubscribe(subscription));
+    }
+
+    /// Where a member is told, under a number of its own. It joins with that.
+    pub(crate) fn add_member(&self, mailbox: Arc<Mailbox>) -> MembershipId {
+        self.shared.state.lock().add_member(mailbox)
+    }
+
+    /// Nobody joined under this number.
+    pub(crate) fn forget_member(&self, number: MembershipId) {
+        self.shared.state.lock().forget_member(number);
+    }
+
+    /// Leaves a group; nothing more comes of it. Never waits.
+    pub(crate) fn leave_group(&self, number: MembershipId) {
+        self.submit(|state| state.leave_group(number));
     }
 
     /// Sends a batch if it is nobody else's turn and there is room for it.

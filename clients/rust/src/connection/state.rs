@@ -19,6 +19,7 @@ use weir_protocol::native::{
 };
 
 use super::in_flight::{InFlight, Kind, NoAnswer, Reply, ReplyTo, Waiting};
+use super::member::{Mailbox, MemberEvent, MembershipId};
 use super::outbound::{Frames, Outbound, ProduceRequest};
 use super::subscriber::{BrokenRule, Event, Subscriber, SubscriptionId};
 use crate::errors::{Disconnected, Refusal};
@@ -33,6 +34,8 @@ pub(super) struct State {
     credit: SenderCredit,
     subscribers: HashMap<SubscriptionId, Arc<dyn Subscriber>>,
     next_subscription: SubscriptionId,
+    members: HashMap<MembershipId, Arc<Mailbox>>,
+    next_membership: MembershipId,
     lost: Option<Disconnected>,
 }
 
@@ -66,6 +69,8 @@ impl State {
             credit: SenderCredit::new(Amount::room_for_bytes(hello.producer_credit_bytes)),
             subscribers: HashMap::new(),
             next_subscription: 0,
+            members: HashMap::new(),
+            next_membership: 0,
             lost: None,
         }
     }
@@ -131,6 +136,32 @@ impl State {
         }
     }
 
+    /// Adds a member under a number of its own; 0 is none's.
+    pub(super) fn add_member(&mut self, mailbox: Arc<Mailbox>) -> MembershipId {
+        self.next_membership = self.next_membership.wrapping_add(1).max(1);
+        self.members.insert(self.next_membership, mailbox);
+        self.next_membership
+    }
+
+    pub(super) fn forget_member(&mut self, number: MembershipId) {
+        self.members.remove(&number);
+    }
+
+    /// Leaves a group; what still comes of it is passed over.
+    pub(super) fn leave_group(&mut self, membership: MembershipId) {
+        if self.lost.is_none() && self.members.remove(&membership).is_some() {
+            let kind = Kind::Request { _place: None };
+            self.submit(&Request::LeaveGroup { membership }, kind, ReplyTo::Nobody);
+        }
+    }
+
+    /// Tells a member; there is none where it has just left.
+    fn tell_member(&self, number: MembershipId, event: MemberEvent) {
+        if let Some(mailbox) = self.members.get(&number) {
+            mailbox.put(event);
+        }
+    }
+
     /// Ends the connection: who waited for an answer is to be told that none comes. The first
     /// reason stays.
     pub(super) fn lose(&mut self, lost: &Disconnected) -> Vec<ReplyTo> {
@@ -138,6 +169,7 @@ impl State {
             self.lost = Some(lost.clone());
         }
         self.subscribers.clear();
+        self.members.clear();
         self.outbound = Outbound::default();
         self.in_flight.take_all().map(|waiting| waiting.reply_to).collect()
     }
@@ -171,6 +203,19 @@ impl State {
             Response::Error(reply) => {
                 let (address, refusal) = (address.to_owned(), Refusal::from(reply));
                 return Err(Disconnected::Refused { address, refusal });
+            }
+            Response::Assigned(assigned) => {
+                self.tell_member(assigned.membership, MemberEvent::Assigned(assigned));
+                None
+            }
+            Response::Revoked(revoked) => {
+                self.tell_member(revoked.membership, MemberEvent::Revoked(revoked));
+                None
+            }
+            Response::MembershipEnded(ended) => {
+                self.tell_member(ended.membership, MemberEvent::Ended(ended.error.into()));
+                self.members.remove(&ended.membership);
+                None
             }
             // This client never asks for an echo.
             Response::Flow(_) => None,

@@ -15,6 +15,7 @@ use super::keeper::Keeper;
 use super::{Consumer, Lost, OnGap};
 use crate::client::Client;
 use crate::errors::RequestError;
+use crate::group::GroupConsumerBuilder;
 
 /// The bytes of batches that may be on their way or wait for the application, of all partitions.
 pub const WINDOW_BYTES_DEFAULT: u64 = 16 << 20;
@@ -66,6 +67,13 @@ impl ConsumerBuilder {
             unavailable_timeout: UNAVAILABLE_TIMEOUT_DEFAULT,
             on_gap: OnGap::Fail,
         }
+    }
+
+    /// Reads as a member of this group: the broker shares the partitions out among its members and
+    /// keeps its offsets. Of what was said before, only [`from`](Self::from) holds; say it again
+    /// on the builder that this yields.
+    pub fn group(self, group: impl Into<String>) -> GroupConsumerBuilder {
+        GroupConsumerBuilder::new(self.client, self.topic, group.into(), self.start)
     }
 
     /// Where to begin. Default: [`Start::Latest`].

@@ -30,6 +30,7 @@ pub(super) fn response_frame() -> impl Strategy<Value = ResponseFrame> {
 
 pub(super) fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
+        group_request(),
         hello().prop_map(Request::Hello),
         Just(Request::Ping),
         (name(), any::<u32>(), settings()).prop_map(|(name, partitions, settings)| {
@@ -70,8 +71,139 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
     ]
 }
 
+fn group_request() -> impl Strategy<Value = Request> {
+    let join = ((1..=u32::MAX, words(), words(), words()), any::<[u32; 2]>(), vec(name(), 0..4));
+    let join = join.prop_map(|((membership, group, member, instance), times, topics)| {
+        let assignment = if times[0] % 2 == 0 { Assignment::Range } else { Assignment::Sticky };
+        let [session_timeout_ms, rebalance_timeout_ms] = times;
+        Request::JoinGroup(JoinGroup {
+            membership,
+            group,
+            member,
+            instance,
+            assignment,
+            session_timeout_ms,
+            rebalance_timeout_ms,
+            topics,
+        })
+    });
+    let offset = (id(), any::<u32>(), any::<u64>(), any::<i32>(), words()).prop_map(
+        |(topic, partition, offset, leader_epoch, metadata)| NewOffset {
+            topic,
+            partition,
+            offset,
+            leader_epoch,
+            metadata,
+        },
+    );
+    let by = prop_oneof![
+        (1..=u32::MAX, any::<u32>())
+            .prop_map(|(membership, epoch)| CommitBy::Membership { membership, epoch }),
+        words().prop_map(CommitBy::Group),
+    ];
+    let commit = (by, vec(offset, 0..4))
+        .prop_map(|(by, offsets)| Request::CommitOffsets(CommitOffsets { by, offsets }));
+    prop_oneof![
+        join,
+        commit,
+        (1..=u32::MAX).prop_map(|membership| Request::GroupHeartbeat { membership }),
+        (1..=u32::MAX, any::<u32>()).prop_map(|(membership, epoch)| {
+            Request::ReleasePartitions(ReleasePartitions { membership, epoch })
+        }),
+        (1..=u32::MAX).prop_map(|membership| Request::LeaveGroup { membership }),
+        (words(), id())
+            .prop_map(|(group, topic)| Request::FetchOffsets(FetchOffsets { group, topic })),
+        (words(), any::<u32>())
+            .prop_map(|(after, limit)| Request::ListGroups(ListGroups { after, limit })),
+        words().prop_map(|group| Request::DescribeGroup { group }),
+        words().prop_map(|group| Request::DeleteGroup { group }),
+    ]
+}
+
+/// What groups and members may be called.
+fn words() -> impl Strategy<Value = String> {
+    "[a-zü /-]{0,20}"
+}
+
+fn group_answer() -> impl Strategy<Value = Response> {
+    let offset = (any::<u32>(), any::<u64>(), any::<i32>(), words(), any::<i64>()).prop_map(
+        |(partition, offset, leader_epoch, metadata, committed_ms)| GroupOffset {
+            partition,
+            offset,
+            leader_epoch,
+            metadata,
+            committed_ms,
+        },
+    );
+    let listing = || {
+        (words(), any::<u32>()).prop_map(|(name, members)| GroupListing {
+            name,
+            face: GroupFace::Members,
+            state: GroupState::Completing,
+            members,
+        })
+    };
+    let member = (words(), words(), words(), words()).prop_map(
+        |(member, instance, client_id, client_host)| MemberDescription {
+            member,
+            instance,
+            client_id,
+            client_host,
+        },
+    );
+    let partition = (name(), any::<u32>(), any::<[u64; 3]>(), words(), any::<i64>()).prop_map(
+        |(topic, partition, [offset, start, tail], member, committed_ms)| GroupPartition {
+            topic,
+            partition,
+            offset,
+            start,
+            tail,
+            metadata: member.clone(),
+            member,
+            committed_ms,
+        },
+    );
+    let group = (listing(), any::<u32>(), words(), vec(member, 0..3), vec(partition, 0..3));
+    prop_oneof![
+        (words(), any::<u32>())
+            .prop_map(|(member, epoch)| Response::JoinedGroup(JoinedGroup { member, epoch })),
+        any::<u32>().prop_map(|epoch| Response::GroupHeartbeat { epoch }),
+        Just(Response::Released),
+        Just(Response::Left),
+        Just(Response::GroupDeleted),
+        vec(any::<u16>(), 0..4).prop_map(Response::Committed),
+        vec(offset, 0..4).prop_map(Response::Offsets),
+        (vec(listing(), 0..4), any::<bool>())
+            .prop_map(|(groups, more)| Response::Groups(GroupPage { groups, more })),
+        group.prop_map(|(listing, generation, protocol, members, partitions)| {
+            Response::Group(GroupDescription { listing, generation, protocol, members, partitions })
+        }),
+    ]
+}
+
+fn group_event() -> impl Strategy<Value = Response> {
+    let place = (id(), any::<u32>(), any::<u64>())
+        .prop_map(|(topic, partition, offset)| AssignedPartition { topic, partition, offset });
+    prop_oneof![
+        (1..=u32::MAX, any::<u32>(), vec(place, 0..4)).prop_map(
+            |(membership, epoch, partitions)| {
+                Response::Assigned(Assigned { membership, epoch, partitions })
+            }
+        ),
+        (1..=u32::MAX, any::<u32>(), vec((id(), any::<u32>()), 0..4)).prop_map(
+            |(membership, epoch, partitions)| {
+                Response::Revoked(Revoked { membership, epoch, partitions })
+            }
+        ),
+        (1..=u32::MAX, error()).prop_map(|(membership, error)| {
+            Response::MembershipEnded(MembershipEnded { membership, error })
+        }),
+    ]
+}
+
 fn answer() -> impl Strategy<Value = Response> {
     prop_oneof![
+        group_answer(),
         hello_reply().prop_map(Response::Hello),
         Just(Response::Pong),
         topic().prop_map(Response::Topic),
@@ -93,6 +225,7 @@ fn answer() -> impl Strategy<Value = Response> {
 
 fn event() -> impl Strategy<Value = Response> {
     prop_oneof![
+        group_event(),
         (any::<u32>(), any::<u64>(), payload()).prop_map(|(subscription, tail, batches)| {
             Response::Deliver(Deliver { subscription, tail, batches })
         }),
