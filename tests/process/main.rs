@@ -4,5 +4,6 @@
 
 mod kills;
 mod memory;
+mod retries;
 mod starts;
 mod stops;
