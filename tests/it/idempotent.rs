@@ -158,7 +158,7 @@ async fn nothing_is_stored_twice_across_stops_power_cuts_and_checkpoints() {
                 for _ in 0..2 {
                     history.send(&mut wire, &topic, 1 + dice.below(12)).await;
                     if dice.once_in(2) {
-                        checkpoint(&broker, &mut wire, run).await;
+                        history.send_over_checkpoint(&broker, &mut wire, &topic, run).await;
                     }
                 }
                 history.send(&mut wire, &topic, dice.below(5)).await;
@@ -199,9 +199,31 @@ impl History {
         }
     }
 
-    /// As a client does that heard nothing of its last batches.
+    /// Goes on while the journal has so much to do that it is checkpointed: the checkpoint knows
+    /// of batches above its marks.
+    async fn send_over_checkpoint(
+        &mut self,
+        broker: &TestBroker,
+        wire: &mut Wire,
+        topic: &TopicDescription,
+        run: usize,
+    ) {
+        let before = broker.metric(CHECKPOINTS);
+        let filler = wire.create(&format!("z-filler-{run}-{before}"), 1).await;
+        let filling = async {
+            while broker.metric(CHECKPOINTS) == before {
+                wire.begin_produce(&filler, 0, batch(&[&vec![1; 100_000]])).await;
+                self.send(wire, topic, 4).await;
+            }
+        };
+        timeout(PATIENCE, filling).await.expect("a checkpoint is made");
+    }
+
+    /// As a client does that heard nothing of its last batches, and knows what else is lost.
     async fn send_again(&self, wire: &mut Wire, topic: &TopicDescription) {
-        for Sent { batch, .. } in self.sent.iter().rev().take(40).rev() {
+        let stored = wire.stored(topic, 0).await.len();
+        let from = stored.min(self.sent.len().saturating_sub(40));
+        for Sent { batch, .. } in &self.sent[from..] {
             wire.produce(topic, 0, batch.clone()).await.unwrap();
         }
     }
@@ -218,18 +240,6 @@ impl History {
         }
         assert_eq!(offsets.len(), self.sent.len(), "{what}");
     }
-}
-
-/// Gives the journal so much to do that it is checkpointed.
-async fn checkpoint(broker: &TestBroker, wire: &mut Wire, run: usize) {
-    let filler = wire.create(&format!("z-filler-{run}-{}", broker.metric(CHECKPOINTS)), 1).await;
-    let before = broker.metric(CHECKPOINTS);
-    let filling = async {
-        while broker.metric(CHECKPOINTS) == before {
-            wire.produce(&filler, 0, batch(&[&vec![1; 100_000]])).await.unwrap();
-        }
-    };
-    timeout(PATIENCE, filling).await.expect("a checkpoint is made");
 }
 
 const CHECKPOINTS: &str = "weir_checkpoints_total";

@@ -397,6 +397,34 @@ fn what_is_late_fails_as_sent_or_not_sent_and_gives_its_memory_back() {
     assert_eq!(bench.resolved.len(), 1);
 }
 
+/// A batch is given up while a lost connection may still bring it; so it may bring the next one.
+#[test]
+fn what_may_still_come_behind_a_stray_is_given_up_and_not_sent_again() {
+    let delivery_timeout = Duration::from_secs(20);
+    let limits = Limits { in_flight_max: 2, batch_bytes: 1, delivery_timeout, ..LIMITS };
+    let mut bench = Bench::new(limits);
+    bench.push();
+    bench.send();
+    bench.acknowledge();
+    for _ in 0..2 {
+        bench.push();
+        bench.send();
+        bench.pass(delivery_timeout / 2);
+    }
+    bench.lose(0);
+    bench.expire();
+    bench.push();
+    bench.send();
+    bench.acknowledge();
+    // Now both of the lost connection come, and then what was not on it.
+    bench.stray();
+    bench.stray();
+    bench.finish();
+    assert_eq!(bench.stored(), [0, 1, 2, 3]);
+    let unknown = |outcome: &Result<_, _>| matches!(outcome, Err(SendError::OutcomeUnknown { .. }));
+    assert_eq!(bench.resolved.iter().filter(|outcome| unknown(outcome)).count(), 2);
+}
+
 #[test]
 fn a_batch_that_waits_for_its_turn_was_not_sent_when_it_is_late() {
     let mut bench = Bench::new(LIMITS);
