@@ -52,6 +52,7 @@ pub(crate) use group::{
     GroupHeartbeat, GroupRefusal, JoinGroup, JoinedGroup, LeaveGroup, LeavingMember, SyncGroup,
 };
 pub(crate) use group_facts::{GroupFacts, GroupListing, GroupPartition, MemberFacts, MemberShare};
+pub(crate) use init_producer::Producer;
 pub(crate) use membership::{GroupEvent, JoinNative, Membership};
 pub(crate) use offsets::{CommitBy, CommittedOffset, OffsetToCommit, OffsetsOfTopic, TopicRef};
 pub(crate) use produce::{Ack, Produce};

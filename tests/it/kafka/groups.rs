@@ -152,7 +152,11 @@ async fn two(broker: &TestBroker, session_timeout_ms: i32) -> (Member, Member) {
     let mut other = Member::told(broker, session_timeout_ms).await;
     let first = ask!(one.kafka, 5, JoinGroup, join(&one.id, session_timeout_ms));
     one.joined(&first);
+    let alone = one.sync(&[(&one.id, b"all")]);
+    assert_eq!(&answered!(one.kafka.ask(4, alone).await, SyncGroup).assignment[..], b"all");
     let asked = other.kafka.send(5, Request::JoinGroup(join(&other.id, session_timeout_ms))).await;
+    // Its join and the other's come by two connections, in whatever order.
+    while one.heartbeat().await == ErrorCode::None {}
     let again = one.kafka.send(5, Request::JoinGroup(join(&one.id, session_timeout_ms))).await;
     let led = answered!(one.kafka.answer(again).await, JoinGroup);
     one.joined(&led);

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use weir_protocol::batch::prefix;
+use weir_protocol::batch::{ProducerStamp, prefix};
 use weir_protocol::checksum::crc32c;
+use weir_protocol::kafka::api::init_producer_id;
 use weir_protocol::kafka::api::list_offsets::{
     EARLIEST, LATEST, MAX_TIMESTAMP, Request, RequestPartition, RequestTopic,
 };
@@ -184,6 +185,44 @@ fn altered(batch: &Bytes, alter: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let crc = crc32c(&batch[21..]);
     batch[17..21].copy_from_slice(&crc.to_be_bytes());
     batch.into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_its_producer_numbered_is_stored_once_and_in_its_turn() {
+    let broker = TestBroker::start().await;
+    let mut kafka = KafkaWire::connect(broker.kafka()).await;
+    kafka.metadata(&["flights"]).await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let request = init_producer_id::Request::default();
+        let Response::InitProducerId(told) = kafka.ask(4, request).await else {
+            panic!("it is answered");
+        };
+        assert_eq!((told.error_code, told.producer_epoch), (ErrorCode::None, 0));
+        ids.push(told.producer_id);
+    }
+    assert_ne!(ids[0], ids[1]);
+    let numbered = |id, sequence| {
+        ProducerStamp { id, epoch: 0, sequence }.put_on(&batch(&[b"a", b"b"])).unwrap()
+    };
+    for (id, sequence, expected) in [
+        (ids[0], 0, Ok(0)),
+        (ids[0], 0, Ok(0)),
+        (ids[1], 0, Ok(2)),
+        (ids[0], 2, Ok(4)),
+        (ids[0], 9, Err(ErrorCode::OutOfOrderSequenceNumber)),
+        (ids[0], 2, Ok(4)),
+    ] {
+        let produced = kafka.produce("flights", numbered(id, sequence)).await;
+        assert_eq!(produced, expected, "{id} {sequence}");
+    }
+    let transactional =
+        init_producer_id::Request { transactional_id: Some("mine".into()), ..Default::default() };
+    let Response::InitProducerId(told) = kafka.ask(4, transactional).await else {
+        panic!("it is answered");
+    };
+    assert_eq!((told.error_code, told.producer_id), (ErrorCode::InvalidRequest, -1));
+    broker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

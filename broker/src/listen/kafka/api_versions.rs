@@ -1,9 +1,7 @@
 //! ApiVersions: what is served, told to whoever asks first.
 
 use weir_protocol::kafka::ErrorCode;
-use weir_protocol::kafka::api::api_versions::{ApiVersion, Request, Response};
-
-use super::requests::SERVED;
+use weir_protocol::kafka::api::api_versions::{Request, Response};
 
 /// The version from which a client says what it is.
 const SOFTWARE_FROM: i16 = 3;
@@ -13,17 +11,7 @@ pub(super) fn answer(version: i16, request: &Request) -> Response {
     if SOFTWARE_FROM <= version && !names.into_iter().all(|name| is_word(name)) {
         return Response { error_code: ErrorCode::InvalidRequest, ..Response::default() };
     }
-    served()
-}
-
-fn served() -> Response {
-    let api_keys = SERVED.iter().copied().map(ApiVersion::from).collect();
-    Response { api_keys, ..Response::default() }
-}
-
-/// The answer to a version that is not served, for version 0.
-pub(super) fn unsupported_version() -> Response {
-    Response { error_code: ErrorCode::UnsupportedVersion, ..served() }
+    Response::of_all_apis()
 }
 
 /// Kafka's rule for what a client calls itself (KIP-511).

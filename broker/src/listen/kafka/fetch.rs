@@ -72,6 +72,8 @@ impl Feeds {
             let error_code = ErrorCode::FetchSessionIdNotFound;
             return Response { error_code, ..Response::default() };
         }
+        // What was signalled behind the last fetch is seen by reading, and does not pile up.
+        self.heard(&mut Vec::new());
         let turn = self.begin();
         let (mut fetch, topics) = self.named(&request).await;
         self.forget_others();

@@ -9,7 +9,7 @@
 //! while they are made durable the next requests are taken, and every answer goes in the order of
 //! the requests. It knows Kafka's words and numbers; what a request means it leaves to the session.
 //!
-//! One file for each group of APIs; `requests.rs` has the list of what is served.
+//! One file for each group of APIs; `requests.rs` leads to each.
 
 mod answers;
 mod api_versions;
@@ -29,6 +29,7 @@ mod offsets;
 mod outbox;
 mod partitions;
 mod produce;
+mod producers;
 mod reader;
 mod requests;
 mod settings;

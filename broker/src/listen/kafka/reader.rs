@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::timeout;
+use weir_protocol::kafka::api::api_versions;
 use weir_protocol::kafka::{Api, DecodeError, FrameError, RequestFrame, frame_bytes, take_frame};
 
 use super::answers::Route;
-use super::api_versions;
 use super::connection::{Connection, Ended};
 use super::feeds::Feeds;
 use crate::listen::intake::Intake;
@@ -82,7 +82,7 @@ impl Connection {
             Ok(frame) => frame,
             Err(DecodeError::UnsupportedVersion { api: Api::ApiVersions, correlation, .. }) => {
                 // Written in version 0, which a client of any age reads.
-                let response = api_versions::unsupported_version();
+                let response = api_versions::Response::unsupported_version();
                 self.answer(Route { correlation, version: 0 }, &response.into());
                 return Ok(());
             }

@@ -1,41 +1,10 @@
-//! What is served, and who serves it.
+//! Who serves what: each API by the method that is called after it.
 
-use weir_protocol::kafka::{Api, Request, Response, Text};
+use weir_protocol::kafka::{Request, Response, Text};
 
 use super::answers::Route;
 use super::connection::{Connection, Ended};
 use super::feeds::Feeds;
-
-/// The APIs that are served, by key: what a client finds out by its first request.
-pub(super) const SERVED: &[Api] = &[
-    Api::Produce,
-    Api::Fetch,
-    Api::ListOffsets,
-    Api::Metadata,
-    Api::OffsetCommit,
-    Api::OffsetFetch,
-    Api::FindCoordinator,
-    Api::JoinGroup,
-    Api::Heartbeat,
-    Api::LeaveGroup,
-    Api::SyncGroup,
-    Api::DescribeGroups,
-    Api::ListGroups,
-    Api::ApiVersions,
-    Api::CreateTopics,
-    Api::DeleteTopics,
-    Api::DeleteRecords,
-    Api::OffsetForLeaderEpoch,
-    Api::DescribeConfigs,
-    Api::AlterConfigs,
-    Api::DescribeLogDirs,
-    Api::CreatePartitions,
-    Api::DeleteGroups,
-    Api::IncrementalAlterConfigs,
-    Api::OffsetDelete,
-    Api::DescribeCluster,
-    Api::DescribeTopicPartitions,
-];
 
 impl Connection {
     /// Answers a request, or has it answered when its batches are.
@@ -81,10 +50,7 @@ impl Connection {
             Request::DescribeTopicPartitions(request) => {
                 self.describe_topic_partitions(request).into()
             }
-            request => {
-                tracing::debug!(api = %request.api(), "a Kafka client asks for what is not served");
-                return Err(Ended::Closed);
-            }
+            Request::InitProducerId(request) => self.init_producer_id(request).await.into(),
         };
         self.answer(route, &response);
         Ok(())
