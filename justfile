@@ -38,6 +38,10 @@ lint:
 deny:
     cargo deny --locked check bans licenses sources
 
+# Kafka's own clients against the broker; give a filter as `just clients matrix`.
+clients *filter:
+    .ci/compat {{ filter }}
+
 # Each fuzz target for so many seconds.
 fuzz seconds="5":
     .ci/fuzz {{ seconds }}

@@ -1,0 +1,7 @@
+//! What Kafka clients do with a broker, each test the same for every family that is installed.
+//!
+//! docs/testing.md says how to run one family, and how to run all of it against Apache Kafka.
+
+mod groups;
+mod kcat;
+mod matrix;

@@ -1,0 +1,90 @@
+//! What one family wrote is what every other reads, byte for byte.
+
+use weir_compat::broker::Broker;
+use weir_compat::family::{Family, Mode};
+use weir_compat::record::Record;
+use weir_compat::{native, samples};
+
+const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
+
+/// A topic that was written, and what it must hold.
+struct Written {
+    name: String,
+    records: Vec<Record>,
+}
+
+#[test]
+fn what_a_family_writes_in_any_codec_every_family_reads_byte_for_byte() {
+    let broker = Broker::start();
+    let families = Family::installed();
+    let written: Vec<Written> =
+        families.iter().flat_map(|&family| write(&broker, family)).collect();
+    let names: Vec<String> = written.iter().map(|topic| topic.name.clone()).collect();
+    for family in families {
+        let read = family.consume(broker.kafka(), &names);
+        for topic in &written {
+            let read = read.iter().filter(|record| record.topic == topic.name);
+            expect(&format!("{family} reads {}", topic.name), read, &topic.records);
+        }
+    }
+    if let Some(address) = broker.native() {
+        for topic in &written {
+            let read = native::consume(address, &topic.name);
+            let sorted = topic.records.iter().map(with_headers_sorted).collect::<Vec<_>>();
+            expect(&format!("weir consume reads {}", topic.name), read.iter(), &sorted);
+        }
+    }
+}
+
+#[test]
+fn what_the_native_client_writes_every_family_reads_byte_for_byte() {
+    let broker = Broker::start();
+    let Some(address) = broker.native() else { return };
+    let topic = "native".to_owned();
+    native::create(address, &topic, samples::PARTITIONS);
+    let lines: Vec<String> =
+        (0..500).map(|number| format!("{{\"key\":\"key-{number}\",\"n\":{number}}}")).collect();
+    native::produce(address, &topic, &lines);
+    let stored = native::consume(address, &topic);
+    let mut values: Vec<String> = stored.iter().map(value).collect();
+    values.sort_by_key(|line| lines.iter().position(|sent| sent == line));
+    assert_eq!(values, lines, "every line is there once");
+    for family in Family::installed() {
+        let read = family.consume(broker.kafka(), std::slice::from_ref(&topic));
+        expect(&format!("{family} reads what weir produce wrote"), read.iter(), &stored);
+    }
+}
+
+/// Has a family send what it can of the samples, in each codec to a topic of its own.
+fn write(broker: &Broker, family: Family) -> Vec<Written> {
+    let mut records = samples::records();
+    records.retain(|record| family.can_send(record));
+    let names: Vec<String> = CODECS.iter().map(|codec| format!("{family}.{codec}")).collect();
+    broker.create(&names, samples::PARTITIONS);
+    let targets: Vec<String> =
+        names.iter().zip(CODECS).map(|(name, codec)| format!("{name}={codec}")).collect();
+    family.produce(broker.kafka(), Mode::All, &targets, &records);
+    let written = |name: String| Written { records: samples::stored(&name, &records), name };
+    names.into_iter().map(written).collect()
+}
+
+/// # Panics
+/// At the first record that is another.
+fn expect<'a>(what: &str, read: impl Iterator<Item = &'a Record>, stored: &[Record]) {
+    let read: Vec<&Record> = read.collect();
+    for (read, stored) in read.iter().zip(stored) {
+        assert_eq!(*read, stored, "{what}");
+    }
+    assert_eq!(read.len(), stored.len(), "{what}");
+}
+
+fn with_headers_sorted(record: &Record) -> Record {
+    let mut record = record.clone();
+    record.headers.sort_by(|(one, _), (other, _)| one.cmp(other));
+    record
+}
+
+fn value(record: &Record) -> String {
+    let value = record.value.as_ref().expect("the record has a value");
+    String::from_utf8(value.0.clone()).expect("it is text")
+}
