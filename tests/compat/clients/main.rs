@@ -2,6 +2,8 @@
 //!
 //! docs/testing.md says how to run one family, and how to run all of it against Apache Kafka.
 
+mod crashes;
 mod groups;
 mod kcat;
 mod matrix;
+mod tools;

@@ -15,4 +15,5 @@ pub mod native;
 pub mod program;
 pub mod record;
 pub mod samples;
+pub mod tool;
 pub mod topic;

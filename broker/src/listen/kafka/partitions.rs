@@ -83,6 +83,9 @@ fn partition(partition_index: i32, facts: &PartitionFacts) -> Partition {
         leader_epoch: facts.epoch.get().cast_signed(),
         replica_nodes: vec![NODE_ID],
         isr_nodes: vec![NODE_ID],
+        // Kafka's own admin client takes no null here.
+        eligible_leader_replicas: Some(Vec::new()),
+        last_known_elr: Some(Vec::new()),
         ..Partition::default()
     }
 }
