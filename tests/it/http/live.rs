@@ -9,7 +9,11 @@ use weir_tests::wire::Wire;
 use super::{Web, answer, parts};
 
 /// Batches that other makers' clients wrote.
+/// Nine thousand records, all with one value.
 const GZIP: &[u8] = include_bytes!("../../golden/batch/java/gzip.batch");
+
+/// Their value, which is not JSON: "again and again".
+const IN_BASE64: &str = "YWdhaW4gYW5kIGFnYWlu";
 
 /// A stream of events.
 struct Events {
@@ -253,16 +257,33 @@ async fn more_partitions_than_a_bookmark_covers_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_shown_is_a_gap_that_a_reader_resumes_behind() {
+async fn compressed_records_are_live_as_others_are() {
     let web = Web::start().await;
     let (mut wire, _) = Wire::greeted(web.broker.native()).await;
     let topic = wire.create("t", 1).await;
     wire.produce(&topic, 0, GZIP.into()).await.unwrap();
+    web.publish("t", r#"[{"value": 1}]"#).await;
+    let mut events = Events::open(&web, "/v1/topics/t/live?from=earliest", None).await;
+    events.expect("position").await;
+    for offset in 0..9_000 {
+        let record = events.expect("message").await.data;
+        assert_eq!((&record["offset"], &record["value"]), (&json!(offset), &json!(IN_BASE64)));
+    }
+    assert_eq!(events.records(1).await[0].1, 1);
+    web.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_shown_is_a_gap_that_a_reader_resumes_behind() {
+    let web = Web::start().await;
+    let (mut wire, _) = Wire::greeted(web.broker.native()).await;
+    let topic = wire.create("t", 1).await;
+    wire.produce(&topic, 0, no_zstd().into()).await.unwrap();
     let mut events = Events::open(&web, "/v1/topics/t/live?from=earliest", None).await;
     events.expect("position").await;
     let gap = events.expect("gap").await;
     let to = gap.data["to"].as_u64().unwrap();
-    assert_eq!(gap.data, json!({"partition": 0, "from": 0, "to": to, "reason": "compressed"}));
+    assert_eq!(gap.data, json!({"partition": 0, "from": 0, "to": to, "reason": "malformed"}));
     web.publish("t", r#"[{"value": 1}]"#).await;
     let mut again = Events::open(&web, "/v1/topics/t/live", gap.id.as_deref()).await;
     again.expect("position").await;
@@ -354,4 +375,13 @@ async fn what_was_deleted_before_a_reader_came_back_is_a_gap() {
     let kept: Vec<_> = events.records(2).await.into_iter().map(|(_, value, _)| value).collect();
     assert_eq!(kept, [6, 7]);
     web.broker.stop().await;
+}
+
+/// A batch that says it is zstd, which it is not.
+fn no_zstd() -> Vec<u8> {
+    let mut batch = GZIP.to_vec();
+    batch[22] = 4;
+    let crc = weir_protocol::checksum::crc32c(&batch[21..]);
+    batch[17..21].copy_from_slice(&crc.to_be_bytes());
+    batch
 }

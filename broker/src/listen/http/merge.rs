@@ -1,8 +1,9 @@
 //! All partitions of a topic as one stream of events, each partition in its order.
 //!
 //! It reads when it is asked for more and holds no more than a slice of mapped memory for each
-//! partition, so a reader that takes nothing costs nothing. At the tail it waits for the session's
-//! signals; nothing polls. Partitions take turns, so none starves behind another's history.
+//! partition, and of a compressed one the batch whose records are being written; so a reader that
+//! takes nothing costs next to nothing. At the tail it waits for the session's signals; nothing
+//! polls. Partitions take turns, so none starves behind another's history.
 //!
 //! Invariants: `bookmark` is where the reader is behind the last event that was written; a
 //! partition without a slice reads on at the subscription's offset, which is the bookmark's, or
@@ -13,11 +14,12 @@ use weir_protocol::id::TopicId;
 
 use super::bookmark::{Bookmark, PARTITIONS_MAX, Place};
 use super::events::Chunk;
+use super::opened::Opened;
 use super::problem::Problem;
 use super::walk::{Item, Reason, Skipped, Walk};
 use crate::session::{
-    FirstBatch, From, Offset, ReadLimits, Refusal, Session, Signal, Slice, Start, Step,
-    Subscription, TopicFacts,
+    FirstBatch, From, Offset, ReadLimits, Refusal, Session, Signal, Start, Step, Subscription,
+    TopicFacts,
 };
 
 /// A reader of all partitions.
@@ -36,7 +38,7 @@ struct Partition {
     /// Its number, and how often it was followed before: signals for those come too late.
     token: u64,
     /// What was read and not all written.
-    slice: Option<Slice>,
+    slice: Option<Opened>,
     /// Whether there may be more to read; else it was told to signal.
     is_ready: bool,
 }
@@ -157,7 +159,7 @@ impl Merge {
             return Ok(());
         }
         match partition.subscription.next(&READ_LIMITS) {
-            Ok(Step::Slice(slice)) => self.write(number, slice, chunk),
+            Ok(Step::Slice(slice)) => self.write(number, Opened::new(slice), chunk),
             Ok(Step::Gap(span)) => self.pass(number, span.end.get(), Reason::Lost, chunk),
             Ok(Step::AtTail | Step::UnderWay | Step::NoRoom) => partition.is_ready = false,
             // Retention was faster than this reader.
@@ -172,7 +174,7 @@ impl Merge {
     }
 
     /// Writes the records of a slice; what finds no room stays.
-    fn write(&mut self, number: usize, slice: Slice, chunk: &mut Chunk) {
+    fn write(&mut self, number: usize, mut slice: Opened, chunk: &mut Chunk) {
         let partition = number as u32;
         let mut walk = Walk::new(&slice, self.bookmark.places[number].next);
         while let Some(item) = walk.next() {
@@ -182,11 +184,17 @@ impl Merge {
                 Item::Skipped(skipped) => chunk.gap(partition, skipped, &self.bookmark),
             }
             if chunk.is_full() {
-                self.partitions[number].slice = Some(slice);
-                return;
+                break;
             }
         }
-        self.bookmark.places[number].next = slice.span.end.get();
+        if chunk.is_full() || walk.is_paused() {
+            self.bookmark.places[number].next = walk.next_offset();
+            let compressed = walk.compressed_last();
+            slice.close_before(compressed);
+            self.partitions[number].slice = Some(slice);
+            return;
+        }
+        self.bookmark.places[number].next = slice.slice().span.end.get();
     }
 
     /// Tells that the reader goes on at `to`, and why.

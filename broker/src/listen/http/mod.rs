@@ -17,6 +17,7 @@ mod groups;
 mod problem;
 mod shared;
 
+mod opened;
 mod record;
 mod records;
 mod topics;

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use weir_protocol::code::Code;
 
 use super::asked::{Asked, Named};
+use super::opened::Opened;
 use super::problem::{Outcome, Problem};
 use super::record::{Incoming, IncomingRecords, Outgoing};
 use super::shared::{Shared, stopped};
@@ -165,8 +166,9 @@ fn page(partition: u32, fetched: &Fetched, limit: u64) -> Response {
     let limit = usize::try_from(limit).expect("the limit was checked");
     let (mut records, mut skipped) = (Vec::new(), Vec::new());
     let mut next_offset = fetched.next_offset.get();
-    if let Some(slice) = &fetched.slice {
-        let mut walk = Walk::new(slice, fetched.from.get());
+    let opened = fetched.slice.clone().map(Opened::new);
+    if let Some(opened) = &opened {
+        let mut walk = Walk::new(opened, fetched.from.get());
         for item in &mut walk {
             match item {
                 Item::Record(record) => records.push(Outgoing::of(partition, &record)),
