@@ -226,7 +226,7 @@ async fn the_broker_is_all_there_is_of_its_cluster() {
     let mut asked = find_coordinator::Request { key: "group".into(), ..Default::default() };
     let found = ask!(kafka, 2, FindCoordinator, asked.clone());
     assert_eq!((found.error_code, found.port), (ErrorCode::None, port));
-    asked.key_type = find_coordinator::TRANSACTION;
+    asked.key_type = find_coordinator::SHARE;
     let refused = ask!(kafka, 2, FindCoordinator, asked);
     assert_eq!(refused.error_code, ErrorCode::InvalidRequest);
     let sizes = ask!(kafka, 4, DescribeLogDirs, describe_log_dirs::Request::default());

@@ -221,7 +221,7 @@ async fn a_batch_that_its_producer_numbered_is_stored_once_and_in_its_turn() {
     let Response::InitProducerId(told) = kafka.ask(4, transactional).await else {
         panic!("it is answered");
     };
-    assert_eq!((told.error_code, told.producer_id), (ErrorCode::InvalidRequest, -1));
+    assert_eq!((told.error_code, told.producer_id), (ErrorCode::UnsupportedVersion, -1));
     broker.stop().await;
 }
 

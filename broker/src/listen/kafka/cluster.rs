@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weir_protocol::kafka::api::find_coordinator::{self, Coordinator, GROUP};
+use weir_protocol::kafka::api::find_coordinator::{self, Coordinator, GROUP, TRANSACTION};
 use weir_protocol::kafka::api::{describe_cluster, describe_log_dirs};
 use weir_protocol::kafka::{ErrorCode, Text};
 use weir_protocol::name::TopicName;
@@ -43,8 +43,10 @@ impl Connection {
     }
 
     fn coordinator(&self, key: Text, key_type: i8) -> Coordinator {
-        if key_type != GROUP {
-            let why = "this weir coordinates groups; it has no transactions and no share groups";
+        // Who asks for transactions is refused by InitProducerId: some clients repeat a refusal of
+        // this one until their time is over.
+        if !matches!(key_type, GROUP | TRANSACTION) {
+            let why = "this weir coordinates consumer groups; it has no share groups";
             return Coordinator {
                 key,
                 node_id: -1,

@@ -23,7 +23,8 @@ pub(super) const fn error_code(code: Code) -> ErrorCode {
         Code::AckNotOffered => ErrorCode::InvalidRequiredAcks,
         Code::OutOfOrderSequence => ErrorCode::OutOfOrderSequenceNumber,
         Code::ProducerFenced => ErrorCode::InvalidProducerEpoch,
-        Code::TransactionsNotOffered => ErrorCode::InvalidRequest,
+        // Of the numbers that end a transactional producer in every client, the one that fits.
+        Code::TransactionsNotOffered => ErrorCode::UnsupportedVersion,
         // It may be stored or not, which is what a timeout says.
         Code::OutcomeUnknown => ErrorCode::RequestTimedOut,
 
