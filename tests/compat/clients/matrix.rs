@@ -1,7 +1,10 @@
 //! What one family wrote is what every other reads, byte for byte.
 
+use std::time::Instant;
+
 use weir_compat::broker::Broker;
 use weir_compat::family::{Family, Mode};
+use weir_compat::program::PATIENCE;
 use weir_compat::record::Record;
 use weir_compat::{native, samples};
 
@@ -52,6 +55,30 @@ fn what_the_native_client_writes_every_family_reads_byte_for_byte() {
     for family in Family::installed() {
         let read = family.consume(broker.kafka(), std::slice::from_ref(&topic));
         expect(&format!("{family} reads what weir produce wrote"), read.iter(), &stored);
+    }
+}
+
+#[test]
+fn records_are_stored_whatever_acknowledgement_their_producer_waits_for() {
+    let broker = Broker::start();
+    for family in Family::installed() {
+        let mut records = samples::records();
+        records.retain(|record| family.can_send(record));
+        for mode in [Mode::None, Mode::Leader, Mode::Idempotent] {
+            let topic = format!("{family}.{mode}");
+            broker.create(std::slice::from_ref(&topic), samples::PARTITIONS);
+            family.produce(broker.kafka(), mode, &[format!("{topic}=none")], &records);
+            let stored = samples::stored(&topic, &records);
+            let deadline = Instant::now() + PATIENCE;
+            let read = loop {
+                let read = Family::Librdkafka.consume(broker.kafka(), std::slice::from_ref(&topic));
+                // Without an acknowledgement they may still be on their way.
+                if stored.len() <= read.len() || mode != Mode::None || deadline < Instant::now() {
+                    break read;
+                }
+            };
+            expect(&format!("{family} waits for {mode}"), read.iter(), &stored);
+        }
     }
 }
 

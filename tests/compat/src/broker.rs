@@ -9,7 +9,6 @@ mod weir;
 
 use std::env;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
 
 use tempfile::TempDir;
 
@@ -29,7 +28,7 @@ pub struct Broker {
 
 /// Which broker.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
+enum Kind {
     Weir,
     ApacheKafka,
 }
@@ -68,10 +67,6 @@ impl Broker {
         Self { kind, directory, process, addresses }
     }
 
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
-
     /// Where Kafka's protocol is spoken.
     pub fn kafka(&self) -> SocketAddr {
         self.addresses.kafka
@@ -90,16 +85,6 @@ impl Broker {
                 topics.iter().for_each(|topic| native::create(native, topic, partitions));
             }
         }
-    }
-
-    /// Where its data lies.
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
-    }
-
-    /// What it has logged in this life.
-    pub fn said(&self) -> String {
-        self.process.complaints()
     }
 
     /// Kills it, as `kill -9` does, and starts it again on the same data and address.

@@ -89,10 +89,6 @@ impl Program {
         &self.name
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// # Panics
     /// If it does not listen any more.
     pub fn write(&mut self, line: &str) {
