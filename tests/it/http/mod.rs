@@ -2,6 +2,7 @@
 
 mod delete_records;
 mod description;
+mod groups;
 mod live;
 mod records;
 mod refusals;

@@ -16,6 +16,7 @@ use futures_util::FutureExt;
 use indicatif::ProgressBar;
 use weir_client::{ConsumeError, Consumer, RecordBatch, Start};
 
+use super::group_consume::Reading;
 use crate::failure::Failure;
 use crate::place::Place;
 use crate::print;
@@ -32,10 +33,14 @@ use crate::target::NativeTarget;
   weir consume flights
   weir consume flights --from '15m ago' --follow
   weir consume flights --from latest --follow --output json | jq .key
-  weir consume flights --partition 2 --from 1000 --count 10")]
+  weir consume flights --partition 2 --from 1000 --count 10
+  weir consume flights --group billing --follow")]
 pub struct Consume {
     /// The topic
     topic: String,
+    /// Reads as a member of this group, which goes on where it has committed
+    #[arg(long, value_name = "GROUP", conflicts_with = "partition")]
+    group: Option<String>,
     /// earliest, latest, an offset, a time (2026-01-31T12:00:00Z), or '15m ago'
     #[arg(long, value_name = "PLACE", default_value = "earliest")]
     from: Place,
@@ -57,8 +62,13 @@ pub struct Consume {
 
 impl Consume {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let Self { topic, from, count, follow, partition, output, target } = self;
+        let Self { topic, group, from, count, follow, partition, output, target } = self;
         let client = target.connect().await?;
+        if let Some(group) = group {
+            let start = start(from);
+            let reading = Reading { topic, group, start, count, follow, output };
+            return reading.run(&client).await;
+        }
         let mut consumer = client.consumer(topic.as_str()).from(start(from));
         if !partition.is_empty() {
             consumer = consumer.partitions(partition);

@@ -3,6 +3,8 @@
 mod bench;
 mod consume;
 mod delete_records;
+mod group;
+mod group_consume;
 mod live;
 mod produce;
 mod topic;
@@ -22,6 +24,8 @@ pub enum Command {
     Topic(topic::Topic),
     Produce(produce::Produce),
     Consume(consume::Consume),
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Group(group::Group),
     Live(live::Live),
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Bench(bench::Bench),
@@ -50,6 +54,7 @@ impl Command {
                 Self::Topic(topic) => topic.run().await,
                 Self::Produce(produce) => produce.run().await,
                 Self::Consume(consume) => consume.run().await,
+                Self::Group(group) => group.run().await,
                 Self::Live(live) => live.run().await,
                 Self::Bench(bench) => bench.run().await,
             }

@@ -32,7 +32,7 @@ use weir_protocol::native::{
 
 use crate::client::Client;
 use crate::connection::{Asked, MemberEvent};
-use crate::consumer::{Consumer, Place, Record, Start};
+use crate::consumer::{Consumer, Place, Record, RecordBatch, Start};
 use crate::errors::{ConsumeError, Error, RequestError};
 use membership::Membership;
 
@@ -101,20 +101,27 @@ impl GroupConsumer {
     /// Behind [`ConsumeError::Gap`] and [`ConsumeError::Unreadable`], and where a commit was
     /// refused for now, it goes on; any other is the last.
     pub async fn next(&mut self) -> Option<Result<Record, Error>> {
-        self.worked_off();
-        if self.ended {
-            return None;
-        }
-        match self.read().await {
-            Ok(record) => {
-                self.in_hand = Some((record.partition, record.offset + 1));
-                Some(Ok(record))
-            }
-            Err(error) => {
-                self.ended |= !goes_on(&error);
-                Some(Err(error))
-            }
-        }
+        let next = self.read(Consumer::next).await?;
+        Some(next.inspect(|record| self.in_hand = Some((record.partition, record.offset + 1))))
+    }
+
+    /// The next batch; the one before counts as worked off from here on. Otherwise as
+    /// [`next`](Self::next), and as [`Consumer::next_batch`].
+    ///
+    /// # Errors
+    /// As for [`next`](Self::next).
+    pub async fn next_batch(&mut self) -> Option<Result<RecordBatch, Error>> {
+        let next = self.read(Consumer::next_batch).await?;
+        Some(next.inspect(|batch| {
+            self.in_hand = Some((batch.partition(), batch.offsets().end));
+        }))
+    }
+
+    /// Whether everything was read of all that is the member's, as far as the broker has told;
+    /// false while it has nothing.
+    pub fn is_caught_up(&self) -> bool {
+        let places = self.places();
+        !places.is_empty() && places.len() == self.owned.len() && self.lag() == 0
     }
 
     /// Commits what is worked off, the record in hand included. On return it is durable.
@@ -185,7 +192,26 @@ impl GroupConsumer {
         committed
     }
 
-    async fn read(&mut self) -> Result<Record, Error> {
+    /// What comes next, as `take` takes it.
+    async fn read<T>(
+        &mut self,
+        take: impl AsyncFnMut(&mut Consumer) -> Option<Result<T, ConsumeError>>,
+    ) -> Option<Result<T, Error>> {
+        self.worked_off();
+        if self.ended {
+            return None;
+        }
+        let read = self.try_read(take).await;
+        if let Err(error) = &read {
+            self.ended |= !goes_on(error);
+        }
+        Some(read)
+    }
+
+    async fn try_read<T>(
+        &mut self,
+        mut take: impl AsyncFnMut(&mut Consumer) -> Option<Result<T, ConsumeError>>,
+    ) -> Result<T, Error> {
         loop {
             self.obey().await?;
             if let Commit::Interval(interval) = self.commit
@@ -198,7 +224,7 @@ impl GroupConsumer {
             }
             let next = async {
                 match &mut self.reading {
-                    Some(reading) => reading.next().await,
+                    Some(reading) => take(reading).await,
                     None => pending().await,
                 }
             };
@@ -212,8 +238,8 @@ impl GroupConsumer {
                 biased;
                 () = self.membership.mailbox.arrived() => {}
                 () = until(wake_at) => {}
-                record = next => match record {
-                    Some(record) => return Ok(record?),
+                next = next => match next {
+                    Some(next) => return Ok(next?),
                     None => self.keep_places(),
                 },
             }
