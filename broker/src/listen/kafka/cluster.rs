@@ -43,8 +43,8 @@ impl Connection {
     }
 
     fn coordinator(&self, key: Text, key_type: i8) -> Coordinator {
-        // Who asks for transactions is refused by InitProducerId: some clients repeat a refusal of
-        // this one until their time is over.
+        // Who asks for transactions is refused by InitProducerId: a refusal of this request is
+        // repeated by some clients without a word until their time is over.
         if !matches!(key_type, GROUP | TRANSACTION) {
             let why = "this weir coordinates consumer groups; it has no share groups";
             return Coordinator {

@@ -23,7 +23,7 @@ pub(super) const fn error_code(code: Code) -> ErrorCode {
         Code::AckNotOffered => ErrorCode::InvalidRequiredAcks,
         Code::OutOfOrderSequence => ErrorCode::OutOfOrderSequenceNumber,
         Code::ProducerFenced => ErrorCode::InvalidProducerEpoch,
-        // Of the numbers that end a transactional producer in every client, the one that fits.
+        // Java's client gives up at it; librdkafka repeats it to the end of its time, and says it.
         Code::TransactionsNotOffered => ErrorCode::UnsupportedVersion,
         // It may be stored or not, which is what a timeout says.
         Code::OutcomeUnknown => ErrorCode::RequestTimedOut,
