@@ -42,7 +42,7 @@ fn join(member: &str, session_timeout_ms: i32) -> join_group::Request {
     join_group::Request {
         group_id: "readers".into(),
         session_timeout_ms,
-        rebalance_timeout_ms: 10_000,
+        rebalance_timeout_ms: 60_000,
         member_id: member.into(),
         protocol_type: "consumer".into(),
         protocols: vec![protocol],
@@ -177,7 +177,7 @@ async fn two(broker: &TestBroker, session_timeout_ms: i32) -> (Member, Member) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn members_share_out_commit_and_leave() {
     let broker = broker().await;
-    let (mut one, mut other) = two(&broker, 10_000).await;
+    let (mut one, mut other) = two(&broker, 60_000).await;
     assert_eq!(
         (one.heartbeat().await, other.heartbeat().await),
         (ErrorCode::None, ErrorCode::None)
@@ -216,7 +216,7 @@ async fn members_share_out_commit_and_leave() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_generation_that_is_over_commits_nothing() {
     let broker = broker().await;
-    let (mut one, mut other) = two(&broker, 10_000).await;
+    let (mut one, mut other) = two(&broker, 60_000).await;
     assert_eq!(one.commit(1).await, ErrorCode::None);
     one.generation -= 1;
     assert_eq!(one.commit(0).await, ErrorCode::IllegalGeneration);
