@@ -35,6 +35,24 @@ fn kcat_reads_what_it_wrote_in_any_codec_with_headers_and_without_values() {
     }
 }
 
+#[test]
+fn kcat_lists_a_thousand_topics_of_one_metadata_answer() {
+    let is_there = Command::new("kcat").arg("-V").output().is_ok();
+    if !installed::has(is_there, "kcat") {
+        return;
+    }
+    let broker = Broker::start();
+    let topics: Vec<String> = (0..1000).map(|number| format!("topic-{number:04}")).collect();
+    weir_compat::topic::create(broker.kafka(), &topics, 1);
+    let said = kcat(&broker, &["-L"], &[]);
+    let mut listed: Vec<&str> = said
+        .iter()
+        .filter_map(|line| line.trim().strip_prefix("topic \"")?.split('"').next())
+        .collect();
+    listed.sort_unstable();
+    assert_eq!(listed, topics);
+}
+
 fn text(number: usize) -> String {
     "some words ".repeat(number % 4)
 }

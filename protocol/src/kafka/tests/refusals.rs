@@ -93,6 +93,14 @@ fn tags_ascend_and_end_where_they_say() {
     assert_eq!(fetch(&[1, 0, 3, 2, b'c', 0]), Err(Fault::TagTrailing { tag: 0, bytes: 1 }));
 }
 
+/// The body that librdkafka 2.12 sends for all topics: null, two settings, no tags, and three bytes
+/// left of the count that it had kept room for.
+#[test]
+fn a_request_for_all_topics_may_have_more_behind_it() {
+    let all = metadata(13, &[0, 0, 0, 0]).unwrap();
+    assert_eq!(metadata(13, &[0, 0, 0, 0, 1, 0, 0]), Ok(all));
+}
+
 fn metadata(version: i16, body: &[u8]) -> Result<Request, Fault> {
     Request::read(Api::Metadata, version, Bytes::copy_from_slice(body))
 }
