@@ -17,7 +17,7 @@ use super::actor;
 use super::command::Command;
 use super::settings::Durability;
 use super::table::Table;
-use crate::core::commit::checkpoint::{Snapshot, Tables};
+use crate::core::commit::checkpoint::{Asked, Tables};
 use crate::core::commit::group_commit::TERM;
 use crate::core::commit::replay::{Effect, PartitionFacts, PathKind, Rebuild, TableError};
 use crate::core::commit::seam::CATALOG_SHARD;
@@ -155,7 +155,19 @@ pub(crate) struct LiveTables {
 }
 
 impl Tables for LiveTables {
-    fn snapshot(&self) -> Snapshot<'_> {
+    fn applied(&self) -> Asked<'_, Vec<(u16, Index)>> {
+        Box::pin(async {
+            let mut applied = Vec::with_capacity(self.shards.len());
+            for (number, shard) in (1..).zip(&self.shards) {
+                let (asker, wait) = oneshot::channel();
+                shard.upgrade()?.send(request::Request::Applied(asker)).await.ok()?;
+                applied.push((number, wait.await.ok()?));
+            }
+            Some(applied)
+        })
+    }
+
+    fn snapshot(&self) -> Asked<'_, Vec<Stored>> {
         Box::pin(async {
             let stored =
                 |shard, (index, bytes): (Index, Bytes)| Stored { shard, index, term: TERM, bytes };

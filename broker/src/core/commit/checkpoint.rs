@@ -32,6 +32,7 @@ use super::append::Slot;
 use super::deletion::{Kept, Left};
 use super::halt::Halt;
 use super::number::Place;
+use super::replay::end_of;
 use super::seam::{Work, WorkSender};
 use crate::clock::Clock;
 use crate::metrics;
@@ -104,13 +105,17 @@ impl OpenLogs {
 
 /// Who has the tables of all shards.
 pub(crate) trait Tables: Send + Sync {
+    /// Each partition's shard with the index it has applied, at least as far as the journal was
+    /// when this was called; `None` where the shards have ended.
+    fn applied(&self) -> Asked<'_, Vec<(u16, Index)>>;
+
     /// Each shard's table, applied at least as far as the journal was when this was called;
     /// `None` where the shards have ended.
-    fn snapshot(&self) -> Snapshot<'_>;
+    fn snapshot(&self) -> Asked<'_, Vec<Table>>;
 }
 
-/// The tables of all shards, as soon as each has given its own.
-pub(crate) type Snapshot<'a> = Pin<Box<dyn Future<Output = Option<Vec<Table>>> + Send + 'a>>;
+/// What all shards were asked, as soon as each has answered.
+pub(crate) type Asked<'a, T> = Pin<Box<dyn Future<Output = Option<T>> + Send + 'a>>;
 
 /// Makes checkpoints.
 pub(crate) struct Checkpointer {
@@ -221,8 +226,8 @@ impl Checkpointer {
 
     async fn make(&mut self) -> Result<(), CheckpointError> {
         let from = self.mark().await?;
-        let tables = self.tables.snapshot().await.ok_or(CheckpointError::ShuttingDown)?;
-        let logs = self.flush_all(&tables)?;
+        let applied = self.tables.applied().await.ok_or(CheckpointError::ShuttingDown)?;
+        let logs = self.flush_all(&applied)?;
         let idle = self.open_logs.mark(&logs);
         self.number += 1;
         let checkpoint = Checkpoint {
@@ -245,7 +250,7 @@ impl Checkpointer {
 
     /// Flushes all logs, a few at a time: an earlier sync of the file system's own journal then
     /// does for several of them.
-    fn flush_all(&self, tables: &[Table]) -> Result<Vec<LogMark>, CheckpointError> {
+    fn flush_all(&self, applied: &[(u16, Index)]) -> Result<Vec<LogMark>, CheckpointError> {
         let logs = self.open_logs.all();
         let next = AtomicUsize::new(0);
         let take_next = || logs.get(next.fetch_add(1, Ordering::Relaxed));
@@ -253,8 +258,8 @@ impl Checkpointer {
             let mut marks = Vec::new();
             while let Some(((topic, partition), upkeep)) = take_next() {
                 let shard = partition_shard(*topic, *partition);
-                let table = tables.iter().find(|table| table.shard == shard);
-                let index = table.map_or(Index::ZERO, |table| table.index);
+                let found = applied.iter().find(|(of, _)| *of == shard);
+                let index = found.map_or(Index::ZERO, |(_, index)| *index);
                 marks.push(flush(*topic, *partition, index, upkeep)?);
             }
             Ok(marks)
@@ -325,11 +330,6 @@ impl Checkpointer {
             }
         }
     }
-}
-
-fn end_of(mark: &LogMark) -> End {
-    let LogMark { segment, position, offset, epoch, start, .. } = *mark;
-    End { segment, position, offset, epoch, start }
 }
 
 fn flush(

@@ -36,6 +36,8 @@ pub(crate) enum Request {
     Trim(Seat, Before, Option<TrimWaiter>),
     /// Ends all partitions of a topic, and answers when that is committed.
     Close(TopicId, oneshot::Sender<()>),
+    /// Up to which index the shard's table is complete.
+    Applied(oneshot::Sender<Index>),
     /// The shard's table, with the index it reflects.
     Snapshot(oneshot::Sender<(Index, Bytes)>),
     /// Answers when all that was asked before has been decided, and takes nothing any more.

@@ -143,6 +143,7 @@ impl Shard {
                 self.seats.insert(seat.0, *partition);
             }
             Request::Close(topic, closed) => self.close(topic, closed, at),
+            Request::Applied(asker) => self.applied(asker),
             Request::Snapshot(asker) => self.snapshot(asker),
             Request::Stop(_) => unreachable!("the actor stops by itself"),
         }
@@ -157,6 +158,7 @@ impl Shard {
                 let _ = asker.send(());
                 return;
             }
+            Request::Applied(asker) => return self.applied(asker),
             Request::Snapshot(asker) => return self.snapshot(asker),
             Request::Trim(_, _, waiter) => {
                 return tell(waiter, Err(AppendError::ShuttingDown.into()));
@@ -168,6 +170,10 @@ impl Shard {
             batch.waiters.refuse(AppendError::ShuttingDown, &mut self.wakes);
         }
         self.wakes.ring();
+    }
+
+    fn applied(&mut self, asker: oneshot::Sender<Index>) {
+        let _ = asker.send(self.settle_changes());
     }
 
     fn snapshot(&mut self, asker: oneshot::Sender<(Index, Bytes)>) {
