@@ -5,7 +5,7 @@ use weir_protocol::batch;
 use weir_protocol::code::Code;
 use weir_protocol::id::TopicId;
 
-use super::{Durability, Refusal, Session, Settings};
+use super::{Durability, Refusal, Session};
 use crate::auth::Action;
 use crate::core::catalog::topic::Topic;
 use crate::core::commit::append::{AckAt, Waiter, Waiters};
@@ -53,7 +53,7 @@ impl Session {
         let topic = self.topic(topic)?;
         self.allow(Action::Produce, &topic)?;
         let handle = partition_of(&topic, partition)?;
-        let ack = ack_at(ack, &topic.settings)?;
+        let ack = ack_at(ack, topic.settings.durability)?;
         let header = batch::check(&batch, topic.settings.batch_bytes_max as usize)?;
         let permit = Some(self.door.quota.batch(batch.len()).await);
         let metrics = &self.door.produce_metrics;
@@ -79,9 +79,9 @@ pub(super) fn partition_of(topic: &Topic, partition: u32) -> Result<&Handle, Ref
     topic.partitions.get(partition as usize).ok_or_else(unknown)
 }
 
-/// The step behind which to answer, on a topic with these settings.
-fn ack_at(ack: Ack, settings: &Settings) -> Result<Option<AckAt>, Refusal> {
-    match (ack, settings.durability) {
+/// The step behind which to answer, on a topic of this durability.
+fn ack_at(ack: Ack, durability: Durability) -> Result<Option<AckAt>, Refusal> {
+    match (ack, durability) {
         (Ack::Nothing, _) => Ok(None),
         (Ack::Written, Durability::Synced) => Ok(Some(AckAt::Journaled)),
         (Ack::Synced | Ack::Topic, Durability::Synced)
@@ -100,19 +100,11 @@ mod tests {
 
     #[test]
     fn an_ack_is_answered_at_the_step_that_keeps_its_promise() {
-        let settings = |durability| Settings {
-            durability,
-            retention_ms: None,
-            retention_bytes: None,
-            segment_bytes: 1 << 20,
-            batch_bytes_max: 1024,
-        };
-        let synced = settings(Durability::Synced);
-        let written = settings(Durability::Written);
-        assert_eq!(ack_at(Ack::Nothing, &synced), Ok(None));
-        assert_eq!(ack_at(Ack::Written, &synced), Ok(Some(AckAt::Journaled)));
-        assert_eq!(ack_at(Ack::Topic, &synced), Ok(Some(AckAt::Applied)));
-        assert_eq!(ack_at(Ack::Topic, &written), Ok(Some(AckAt::Applied)));
-        assert_eq!(ack_at(Ack::Synced, &written).unwrap_err().code, Code::AckNotOffered);
+        let (synced, written) = (Durability::Synced, Durability::Written);
+        assert_eq!(ack_at(Ack::Nothing, synced), Ok(None));
+        assert_eq!(ack_at(Ack::Written, synced), Ok(Some(AckAt::Journaled)));
+        assert_eq!(ack_at(Ack::Topic, synced), Ok(Some(AckAt::Applied)));
+        assert_eq!(ack_at(Ack::Topic, written), Ok(Some(AckAt::Applied)));
+        assert_eq!(ack_at(Ack::Synced, written).unwrap_err().code, Code::AckNotOffered);
     }
 }

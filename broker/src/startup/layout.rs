@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use weir_protocol::batch::TimestampType;
 use weir_storage::directory::DataDir;
 use weir_storage::disk::FileSystem;
 use weir_storage::journal::{self, ReadPath};
@@ -121,6 +122,7 @@ fn policy(log: &config::Log, topics: &config::Topics) -> Policy {
         retention_bytes: topics.retention_bytes,
         segment_bytes: log.segment_bytes,
         batch_bytes_max: batch_bytes_max.expect("a batch is smaller than 4 GiB"),
+        timestamp_type: TimestampType::CreateTime,
     };
     Policy {
         settings,

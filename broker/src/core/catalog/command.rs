@@ -2,28 +2,26 @@
 //!
 //! ```text
 //!   version u16 | kind u8 | fields
-//!     1 Create       topic 16 | partitions u32 | settings | created_ms i64 | name: u16 + UTF-8
-//!     2 Alter        topic 16 | partitions u32 | settings
 //!     3 Delete       topic 16                       its files go behind the next checkpoint
 //!     4 Removed      topic 16                       they are gone
 //!     5 ProducerIds  below u64                      ids below may have been given out
 //!     6 Clock        wall_ms i64 | held_back_ms i64 what retention remembers of the clock
-//!   settings: durability u8 (0 synced, 1 written) | segment_bytes u64 | batch_bytes_max u32
-//!             | retention_ms u64 | retention_bytes u64        (all ones: no limit)
+//!     7 Create       topic 16 | partitions u32 | settings | created_ms i64 | name: u16 + UTF-8
+//!     8 Alter        topic 16 | partitions u32 | settings
+//!   read, no longer written: 1 Create and 2 Alter, the same with settings that have no tail
 //! ```
 //!
-//! Little-endian. A version this one does not know refuses the start: guessing what a newer weir
+//! Little-endian. What this version does not know refuses the start: guessing what a newer weir
 //! decided would lose it.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use weir_protocol::id::TopicId;
 use weir_protocol::name::TopicName;
 
-use super::settings::{Durability, Settings};
+use super::settings::Settings;
+use super::stored;
 
 const VERSION: u16 = 1;
-
-const NO_LIMIT: u64 = u64::MAX;
 
 /// A decided change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,20 +51,20 @@ impl Command {
         bytes.put_u16_le(VERSION);
         match self {
             Self::Create { id, name, partitions, settings, created_ms } => {
-                bytes.put_u8(1);
+                bytes.put_u8(7);
                 bytes.put_slice(id.as_bytes());
                 bytes.put_u32_le(*partitions);
-                put_settings(settings, &mut bytes);
+                stored::put(settings, &mut bytes);
                 bytes.put_i64_le(*created_ms);
                 let name = name.as_str();
                 bytes.put_u16_le(u16::try_from(name.len()).expect("names are limited"));
                 bytes.put_slice(name.as_bytes());
             }
             Self::Alter { id, partitions, settings } => {
-                bytes.put_u8(2);
+                bytes.put_u8(8);
                 bytes.put_slice(id.as_bytes());
                 bytes.put_u32_le(*partitions);
-                put_settings(settings, &mut bytes);
+                stored::put(settings, &mut bytes);
             }
             Self::Delete { id } => {
                 bytes.put_u8(3);
@@ -106,18 +104,8 @@ impl Command {
 
 fn fields(rest: &mut &[u8]) -> Option<Command> {
     let command = match rest.try_get_u8().ok()? {
-        1 => Command::Create {
-            id: id(rest)?,
-            partitions: rest.try_get_u32_le().ok()?,
-            settings: settings(rest)?,
-            created_ms: rest.try_get_i64_le().ok()?,
-            name: name(rest)?,
-        },
-        2 => Command::Alter {
-            id: id(rest)?,
-            partitions: rest.try_get_u32_le().ok()?,
-            settings: settings(rest)?,
-        },
+        1 => create(rest, stored::take_fixed)?,
+        2 => alter(rest, stored::take_fixed)?,
         3 => Command::Delete { id: id(rest)? },
         4 => Command::Removed { id: id(rest)? },
         5 => Command::ProducerIds { below: rest.try_get_u64_le().ok()? },
@@ -125,9 +113,32 @@ fn fields(rest: &mut &[u8]) -> Option<Command> {
             wall_ms: rest.try_get_i64_le().ok()?,
             held_back_ms: rest.try_get_i64_le().ok()?,
         },
+        7 => create(rest, stored::take)?,
+        8 => alter(rest, stored::take)?,
         _ => return None,
     };
     Some(command)
+}
+
+/// How the settings of a command are read.
+type Take = fn(&mut &[u8]) -> Option<Settings>;
+
+fn create(rest: &mut &[u8], settings: Take) -> Option<Command> {
+    Some(Command::Create {
+        id: id(rest)?,
+        partitions: rest.try_get_u32_le().ok()?,
+        settings: settings(rest)?,
+        created_ms: rest.try_get_i64_le().ok()?,
+        name: name(rest)?,
+    })
+}
+
+fn alter(rest: &mut &[u8], settings: Take) -> Option<Command> {
+    Some(Command::Alter {
+        id: id(rest)?,
+        partitions: rest.try_get_u32_le().ok()?,
+        settings: settings(rest)?,
+    })
 }
 
 fn id(rest: &mut &[u8]) -> Option<TopicId> {
@@ -143,45 +154,17 @@ fn name(rest: &mut &[u8]) -> Option<TopicName> {
     TopicName::parse(std::str::from_utf8(name).ok()?).ok()
 }
 
-fn settings(rest: &mut &[u8]) -> Option<Settings> {
-    let durability = match rest.try_get_u8().ok()? {
-        0 => Durability::Synced,
-        1 => Durability::Written,
-        _ => return None,
-    };
-    let segment_bytes = rest.try_get_u64_le().ok()?;
-    let batch_bytes_max = rest.try_get_u32_le().ok()?;
-    let limit = |number| (number != NO_LIMIT).then_some(number);
-    let retention_ms = limit(rest.try_get_u64_le().ok()?);
-    let retention_bytes = limit(rest.try_get_u64_le().ok()?);
-    Some(Settings { durability, retention_ms, retention_bytes, segment_bytes, batch_bytes_max })
-}
-
-fn put_settings(settings: &Settings, bytes: &mut BytesMut) {
-    bytes.put_u8(match settings.durability {
-        Durability::Synced => 0,
-        Durability::Written => 1,
-    });
-    bytes.put_u64_le(settings.segment_bytes);
-    bytes.put_u32_le(settings.batch_bytes_max);
-    bytes.put_u64_le(settings.retention_ms.unwrap_or(NO_LIMIT));
-    bytes.put_u64_le(settings.retention_bytes.unwrap_or(NO_LIMIT));
-}
-
 #[cfg(test)]
 mod tests {
+    use weir_protocol::batch::TimestampType;
+
     use super::*;
+    use crate::core::catalog::settings::Durability;
 
     #[test]
     fn commands_come_back_as_they_were_and_nothing_shorter_does() {
         let id = TopicId::from_bytes([9; 16]);
-        let settings = Settings {
-            durability: Durability::Written,
-            retention_ms: Some(1),
-            retention_bytes: None,
-            segment_bytes: 1 << 20,
-            batch_bytes_max: 4096,
-        };
+        let settings = Settings { timestamp_type: TimestampType::LogAppendTime, ..plain() };
         let name = TopicName::parse("flights").unwrap();
         let create =
             Command::Create { id, name, partitions: 4, settings: settings.clone(), created_ms: -1 };
@@ -201,5 +184,48 @@ mod tests {
             }
         }
         assert_eq!(Command::decode(&[9, 0, 3]), Err(CommandError::Newer { version: 9 }));
+    }
+
+    /// What weir wrote before settings had a tail.
+    #[test]
+    fn commands_of_the_first_form_are_read_as_they_were_meant() {
+        let id = TopicId::from_bytes([9; 16]);
+        let name = TopicName::parse("flights").unwrap();
+        let settings = plain();
+        let numbers = "01 0000100000000000 00100000 0100000000000000 ffffffffffffffff";
+        let create = format!(
+            "0100 01 {} 04000000 {numbers} 0500000000000000 0700 666c6967687473",
+            "09".repeat(16)
+        );
+        let alter = format!("0100 02 {} 05000000 {numbers}", "09".repeat(16));
+        assert_eq!(
+            Command::decode(&bytes(&create)),
+            Ok(Command::Create {
+                id,
+                name,
+                partitions: 4,
+                settings: settings.clone(),
+                created_ms: 5
+            })
+        );
+        let altered = Command::Alter { id, partitions: 5, settings };
+        assert_eq!(Command::decode(&bytes(&alter)), Ok(altered));
+    }
+
+    fn plain() -> Settings {
+        Settings {
+            durability: Durability::Written,
+            retention_ms: Some(1),
+            retention_bytes: None,
+            segment_bytes: 1 << 20,
+            batch_bytes_max: 4096,
+            timestamp_type: TimestampType::CreateTime,
+        }
+    }
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let digits: Vec<u8> = hex.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        let pairs = digits.chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+        pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
     }
 }

@@ -9,5 +9,6 @@ pub(crate) mod delete;
 pub(crate) mod opener;
 pub(crate) mod rebuild;
 pub(crate) mod settings;
+mod stored;
 pub(crate) mod table;
 pub(crate) mod topic;

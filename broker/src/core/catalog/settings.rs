@@ -1,5 +1,6 @@
 //! What a topic's owner decides about it.
 
+use weir_protocol::batch::TimestampType;
 use weir_protocol::limits::{BATCH_BYTES_MAX, PARTITIONS_MAX};
 
 /// The smallest segment: a few of the largest default batches.
@@ -37,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) retention_bytes: Option<u64>,
     pub(crate) segment_bytes: u64,
     pub(crate) batch_bytes_max: u32,
+    /// Whose clock the records' timestamps are of.
+    pub(crate) timestamp_type: TimestampType,
 }
 
 /// Settings that somebody asked for; what is `None` stays or gets its default.
@@ -84,6 +87,7 @@ impl Settings {
             retention_bytes: limit(self.retention_bytes, wanted.retention_bytes),
             segment_bytes: wanted.segment_bytes.unwrap_or(self.segment_bytes),
             batch_bytes_max: wanted.batch_bytes_max.unwrap_or(self.batch_bytes_max),
+            timestamp_type: self.timestamp_type,
         };
         settings.check()?;
         Ok(settings)
@@ -133,6 +137,7 @@ mod tests {
             retention_bytes: None,
             segment_bytes: 1 << 27,
             batch_bytes_max: 1 << 20,
+            timestamp_type: TimestampType::CreateTime,
         }
     }
 

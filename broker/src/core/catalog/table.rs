@@ -141,6 +141,8 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use weir_protocol::batch::TimestampType;
+
     use super::*;
     use crate::core::catalog::settings::Durability;
 
@@ -151,6 +153,7 @@ mod tests {
             retention_bytes: None,
             segment_bytes: 1 << 20,
             batch_bytes_max: 4096,
+            timestamp_type: TimestampType::CreateTime,
         };
         let (id, name) = (TopicId::from_bytes([byte; 16]), TopicName::parse(name).unwrap());
         Command::Create { id, name, partitions: 2, settings, created_ms: 0 }

@@ -82,6 +82,8 @@ fn ages(ended: &[Extent], active: &Option<Extent>, now_ms: i64) -> Vec<Option<u6
 
 #[cfg(test)]
 mod tests {
+    use weir_protocol::batch::TimestampType;
+
     use super::*;
     use crate::core::catalog::settings::Durability;
 
@@ -106,6 +108,7 @@ mod tests {
             retention_bytes,
             segment_bytes: 1 << 20,
             batch_bytes_max: 1024,
+            timestamp_type: TimestampType::CreateTime,
         }
     }
 
