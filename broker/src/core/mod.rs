@@ -14,6 +14,7 @@ pub(crate) mod catalog;
 pub(crate) mod commit;
 pub(crate) mod group;
 pub(crate) mod partition;
+pub(crate) mod queue;
 pub(crate) mod read;
 pub(crate) mod retention;
 pub(crate) mod shard;
