@@ -5,7 +5,8 @@
 //! maps the codes itself, by an exhaustive match.
 //!
 //! Invariant: a number, once released, keeps its meaning and is never given to another code. The
-//! hundreds group them: frames, topics, produce, consume, the broker's state, identity, groups.
+//! hundreds group them: frames, topics, produce, consume, the broker's state, identity, groups,
+//! queues.
 //! The table of `docs/protocol.md` lists each code; a test compares it with this one.
 
 use std::fmt;
@@ -208,6 +209,17 @@ codes! {
     UnknownMembership = 613, "UNKNOWN_MEMBERSHIP", Never;
     /// The connection has a membership of this number already, or as many as it may.
     MembershipInUse = 614, "MEMBERSHIP_IN_USE", Never;
+
+    /// No queue has this name or id.
+    UnknownQueue = 700, "UNKNOWN_QUEUE", Never;
+    /// A queue has this name already.
+    QueueExists = 701, "QUEUE_EXISTS", Never;
+    /// The broker has as many queues as it may.
+    TooManyQueues = 702, "TOO_MANY_QUEUES", Never;
+    /// A lease is asked for that no queue gives: too short or too long.
+    InvalidLease = 703, "INVALID_LEASE", Never;
+    /// A record is asked back at a time that is over or too far away.
+    InvalidDelay = 704, "INVALID_DELAY", Never;
 }
 
 impl Code {

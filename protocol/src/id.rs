@@ -1,8 +1,8 @@
-//! What a topic is: sixteen bytes, a UUID, never used twice.
+//! What a topic and a queue are: sixteen bytes, a UUID, never used twice.
 //!
 //! Directories, journal entries and checkpoints are keyed by it, so that a topic deleted and made
-//! again under its old name is another topic. Who makes one draws the bytes; this file has no
-//! randomness.
+//! again under its old name is another topic, and a queue another queue. Who makes one draws the
+//! bytes; this file has no randomness.
 //!
 //! Text is the usual one: lower-case hexadecimal in groups of 8-4-4-4-12.
 
@@ -11,57 +11,77 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// A topic's identity.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicId([u8; 16]);
+/// One text makes both kinds of id, so that they cannot be written or read differently.
+macro_rules! ids {
+    ($($(#[$doc:meta])+ $id:ident;)+) => {$(
+        $(#[$doc])+
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $id([u8; 16]);
 
-impl TopicId {
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Display for TopicId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            if matches!(index, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
+        impl $id {
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
             }
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
-    }
-}
 
-impl fmt::Debug for TopicId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TopicId({self})")
-    }
-}
-
-impl FromStr for TopicId {
-    type Err = IdError;
-
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        if text.len() != TEXT_BYTES {
-            return Err(IdError::Length { bytes: text.len() });
-        }
-        let mut value = 0_u128;
-        for (at, byte) in text.bytes().enumerate() {
-            match (byte, HYPHENS.contains(&at)) {
-                (b'-', true) => {}
-                (b'0'..=b'9', false) => value = value << 4 | u128::from(byte - b'0'),
-                (b'a'..=b'f', false) => value = value << 4 | u128::from(byte - b'a' + 10),
-                (b'A'..=b'F', false) => value = value << 4 | u128::from(byte - b'A' + 10),
-                _ => return Err(IdError::Character { at, byte }),
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
             }
         }
-        Ok(Self(value.to_be_bytes()))
+
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_id(self.0, f)
+            }
+        }
+
+        impl fmt::Debug for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($id))
+            }
+        }
+
+        impl FromStr for $id {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                read_id(text).map(Self)
+            }
+        }
+    )+};
+}
+
+ids! {
+    /// A topic's identity.
+    TopicId;
+    /// A queue's identity.
+    QueueId;
+}
+
+fn write_id(id: [u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (index, byte) in id.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            f.write_str("-")?;
+        }
+        write!(f, "{byte:02x}")?;
     }
+    Ok(())
+}
+
+fn read_id(text: &str) -> Result<[u8; 16], IdError> {
+    if text.len() != TEXT_BYTES {
+        return Err(IdError::Length { bytes: text.len() });
+    }
+    let mut value = 0_u128;
+    for (at, byte) in text.bytes().enumerate() {
+        match (byte, HYPHENS.contains(&at)) {
+            (b'-', true) => {}
+            (b'0'..=b'9', false) => value = value << 4 | u128::from(byte - b'0'),
+            (b'a'..=b'f', false) => value = value << 4 | u128::from(byte - b'a' + 10),
+            (b'A'..=b'F', false) => value = value << 4 | u128::from(byte - b'A' + 10),
+            _ => return Err(IdError::Character { at, byte }),
+        }
+    }
+    Ok(value.to_be_bytes())
 }
 
 /// Why a text is no identity.
@@ -114,6 +134,8 @@ mod tests {
         fn text_of_an_id_reads_back_as_the_same_id(bytes: [u8; 16]) {
             let id = TopicId::from_bytes(bytes);
             prop_assert_eq!(id.to_string().parse(), Ok(id));
+            let queue = QueueId::from_bytes(bytes);
+            prop_assert_eq!(queue.to_string().parse(), Ok(queue));
         }
 
         #[test]

@@ -37,6 +37,9 @@ pub const FRAME_BYTES_MAX_LEAST: usize = 256 << 10;
 /// A topic's name: Kafka's limit, so that every topic is reachable from every face.
 pub const NAME_BYTES_MAX: usize = 249;
 
+/// A queue's name: a topic's, with room for the ending of a topic of its own, as `.dead`.
+pub const QUEUE_NAME_BYTES_MAX: usize = 240;
+
 /// A consumer group's name.
 pub const GROUP_NAME_BYTES_MAX: usize = 255;
 
@@ -52,6 +55,15 @@ pub const OFFSETS_PER_COMMIT_MAX: usize = 10_000;
 
 /// Memberships of one connection.
 pub const MEMBERSHIPS_MAX: usize = 256;
+
+/// Receipts in one request that settles leases.
+pub const RECEIPTS_PER_SETTLE_MAX: usize = 10_000;
+
+/// Why a record was rejected, in words.
+pub const REASON_BYTES_MAX: usize = 1_024;
+
+/// Waits in a queue's list of them; the last repeats.
+pub const BACKOFF_STEPS_MAX: usize = 32;
 
 /// The name a client gives itself in `Hello`.
 pub const CLIENT_NAME_BYTES_MAX: usize = 255;
@@ -101,6 +113,7 @@ const _: () = {
     // The most records a batch may have fit in it, their offset deltas in three bytes each.
     assert!(RECORDS_PER_BATCH_MAX < 1 << 20);
     assert!(RECORDS_PER_BATCH_MAX as usize * (RECORD_BYTES_MIN + 2) < BATCH_BYTES_MAX);
+    assert!(QUEUE_NAME_BYTES_MAX + ".parked".len() <= NAME_BYTES_MAX);
     // Names travel behind one byte of length.
     assert!(NAME_BYTES_MAX <= u8::MAX as usize);
     assert!(CLIENT_NAME_BYTES_MAX <= u8::MAX as usize);

@@ -1,13 +1,16 @@
-//! What a topic and a group are called: parsed once, valid ever after.
+//! What a topic, a queue and a group are called: parsed once, valid ever after.
 //!
 //! The rule for topics is Kafka's, so that every topic is reachable from every face: 1 to 249
 //! bytes of `A-Z a-z 0-9 . _ -`, and neither `.` nor `..`. Names are for people and requests;
 //! everything stored is keyed by [`TopicId`](crate::id::TopicId).
 //!
+//! Queues keep the same rule, and are a little shorter: a queue `jobs` has topics of its own, such
+//! as `jobs.dead`, whose names must be names too.
+//!
 //! Groups may be called what they like, as in Kafka, but not longer than a limit and without
 //! control characters, which would forge lines of a log or a listing.
 //!
-//! Invariant: a `TopicName` or `GroupName` that exists keeps its rule.
+//! Invariant: a `TopicName`, `QueueName` or `GroupName` that exists keeps its rule.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +18,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::limits::{GROUP_NAME_BYTES_MAX, NAME_BYTES_MAX};
+use crate::limits::{GROUP_NAME_BYTES_MAX, NAME_BYTES_MAX, QUEUE_NAME_BYTES_MAX};
 
 /// A topic's name. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +62,58 @@ impl fmt::Display for TopicName {
 impl fmt::Debug for TopicName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TopicName({})", self.0)
+    }
+}
+
+/// A queue's name. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueName(Arc<str>);
+
+impl QueueName {
+    /// Takes `name` if it keeps the rule.
+    ///
+    /// # Errors
+    /// What breaks the rule; nothing but another name will do.
+    pub fn parse(name: &str) -> Result<Self, NameError> {
+        check(name)?;
+        if QUEUE_NAME_BYTES_MAX < name.len() {
+            return Err(NameError::QueueTooLong { bytes: name.len() });
+        }
+        Ok(Self(Arc::from(name)))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The topic that a queue reads where none is named.
+    pub fn topic(&self) -> TopicName {
+        TopicName(Arc::clone(&self.0))
+    }
+
+    /// The topic that its dead records go to where none is named.
+    pub fn dead_letter(&self) -> TopicName {
+        TopicName::parse(&format!("{}.dead", self.0)).expect("a queue's name leaves room for it")
+    }
+}
+
+impl FromStr for QueueName {
+    type Err = NameError;
+
+    fn from_str(name: &str) -> Result<Self, NameError> {
+        Self::parse(name)
+    }
+}
+
+impl fmt::Display for QueueName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for QueueName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "QueueName({})", self.0)
     }
 }
 
@@ -119,6 +174,8 @@ pub enum NameError {
     Empty,
     #[error("a name has {bytes} bytes; it may have at most {NAME_BYTES_MAX}")]
     TooLong { bytes: usize },
+    #[error("a queue's name has {bytes} bytes; it may have at most {QUEUE_NAME_BYTES_MAX}")]
+    QueueTooLong { bytes: usize },
     #[error(
         "a name has byte {byte:#04x} at position {at}; \
          use letters and digits of ASCII, '.', '_' and '-'"
@@ -170,6 +227,17 @@ mod tests {
         assert_eq!(refused("ab\0"), NameError::Character { at: 2, byte: 0 });
         assert_eq!(refused("ü"), NameError::Character { at: 0, byte: 0xc3 });
         assert_eq!(refused("a b"), NameError::Character { at: 1, byte: b' ' });
+    }
+
+    #[test]
+    fn a_queue_is_called_like_a_topic_and_leaves_room_for_its_own_topics() {
+        let longest = QueueName::parse(&"q".repeat(QUEUE_NAME_BYTES_MAX)).unwrap();
+        assert_eq!(longest.topic().as_str(), longest.as_str());
+        assert_eq!(longest.dead_letter().as_str(), format!("{longest}.dead"));
+        let refused = |name: &str| QueueName::parse(name).unwrap_err();
+        assert_eq!(refused(&"q".repeat(241)), NameError::QueueTooLong { bytes: 241 });
+        assert_eq!(refused("a/b"), NameError::Character { at: 1, byte: b'/' });
+        assert_eq!(refused(""), NameError::Empty);
     }
 
     #[test]

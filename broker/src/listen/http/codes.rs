@@ -29,14 +29,18 @@ pub(super) const fn status(code: Code) -> StatusCode {
         | Code::InvalidMember
         | Code::InvalidSessionTimeout
         | Code::OffsetMetadataTooLarge
-        | Code::InvalidBookmark => StatusCode::BAD_REQUEST,
+        | Code::InvalidBookmark
+        | Code::InvalidLease
+        | Code::InvalidDelay => StatusCode::BAD_REQUEST,
 
         Code::Unauthorized => StatusCode::UNAUTHORIZED,
         Code::Forbidden => StatusCode::FORBIDDEN,
 
-        Code::UnknownRequest | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownGroup => {
-            StatusCode::NOT_FOUND
-        }
+        Code::UnknownRequest
+        | Code::UnknownTopic
+        | Code::UnknownPartition
+        | Code::UnknownGroup
+        | Code::UnknownQueue => StatusCode::NOT_FOUND,
 
         Code::RequestTimedOut => StatusCode::REQUEST_TIMEOUT,
 
@@ -52,6 +56,8 @@ pub(super) const fn status(code: Code) -> StatusCode {
         | Code::GroupNotEmpty
         | Code::GroupFull
         | Code::TooManyGroups
+        | Code::QueueExists
+        | Code::TooManyQueues
         | Code::OutOfOrderSequence
         | Code::ProducerFenced => StatusCode::CONFLICT,
 

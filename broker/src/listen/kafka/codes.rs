@@ -71,6 +71,11 @@ pub(super) const fn error_code(code: Code) -> ErrorCode {
         | Code::InvalidBookmark
         | Code::UnknownMembership
         | Code::MembershipInUse
+        | Code::UnknownQueue
+        | Code::QueueExists
+        | Code::TooManyQueues
+        | Code::InvalidLease
+        | Code::InvalidDelay
         | Code::Internal => ErrorCode::UnknownServerError,
     }
 }
