@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
+use weir_protocol::batch::TimestampType;
 use weir_protocol::code::Code;
 use weir_protocol::id::TopicId;
 use weir_protocol::limits::FRAME_BYTES_MAX;
@@ -404,6 +405,7 @@ fn topic(topic: &str, partitions: &[(u64, u64, u32)]) -> TopicDescription {
             retention_bytes: RETENTION_UNLIMITED,
             segment_bytes: 128 << 20,
             batch_bytes_max: 1_048_588,
+            timestamp_type: TimestampType::CreateTime,
         },
         partitions: partitions.iter().map(partition).collect(),
         quarantined: Vec::new(),

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod append_time;
 mod cold;
 mod damage;
 mod delete_records;

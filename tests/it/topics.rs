@@ -24,6 +24,7 @@ async fn a_topic_is_described_as_it_was_made_and_its_name_is_taken() {
         retention_bytes: Some(RETENTION_UNLIMITED),
         segment_bytes: Some(1 << 20),
         batch_bytes_max: Some(4096),
+        timestamp_type: None,
     };
     let made = wire.create_with("Flights.2024_x-1", 3, settings).await;
     assert_eq!(made.settings.durability, Durability::Written);

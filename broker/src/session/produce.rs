@@ -1,7 +1,7 @@
 //! Taking in a batch.
 
 use bytes::Bytes;
-use weir_protocol::batch;
+use weir_protocol::batch::{self, TimestampType};
 use weir_protocol::code::Code;
 use weir_protocol::id::TopicId;
 
@@ -61,9 +61,21 @@ impl Session {
         metrics.records.inc_by(u64::from(header.records));
         metrics.bytes.inc_by(batch.len() as u64);
         metrics.in_flight_bytes.set(self.door.quota.used_bytes().cast_signed());
+        let (header, batch, append_time) = match topic.settings.timestamp_type {
+            TimestampType::CreateTime => (header, batch, None),
+            TimestampType::LogAppendTime => {
+                let now_ms = self.door.clock.wall_ms();
+                let (header, batch) =
+                    batch::put_append_time(&batch, now_ms).expect("the batch's header was checked");
+                (header, batch, Some(now_ms))
+            }
+        };
         let waiters = match ack {
             None => Waiters::Nobody,
-            Some(ack) => Waiters::One(Waiter { signals: self.signals.clone(), token, ack }),
+            Some(ack) => {
+                let signals = self.signals.clone();
+                Waiters::One(Waiter { signals, token, ack, append_time })
+            }
         };
         let (in_journal, taken_at) = (false, None);
         let batch = Batch { header, bytes: batch, waiters, permit, in_journal, taken_at };

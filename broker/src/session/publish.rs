@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use weir_protocol::batch::Builder;
+use weir_protocol::batch::{Builder, TimestampType};
 use weir_protocol::code::Code;
 use weir_protocol::name::TopicName;
 use weir_protocol::partitioner;
@@ -57,6 +57,7 @@ impl Session {
             fits.map_err(|refusal| refusal.of_record(at))?;
             partitions.push(partition);
         }
+        let time = (now_ms, topic.settings.timestamp_type);
         let mut placed: Vec<Option<Placed>> = vec![None; records.len()];
         // Over for good, once it is: no later record is handed in behind one that was not.
         let mut over = pin!(sleep(wait_max));
@@ -65,8 +66,9 @@ impl Session {
             let handing_in = async {
                 let permit = self.door.quota.batch(record.bytes()).await;
                 let ack = AckAt::Applied;
-                let waiter = Waiter { signals: self.signals.clone(), token: token as u64, ack };
-                record.push_to(handle, now_ms, waiter, permit).await
+                let (signals, token) = (self.signals.clone(), token as u64);
+                let waiter = Waiter { signals, token, ack, append_time: None };
+                record.push_to(handle, time, waiter, permit).await
             };
             let handed_in = tokio::select! {
                 biased;
@@ -140,7 +142,7 @@ impl Record {
     async fn push_to(
         &self,
         partition: &Handle,
-        timestamp: i64,
+        (timestamp, timestamp_type): (i64, TimestampType),
         waiter: Waiter,
         permit: crate::core::commit::permit::Permit,
     ) -> Result<(), Refusal> {
@@ -148,6 +150,7 @@ impl Record {
             self.headers.iter().map(|(key, value)| (key.as_slice(), value.as_deref())).collect();
         let record = gather::Record {
             timestamp,
+            timestamp_type,
             key: self.key.as_deref(),
             value: self.value.as_deref(),
             headers: &headers,

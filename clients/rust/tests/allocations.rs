@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use weir_client::batch::{Builder, prefix};
+use weir_client::batch::{Builder, TimestampType, prefix};
 use weir_client::{
     Client, Durability, HelloReply, Limits, PartitionDescription, ResolvedSettings, Start,
     TopicDescription, TopicId,
@@ -172,6 +172,7 @@ fn topic() -> TopicDescription {
             retention_bytes: 1,
             segment_bytes: 1,
             batch_bytes_max: 1 << 20,
+            timestamp_type: TimestampType::CreateTime,
         },
         partitions: vec![PartitionDescription { start: 0, tail: 0, epoch: 0 }],
         quarantined: Vec::new(),

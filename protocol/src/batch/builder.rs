@@ -14,10 +14,10 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
-use super::layout::{Attributes, CRC_COVERS_FROM, HEADER_BYTES, Header, HeaderError};
+use super::layout::{Attributes, HEADER_BYTES, Header};
 use super::record::RecordHeader;
+use super::stamp::{ProducerStamp, seal};
 use super::varint;
-use crate::checksum::crc32c;
 use crate::limits::{BATCH_BYTES_MAX, HEADERS_PER_RECORD_MAX, RECORDS_PER_BATCH_MAX};
 
 /// Makes one batch after another in one buffer; allocates once per batch at most, and never per
@@ -31,30 +31,6 @@ pub struct Builder {
     max_timestamp: i64,
     /// What the last batch took: the room to begin the next one with.
     last_bytes: usize,
-}
-
-/// Who sent a batch, and its place among what they sent: what duplicates are found by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProducerStamp {
-    pub id: i64,
-    pub epoch: i16,
-    /// Of the batch's first record.
-    pub sequence: i32,
-}
-
-impl ProducerStamp {
-    /// A copy of a batch with this stamp in place of its own.
-    ///
-    /// # Errors
-    /// The bytes do not begin with a batch's header.
-    pub fn put_on(self, batch: &[u8]) -> Result<Bytes, HeaderError> {
-        let Self { id: producer_id, epoch: producer_epoch, sequence: base_sequence } = self;
-        let header = Header::parse(batch)?;
-        let header = Header { producer_id, producer_epoch, base_sequence, ..header };
-        let mut stamped = BytesMut::from(batch);
-        seal(&mut stamped, header);
-        Ok(stamped.freeze())
-    }
 }
 
 impl Builder {
@@ -267,17 +243,6 @@ fn nullable_bytes(bytes: Option<&[u8]>) -> usize {
         None => varint::bytes_of(-1),
         Some(bytes) => varint::bytes_of(bytes.len() as i64) + bytes.len(),
     }
-}
-
-/// Writes a batch's header in front of its records, with their checksum.
-fn seal(batch: &mut [u8], mut header: Header) {
-    put_header(batch, &header);
-    header.crc = crc32c(batch.get(CRC_COVERS_FROM..).expect("a header's room was made"));
-    put_header(batch, &header);
-}
-
-fn put_header(batch: &mut [u8], header: &Header) {
-    *batch.first_chunk_mut().expect("a header's room was made") = header.to_bytes();
 }
 
 #[inline]

@@ -178,6 +178,11 @@ impl Attributes {
         }
     }
 
+    /// The same of a batch whose time the broker set.
+    pub(super) const fn with_append_time(self) -> Self {
+        Self(self.0 | Self::LOG_APPEND_TIME)
+    }
+
     pub const fn is_transactional(self) -> bool {
         self.0 & Self::TRANSACTIONAL != 0
     }
@@ -220,6 +225,18 @@ pub enum TimestampType {
     CreateTime,
     /// The broker: all have the batch's largest.
     LogAppendTime,
+}
+
+impl TimestampType {
+    pub const ALL: [Self; 2] = [Self::CreateTime, Self::LogAppendTime];
+
+    /// As a topic's setting.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CreateTime => "create",
+            Self::LogAppendTime => "append",
+        }
+    }
 }
 
 /// A compression that Kafka has not.

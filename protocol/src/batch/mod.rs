@@ -35,9 +35,10 @@ mod run;
 mod view;
 
 mod builder;
+mod stamp;
 mod varint;
 
-pub use builder::{Builder, ProducerStamp, PushError};
+pub use builder::{Builder, PushError};
 pub use check::{CheckError, check, verify_crc};
 pub use inflate::{InflateError, Plain};
 pub use layout::{
@@ -46,6 +47,7 @@ pub use layout::{
 };
 pub use record::{Headers, Record, RecordError, RecordHeader};
 pub use run::{Batches, RunError, batches};
+pub use stamp::{ProducerStamp, put_append_time};
 pub use view::{Records, View, ViewError};
 
 #[cfg(test)]

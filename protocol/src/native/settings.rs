@@ -13,6 +13,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::body::{Body, put_count};
 use super::fault::Fault;
+use crate::batch::TimestampType;
 
 /// As `retention_ms` or `retention_bytes`: nothing is deleted for its age or for the log's size.
 pub const RETENTION_UNLIMITED: u64 = u64::MAX;
@@ -59,17 +60,13 @@ pub struct Settings {
     pub retention_bytes: Option<u64>,
     pub segment_bytes: Option<u64>,
     pub batch_bytes_max: Option<u64>,
+    /// Whose clock the records' timestamps are of.
+    pub timestamp_type: Option<TimestampType>,
 }
 
 impl Settings {
     pub(crate) fn write(&self, out: &mut BytesMut) {
-        let values = [
-            (Key::Durability, self.durability.map(|durability| u64::from(durability as u8))),
-            (Key::RetentionMs, self.retention_ms),
-            (Key::RetentionBytes, self.retention_bytes),
-            (Key::SegmentBytes, self.segment_bytes),
-            (Key::BatchBytesMax, self.batch_bytes_max),
-        ];
+        let values = self.values();
         put_count(values.iter().filter(|(_, value)| value.is_some()).count(), out);
         for (key, value) in values {
             if let Some(value) = value {
@@ -77,6 +74,17 @@ impl Settings {
                 out.put_u64_le(value);
             }
         }
+    }
+
+    fn values(&self) -> [(Key, Option<u64>); Key::ALL.len()] {
+        [
+            (Key::Durability, self.durability.map(|durability| u64::from(durability as u8))),
+            (Key::RetentionMs, self.retention_ms),
+            (Key::RetentionBytes, self.retention_bytes),
+            (Key::SegmentBytes, self.segment_bytes),
+            (Key::BatchBytesMax, self.batch_bytes_max),
+            (Key::TimestampType, self.timestamp_type.map(timestamp_value)),
+        ]
     }
 
     /// Reads what a request asks for: every key must be known.
@@ -104,6 +112,13 @@ impl Settings {
             Key::RetentionBytes => &mut self.retention_bytes,
             Key::SegmentBytes => &mut self.segment_bytes,
             Key::BatchBytesMax => &mut self.batch_bytes_max,
+            Key::TimestampType => {
+                let timestamp_type = timestamp_type(value)?;
+                return match self.timestamp_type.replace(timestamp_type) {
+                    None => Ok(()),
+                    Some(_) => Err(Fault::SettingTwice { name: key.name() }),
+                };
+            }
         };
         match slot.replace(value) {
             None => Ok(()),
@@ -120,24 +135,36 @@ pub struct ResolvedSettings {
     pub retention_bytes: u64,
     pub segment_bytes: u64,
     pub batch_bytes_max: u64,
+    pub timestamp_type: TimestampType,
 }
 
 impl ResolvedSettings {
-    /// Bytes of a description's settings, as this version writes them.
-    pub(crate) const WIRE_BYTES: usize = 4 + Key::ALL.len() * SETTING_BYTES;
+    /// The fewest bytes of a description's settings: those that every broker says.
+    pub(crate) const WIRE_BYTES_MIN: usize = 4 + 5 * SETTING_BYTES;
+
+    /// Bytes of these settings, as this version writes them.
+    pub(crate) fn wire_bytes(&self) -> usize {
+        4 + self.said().values().iter().filter(|(_, value)| value.is_some()).count() * SETTING_BYTES
+    }
 
     pub(crate) fn write(&self, out: &mut BytesMut) {
+        self.said().write(out);
+    }
+
+    fn said(&self) -> Settings {
         Settings {
             durability: Some(self.durability),
             retention_ms: Some(self.retention_ms),
             retention_bytes: Some(self.retention_bytes),
             segment_bytes: Some(self.segment_bytes),
             batch_bytes_max: Some(self.batch_bytes_max),
+            // What a broker does that has no such setting is not said.
+            timestamp_type: Some(self.timestamp_type).filter(|&of| of != TimestampType::CreateTime),
         }
-        .write(out);
     }
 
-    /// Reads a description's: keys of a newer broker are passed over, ours must all be there.
+    /// Reads a description's: keys of a newer broker are passed over, ours must all be there but
+    /// for those that came later.
     pub(crate) fn read(body: &mut Body) -> Result<Self, Fault> {
         let mut settings = Settings::default();
         for _ in 0..body.count("settings", SETTING_BYTES)? {
@@ -154,6 +181,7 @@ impl ResolvedSettings {
             retention_bytes: settings.retention_bytes.ok_or(missing(Key::RetentionBytes))?,
             segment_bytes: settings.segment_bytes.ok_or(missing(Key::SegmentBytes))?,
             batch_bytes_max: settings.batch_bytes_max.ok_or(missing(Key::BatchBytesMax))?,
+            timestamp_type: settings.timestamp_type.unwrap_or(TimestampType::CreateTime),
         })
     }
 }
@@ -167,15 +195,17 @@ enum Key {
     RetentionBytes = 3,
     SegmentBytes = 4,
     BatchBytesMax = 5,
+    TimestampType = 6,
 }
 
 impl Key {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Durability,
         Self::RetentionMs,
         Self::RetentionBytes,
         Self::SegmentBytes,
         Self::BatchBytesMax,
+        Self::TimestampType,
     ];
 
     fn from_number(number: u16) -> Option<Self> {
@@ -189,8 +219,22 @@ impl Key {
             Self::RetentionBytes => "retention_bytes",
             Self::SegmentBytes => "segment_bytes",
             Self::BatchBytesMax => "batch_bytes_max",
+            Self::TimestampType => "timestamp_type",
         }
     }
+}
+
+/// As the attribute's bit in a batch.
+fn timestamp_value(timestamp_type: TimestampType) -> u64 {
+    match timestamp_type {
+        TimestampType::CreateTime => 0,
+        TimestampType::LogAppendTime => 1,
+    }
+}
+
+fn timestamp_type(value: u64) -> Result<TimestampType, Fault> {
+    let found = TimestampType::ALL.into_iter().find(|&of| timestamp_value(of) == value);
+    found.ok_or(Fault::SettingValue { name: Key::TimestampType.name(), value })
 }
 
 /// A key and its value.

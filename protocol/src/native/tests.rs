@@ -8,6 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::batch::TimestampType;
 use crate::code::Code;
 use crate::id::TopicId;
 use crate::limits::{CLIENT_NAME_BYTES_MAX, FRAME_BYTES_MAX, FRAME_BYTES_MAX_BEFORE_HELLO};
@@ -496,6 +497,7 @@ fn described_topic(name: &str, partitions: usize) -> TopicDescription {
             retention_bytes: RETENTION_UNLIMITED,
             segment_bytes: 128 << 20,
             batch_bytes_max: 1 << 20,
+            timestamp_type: TimestampType::CreateTime,
         },
         partitions: vec![PartitionDescription { start: 0, tail: 7, epoch: 1 }; partitions],
         quarantined: Vec::new(),

@@ -158,7 +158,7 @@ impl TopicDescription {
         let partitions_bytes = 4 + self.partitions.len() * PARTITION_BYTES;
         let told = self.told_of_quarantined().iter();
         let quarantined_bytes = 4 + told.map(QuarantinedSpan::wire_bytes).sum::<usize>();
-        name_bytes + 16 + ResolvedSettings::WIRE_BYTES + partitions_bytes + quarantined_bytes
+        name_bytes + 16 + self.settings.wire_bytes() + partitions_bytes + quarantined_bytes
     }
 
     fn told_of_quarantined(&self) -> &[QuarantinedSpan] {
@@ -256,7 +256,7 @@ const PARTITION_BYTES: usize = 8 + 8 + 4;
 const QUARANTINED_BYTES_MIN: usize = 4 + 8 + 8 + 2 + 2;
 
 /// A description with a name of one byte, every setting and no partition.
-const TOPIC_BYTES_MIN: usize = 2 + 1 + 16 + ResolvedSettings::WIRE_BYTES + 4 + 4;
+const TOPIC_BYTES_MIN: usize = 2 + 1 + 16 + ResolvedSettings::WIRE_BYTES_MIN + 4 + 4;
 
 /// Quarantined spans that one description tells of.
 const QUARANTINED_MAX: usize = 64;

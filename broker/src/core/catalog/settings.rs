@@ -50,6 +50,7 @@ pub(crate) struct Wanted {
     pub(crate) retention_bytes: Option<Limit>,
     pub(crate) segment_bytes: Option<u64>,
     pub(crate) batch_bytes_max: Option<u32>,
+    pub(crate) timestamp_type: Option<TimestampType>,
 }
 
 /// A limit that can be taken away.
@@ -87,7 +88,7 @@ impl Settings {
             retention_bytes: limit(self.retention_bytes, wanted.retention_bytes),
             segment_bytes: wanted.segment_bytes.unwrap_or(self.segment_bytes),
             batch_bytes_max: wanted.batch_bytes_max.unwrap_or(self.batch_bytes_max),
-            timestamp_type: self.timestamp_type,
+            timestamp_type: wanted.timestamp_type.unwrap_or(self.timestamp_type),
         };
         settings.check()?;
         Ok(settings)

@@ -64,6 +64,8 @@ pub(crate) struct Waiter {
     pub(crate) signals: Signals,
     pub(crate) token: u64,
     pub(crate) ack: AckAt,
+    /// Told with the answer: the time that the broker gave the batch's records, where it did.
+    pub(crate) append_time: Option<i64>,
 }
 
 /// The step behind which a waiter is answered.
@@ -128,7 +130,8 @@ impl Waiters {
 
 impl Waiter {
     fn tell(&self, outcome: Result<Offset, AppendError>, wakes: &mut WakeList) {
-        self.signals.push(Signal::Done(Done { token: self.token, outcome }), wakes);
+        let &Self { token, append_time, .. } = self;
+        self.signals.push(Signal::Done(Done { token, outcome, append_time }), wakes);
     }
 }
 

@@ -141,7 +141,8 @@ mod tests {
         builder.push(0, None, Some(b"late"), []).unwrap();
         let batch = builder.finish(None);
         let signals = Signals::default();
-        let waiter = Waiter { signals: signals.clone(), token: 7, ack: AckAt::Applied };
+        let waiter =
+            Waiter { signals: signals.clone(), token: 7, ack: AckAt::Applied, append_time: None };
         let append = Append {
             slot: Slot::default(),
             place: Place { segment: Offset::ZERO, position: 0 },
@@ -164,7 +165,7 @@ mod tests {
         proposal.answer(AckAt::Applied, &mut wakes);
         let mut told = Vec::new();
         signals.take(&mut told);
-        let gone = Done { token: 7, outcome: Err(AppendError::TopicGone) };
+        let gone = Done { token: 7, outcome: Err(AppendError::TopicGone), append_time: None };
         assert_eq!(told, [Signal::Done(gone)]);
     }
 }

@@ -12,7 +12,7 @@
 use std::mem;
 
 use parking_lot::Mutex;
-use weir_protocol::batch::{Builder, PushError};
+use weir_protocol::batch::{Builder, Header, PushError, TimestampType, put_append_time};
 
 use super::request::{Batch, Seat};
 use crate::core::commit::append::{Waiter, Waiters};
@@ -28,6 +28,8 @@ pub(crate) struct Gather {
 #[derive(Debug)]
 struct Gathered {
     builder: Builder,
+    /// Of the records in the builder.
+    timestamp_type: TimestampType,
     waiters: Vec<(Waiter, u32)>,
     permits: Vec<Permit>,
     full: Vec<Batch>,
@@ -38,6 +40,7 @@ struct Gathered {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record<'a> {
     pub(crate) timestamp: i64,
+    pub(crate) timestamp_type: TimestampType,
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) value: Option<&'a [u8]>,
     pub(crate) headers: &'a [(&'a [u8], Option<&'a [u8]>)],
@@ -57,6 +60,7 @@ impl Gather {
     pub(crate) fn new(seat: Seat, batch_bytes_max: usize) -> Self {
         let open = Gathered {
             builder: Builder::with_bytes_max(batch_bytes_max),
+            timestamp_type: TimestampType::CreateTime,
             waiters: Vec::new(),
             permits: Vec::new(),
             full: Vec::new(),
@@ -80,6 +84,7 @@ impl Gather {
         permit: Permit,
     ) -> Result<Pushed, PushError> {
         let mut open = self.open.lock();
+        open.separate(record.timestamp_type);
         let headers = record.headers.iter().copied();
         let push = |builder: &mut Builder| {
             builder.push(record.timestamp, record.key, record.value, headers.clone())
@@ -114,10 +119,25 @@ impl Gather {
 }
 
 impl Gathered {
+    /// Makes sure that what comes has the same type of timestamps as what is gathered: a topic's
+    /// may be altered between two records.
+    fn separate(&mut self, timestamp_type: TimestampType) {
+        if timestamp_type != self.timestamp_type && !self.builder.is_empty() {
+            let batch = self.close();
+            self.full.push(batch);
+        }
+        self.timestamp_type = timestamp_type;
+    }
+
     fn close(&mut self) -> Batch {
         let bytes = self.builder.finish(None);
-        let header = weir_protocol::batch::Header::parse(&bytes)
-            .expect("the builder makes batches that parse");
+        let header = Header::parse(&bytes).expect(MADE_WELL);
+        let (header, bytes) = match self.timestamp_type {
+            TimestampType::CreateTime => (header, bytes),
+            TimestampType::LogAppendTime => {
+                put_append_time(&bytes, header.max_timestamp).expect(MADE_WELL)
+            }
+        };
         Batch {
             header,
             bytes,
@@ -128,3 +148,5 @@ impl Gathered {
         }
     }
 }
+
+const MADE_WELL: &str = "the builder makes batches that parse";

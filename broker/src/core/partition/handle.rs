@@ -133,6 +133,7 @@ mod tests {
     use std::path::Path;
     use std::task::{Context, Waker};
 
+    use weir_protocol::batch::TimestampType;
     use weir_storage::disk::CrashDisk;
     use weir_storage::log::{Log, Options};
 
@@ -155,8 +156,15 @@ mod tests {
     }
 
     async fn gather(handle: &Handle, budget: &Budget, token: u64) {
-        let record = Record { timestamp: 0, key: None, value: Some(b"a"), headers: &[] };
-        let waiter = Waiter { signals: Signals::default(), token, ack: AckAt::Applied };
+        let record = Record {
+            timestamp: 0,
+            timestamp_type: TimestampType::CreateTime,
+            key: None,
+            value: Some(b"a"),
+            headers: &[],
+        };
+        let waiter =
+            Waiter { signals: Signals::default(), token, ack: AckAt::Applied, append_time: None };
         handle.gather(&record, waiter, budget.take(1).await).await.unwrap();
     }
 

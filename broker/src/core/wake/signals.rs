@@ -45,6 +45,8 @@ pub(crate) struct Done {
     pub(crate) token: u64,
     /// The offset of the batch's first record.
     pub(crate) outcome: Result<Offset, AppendError>,
+    /// The time that the broker gave the batch's records, where it did.
+    pub(crate) append_time: Option<i64>,
 }
 
 /// Why an append was not done. Each is another decision for the producer.

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
+use weir_protocol::batch::TimestampType;
 use weir_protocol::code::Code;
 use weir_protocol::name::TopicName;
 
@@ -36,6 +37,8 @@ pub(super) struct TopicSettings {
     segment_bytes: Option<u64>,
     /// The largest record batch that is taken.
     batch_bytes_max: Option<u32>,
+    /// Whose clock the records' timestamps are of.
+    timestamp_type: Option<TimestampTypeName>,
 }
 
 /// When a record counts as taken.
@@ -48,6 +51,16 @@ pub(super) enum DurabilityName {
     Written,
     /// At once; not offered yet.
     Ephemeral,
+}
+
+/// Whose clock the records' timestamps are of.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TimestampTypeName {
+    /// The producer's, when it made the record.
+    Create,
+    /// The broker's, when it took the record in.
+    Append,
 }
 
 /// Tells a null from nothing said.
@@ -73,6 +86,10 @@ impl TopicSettings {
             retention_bytes: limit(self.retention_bytes),
             segment_bytes: self.segment_bytes,
             batch_bytes_max: self.batch_bytes_max,
+            timestamp_type: self.timestamp_type.map(|name| match name {
+                TimestampTypeName::Create => TimestampType::CreateTime,
+                TimestampTypeName::Append => TimestampType::LogAppendTime,
+            }),
         };
         Ok((self.partitions, wanted))
     }
@@ -92,6 +109,7 @@ pub(super) struct Topic {
     retention_bytes: Option<u64>,
     segment_bytes: u64,
     batch_bytes_max: u32,
+    timestamp_type: TimestampTypeName,
     /// Where each partition's records are.
     offsets: Vec<Offsets>,
     /// What is damaged and not served; not there where nothing is.
@@ -152,6 +170,10 @@ impl Topic {
             retention_bytes: settings.retention_bytes,
             segment_bytes: settings.segment_bytes,
             batch_bytes_max: settings.batch_bytes_max,
+            timestamp_type: match settings.timestamp_type {
+                TimestampType::CreateTime => TimestampTypeName::Create,
+                TimestampType::LogAppendTime => TimestampTypeName::Append,
+            },
             offsets: offsets.collect(),
             quarantined: facts.quarantined.iter().map(QuarantinedSpan::of).collect(),
         }

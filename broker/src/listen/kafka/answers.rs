@@ -61,6 +61,14 @@ pub(super) struct BatchToken {
     pub(super) place: u32,
 }
 
+/// A batch that was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) base: Offset,
+    /// The time that its records got from the broker, where they did.
+    pub(super) append_time: Option<i64>,
+}
+
 impl Answers {
     /// Answers wait.
     pub(super) fn len(&self) -> usize {
@@ -92,7 +100,7 @@ impl Answers {
     }
 
     /// A batch was answered.
-    pub(super) fn done(&mut self, token: BatchToken, outcome: Result<Offset, Refusal>) {
+    pub(super) fn done(&mut self, token: BatchToken, outcome: Result<Stored, Refusal>) {
         let at = token.number.wrapping_sub(self.first) as usize;
         let Some(Answer::UnderWay(produced)) = self.waiting.get_mut(at) else {
             unreachable!("an answer waits until all of its batches are done");
@@ -136,7 +144,7 @@ impl Answers {
 }
 
 impl Produced {
-    fn set(&mut self, mut place: usize, outcome: Result<Offset, Refusal>) {
+    fn set(&mut self, mut place: usize, outcome: Result<Stored, Refusal>) {
         for topic in &mut self.response.responses {
             let partitions = topic.partition_responses.len();
             let Some(partition) = topic.partition_responses.get_mut(place) else {
@@ -144,7 +152,10 @@ impl Produced {
                 continue;
             };
             match outcome {
-                Ok(base) => partition.base_offset = base.get().cast_signed(),
+                Ok(Stored { base, append_time }) => {
+                    partition.base_offset = base.get().cast_signed();
+                    partition.log_append_time_ms = append_time.unwrap_or(-1);
+                }
                 Err(Refusal { code, message }) => {
                     let by_id = self.route.version >= TOPIC_IDS_FROM;
                     partition.error_code = match error_code(code) {
@@ -182,6 +193,10 @@ mod tests {
 
     use super::*;
 
+    fn stored(base: u64) -> Stored {
+        Stored { base: Offset::new(base), append_time: None }
+    }
+
     fn route(correlation: i32) -> Route {
         Route { correlation, version: 9 }
     }
@@ -209,8 +224,8 @@ mod tests {
         let first = answers.begin(route(1), response(2));
         let second = answers.begin(route(2), response(1));
         answers.push(route(3), &response(0).into());
-        answers.done(BatchToken { number: second, place: 0 }, Ok(Offset::new(7)));
-        answers.done(BatchToken { number: first, place: 1 }, Ok(Offset::new(9)));
+        answers.done(BatchToken { number: second, place: 0 }, Ok(stored(7)));
+        answers.done(BatchToken { number: first, place: 1 }, Ok(stored(9)));
         assert!(answers.next().is_none());
         let refusal = Refusal::new(Code::DiskFull, "full");
         answers.done(BatchToken { number: first, place: 0 }, Err(refusal));

@@ -1,9 +1,10 @@
 //! A topic's settings by the names that Kafka has for them.
 //!
-//! Four of Kafka's are weir's too. The others are listed, because clients expect the list, with the
+//! Five of Kafka's are weir's too. The others are listed, because clients expect the list, with the
 //! value that says what weir does. Setting one of those to its value changes nothing; anything else
 //! is refused, so that nobody believes in a setting that nothing follows.
 
+use weir_protocol::batch::TimestampType;
 use weir_protocol::code::Code;
 use weir_protocol::kafka::ErrorCode;
 use weir_protocol::kafka::api::describe_configs::{kind, source};
@@ -42,8 +43,10 @@ pub(super) fn of_topic(settings: &Settings) -> Vec<Setting> {
     };
     let mut all: Vec<Setting> = FIXED.iter().map(Setting::fixed).collect();
     let durability = alterable(DURABILITY, settings.durability.as_str().to_owned(), kind::STRING);
+    let timestamps = kafkas_name(settings.timestamp_type);
     all.extend([
         alterable(MAX_MESSAGE_BYTES, settings.batch_bytes_max.to_string(), kind::INT),
+        alterable(TIMESTAMP_TYPE, timestamps.to_owned(), kind::STRING),
         alterable(RETENTION_BYTES, spelled(settings.retention_bytes), kind::LONG),
         alterable(RETENTION_MS, spelled(settings.retention_ms), kind::LONG),
         alterable(SEGMENT_BYTES, settings.segment_bytes.to_string(), kind::INT),
@@ -72,6 +75,12 @@ pub(super) fn want(wanted: &mut Wanted, name: &str, value: &str) -> Result<(), R
         RETENTION_BYTES => wanted.retention_bytes = Some(limit(name, value)?),
         SEGMENT_BYTES => wanted.segment_bytes = Some(number(name, value)?),
         MAX_MESSAGE_BYTES => wanted.batch_bytes_max = Some(number(name, value)?),
+        TIMESTAMP_TYPE => {
+            let found = TimestampType::ALL.into_iter().find(|&of| kafkas_name(of) == value);
+            let unknown =
+                || invalid(format!("{name} is '{value}'; it takes CreateTime or LogAppendTime"));
+            wanted.timestamp_type = Some(found.ok_or_else(unknown)?);
+        }
         DURABILITY => {
             let durability = [Durability::Synced, Durability::Written];
             let found = durability.into_iter().find(|durability| durability.as_str() == value);
@@ -102,6 +111,7 @@ pub(super) fn want_default(
         RETENTION_BYTES => wanted.retention_bytes = Some(limit(defaults.retention_bytes)),
         SEGMENT_BYTES => wanted.segment_bytes = Some(defaults.segment_bytes),
         MAX_MESSAGE_BYTES => wanted.batch_bytes_max = Some(defaults.batch_bytes_max),
+        TIMESTAMP_TYPE => wanted.timestamp_type = Some(defaults.timestamp_type),
         DURABILITY => {}
         _ if FIXED.iter().any(|fixed| fixed.name == name) => {}
         _ => return Err(invalid(format!("weir has no setting {name}"))),
@@ -111,12 +121,13 @@ pub(super) fn want_default(
 
 /// All that can be altered.
 pub(super) const ALTERABLE: &[&str] =
-    &[MAX_MESSAGE_BYTES, RETENTION_BYTES, RETENTION_MS, SEGMENT_BYTES];
+    &[MAX_MESSAGE_BYTES, TIMESTAMP_TYPE, RETENTION_BYTES, RETENTION_MS, SEGMENT_BYTES];
 
 const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 const RETENTION_BYTES: &str = "retention.bytes";
 const RETENTION_MS: &str = "retention.ms";
 const SEGMENT_BYTES: &str = "segment.bytes";
+const TIMESTAMP_TYPE: &str = "message.timestamp.type";
 
 /// weir's own: when a record is acknowledged. Fixed when a topic is made.
 const DURABILITY: &str = "weir.durability";
@@ -177,7 +188,6 @@ const FIXED: &[Fixed] = &[
     fixed("max.compaction.lag.ms", kind::LONG, NEVER, NO_COMPACTION),
     fixed("message.timestamp.after.max.ms", kind::LONG, NEVER, "any timestamp is taken"),
     fixed("message.timestamp.before.max.ms", kind::LONG, NEVER, "any timestamp is taken"),
-    fixed("message.timestamp.type", kind::STRING, "CreateTime", AS_SENT),
     fixed("min.cleanable.dirty.ratio", kind::DOUBLE, "0.5", NO_COMPACTION),
     fixed("min.compaction.lag.ms", kind::LONG, "0", NO_COMPACTION),
     fixed("min.insync.replicas", kind::INT, "1", ONE_BROKER),
@@ -190,6 +200,13 @@ const FIXED: &[Fixed] = &[
     fixed("segment.ms", kind::LONG, "604800000", NO_ROLL_BY_TIME),
     fixed("unclean.leader.election.enable", kind::BOOLEAN, "false", ONE_BROKER),
 ];
+
+const fn kafkas_name(timestamp_type: TimestampType) -> &'static str {
+    match timestamp_type {
+        TimestampType::CreateTime => "CreateTime",
+        TimestampType::LogAppendTime => "LogAppendTime",
+    }
+}
 
 /// A limit as Kafka spells it: −1 for none.
 fn spelled(limit: Option<u64>) -> String {
@@ -227,6 +244,7 @@ mod tests {
             ("segment.bytes", Some("1048576")),
             ("max.message.bytes", Some("1000")),
             ("weir.durability", Some("written")),
+            ("message.timestamp.type", Some("LogAppendTime")),
             ("cleanup.policy", Some("delete")),
         ];
         let expected = Wanted {
@@ -235,6 +253,7 @@ mod tests {
             retention_bytes: Some(Limit::None),
             segment_bytes: Some(1 << 20),
             batch_bytes_max: Some(1000),
+            timestamp_type: Some(TimestampType::LogAppendTime),
         };
         assert_eq!(wanted(given.into_iter()), Ok(expected));
     }
@@ -247,7 +266,7 @@ mod tests {
             ("retention.ms", Some("soon"), "number"),
             ("retention.ms", None, "no value"),
             ("nonsense", Some("1"), "no setting nonsense"),
-            ("message.timestamp.type", Some("LogAppendTime"), "producers"),
+            ("message.timestamp.type", Some("logappendtime"), "it takes CreateTime"),
         ] {
             let refused = wanted([(name, value)].into_iter()).unwrap_err();
             assert_eq!(refused.code, ErrorCode::InvalidConfig);

@@ -7,7 +7,7 @@ use tokio::task::yield_now;
 use tokio::time::{Duration, timeout};
 use weir_protocol::kafka::Response;
 
-use super::answers::{BatchToken, Route};
+use super::answers::{BatchToken, Route, Stored};
 use super::connection::{Connection, Ended, State};
 use crate::session::Signal;
 
@@ -59,7 +59,9 @@ impl Connection {
         for signal in signals.drain(..) {
             // What this session is told is of its batches: it follows nothing.
             if let Signal::Done(done) = signal {
-                let outcome = done.outcome.map_err(Into::into);
+                let append_time = done.append_time;
+                let stored = done.outcome.map(|base| Stored { base, append_time });
+                let outcome = stored.map_err(Into::into);
                 state.answers.done(BatchToken::unpack(done.token), outcome);
             }
         }

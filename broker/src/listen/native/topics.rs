@@ -38,6 +38,7 @@ pub(super) fn wanted(settings: &WireSettings) -> Result<Wanted, Refusal> {
         retention_bytes: settings.retention_bytes.map(limit),
         segment_bytes: settings.segment_bytes,
         batch_bytes_max: settings.batch_bytes_max.map(batch_bytes_max).transpose()?,
+        timestamp_type: settings.timestamp_type,
     })
 }
 
@@ -51,6 +52,7 @@ fn resolved(settings: &Settings) -> ResolvedSettings {
         retention_bytes: settings.retention_bytes.unwrap_or(RETENTION_UNLIMITED),
         segment_bytes: settings.segment_bytes,
         batch_bytes_max: u64::from(settings.batch_bytes_max),
+        timestamp_type: settings.timestamp_type,
     }
 }
 

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use weir_client::Client;
+use weir_protocol::batch::TimestampType;
 use weir_protocol::native::{
     Durability, PartitionDescription, QuarantinedSpan, RETENTION_UNLIMITED, Settings,
     TopicDescription,
@@ -119,6 +120,9 @@ struct Changeable {
     /// The largest batch of records taken
     #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
     batch_bytes_max: Option<u64>,
+    /// Whose clock the records' timestamps are of [default: create]
+    #[arg(long, value_enum)]
+    timestamp_type: Option<TimestampTypeName>,
 }
 
 /// What an acknowledged record survives.
@@ -130,6 +134,15 @@ pub(crate) enum DurabilityName {
     Written,
     /// Nothing: kept in memory
     Ephemeral,
+}
+
+/// Whose clock timestamps are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum TimestampTypeName {
+    /// The producer's, when it made the record
+    Create,
+    /// The broker's, when it took the record in
+    Append,
 }
 
 impl DurabilityName {
@@ -229,8 +242,18 @@ impl Delete {
 
 impl Changeable {
     fn with(self, durability: Option<Durability>) -> Settings {
-        let Self { retention_ms, retention_bytes, segment_bytes, batch_bytes_max } = self;
-        Settings { durability, retention_ms, retention_bytes, segment_bytes, batch_bytes_max }
+        let timestamp_type = self.timestamp_type.map(|name| match name {
+            TimestampTypeName::Create => TimestampType::CreateTime,
+            TimestampTypeName::Append => TimestampType::LogAppendTime,
+        });
+        Settings {
+            durability,
+            retention_ms: self.retention_ms,
+            retention_bytes: self.retention_bytes,
+            segment_bytes: self.segment_bytes,
+            batch_bytes_max: self.batch_bytes_max,
+            timestamp_type,
+        }
     }
 }
 
@@ -246,6 +269,7 @@ struct TopicJson {
     retention_bytes: Option<u64>,
     segment_bytes: u64,
     batch_bytes_max: u64,
+    timestamp_type: &'static str,
     offsets: Vec<OffsetsJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     quarantined: Vec<QuarantinedJson>,
@@ -280,6 +304,7 @@ impl TopicJson {
             retention_bytes: limit(settings.retention_bytes),
             segment_bytes: settings.segment_bytes,
             batch_bytes_max: settings.batch_bytes_max,
+            timestamp_type: settings.timestamp_type.name(),
             offsets: offsets
                 .map(|(partition, PartitionDescription { start, tail, .. })| OffsetsJson {
                     partition,
@@ -328,6 +353,7 @@ fn description(topic: &TopicDescription) -> String {
         ("retention_bytes", retention_bytes),
         ("segment_bytes", print::bytes(settings.segment_bytes)),
         ("batch_bytes_max", print::bytes(settings.batch_bytes_max)),
+        ("timestamp_type", settings.timestamp_type.name().to_owned()),
     ];
     let mut text = String::new();
     for (name, value) in facts {
@@ -402,6 +428,7 @@ mod tests {
                 retention_bytes: 10 << 30,
                 segment_bytes: 128 << 20,
                 batch_bytes_max: 1 << 20,
+                timestamp_type: TimestampType::CreateTime,
             },
             partitions: vec![partition(0, 12_000), partition(500, 8_500)],
             quarantined: Vec::new(),
@@ -428,6 +455,7 @@ mod tests {
              retention_bytes  10.00 GiB\n\
              segment_bytes    128.00 MiB\n\
              batch_bytes_max  1.00 MiB\n\
+             timestamp_type   create\n\
              \n\
              PARTITION  START    TAIL  OFFSETS\n        \
                      0      0  12,000   12,000\n        \

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-use weir_client::batch::{Builder, View};
+use weir_client::batch::{Builder, TimestampType, View};
 use weir_client::{
     Client, ClientBuilder, Code, Durability, HelloReply, Limits, PartitionDescription, Producer,
     ProducerBuilder, ResolvedSettings, TopicDescription, TopicId, TopicName,
@@ -252,6 +252,7 @@ pub(crate) fn topic(name: &str, partitions: u32) -> TopicDescription {
         retention_bytes: 1,
         segment_bytes: 1,
         batch_bytes_max: 256 << 10,
+        timestamp_type: TimestampType::CreateTime,
     };
     let partition = PartitionDescription { start: 0, tail: 0, epoch: 0 };
     TopicDescription {

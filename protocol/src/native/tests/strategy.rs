@@ -4,6 +4,7 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::batch::TimestampType;
 use crate::code::Code;
 use crate::id::TopicId;
 use crate::limits::FRAME_BYTES_MAX_LEAST;
@@ -311,29 +312,52 @@ fn topic() -> impl Strategy<Value = TopicDescription> {
 
 fn settings() -> impl Strategy<Value = Settings> {
     let value = || proptest::option::of(any::<u64>());
-    (proptest::option::of(durability()), value(), value(), value(), value()).prop_map(
-        |(durability, retention_ms, retention_bytes, segment_bytes, batch_bytes_max)| Settings {
-            durability,
-            retention_ms,
-            retention_bytes,
-            segment_bytes,
-            batch_bytes_max,
-        },
-    )
-}
-
-fn resolved_settings() -> impl Strategy<Value = ResolvedSettings> {
-    (durability(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>()).prop_map(
-        |(durability, retention_ms, retention_bytes, segment_bytes, batch_bytes_max)| {
-            ResolvedSettings {
+    let timestamp_types = proptest::option::of(timestamp_type());
+    (proptest::option::of(durability()), value(), value(), value(), value(), timestamp_types)
+        .prop_map(
+            |(
                 durability,
                 retention_ms,
                 retention_bytes,
                 segment_bytes,
                 batch_bytes_max,
-            }
-        },
-    )
+                timestamp_type,
+            )| Settings {
+                durability,
+                retention_ms,
+                retention_bytes,
+                segment_bytes,
+                batch_bytes_max,
+                timestamp_type,
+            },
+        )
+}
+
+fn timestamp_type() -> impl Strategy<Value = TimestampType> {
+    prop_oneof![Just(TimestampType::CreateTime), Just(TimestampType::LogAppendTime)]
+}
+
+fn resolved_settings() -> impl Strategy<Value = ResolvedSettings> {
+    (durability(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), timestamp_type())
+        .prop_map(
+            |(
+                durability,
+                retention_ms,
+                retention_bytes,
+                segment_bytes,
+                batch_bytes_max,
+                timestamp_type,
+            )| {
+                ResolvedSettings {
+                    durability,
+                    retention_ms,
+                    retention_bytes,
+                    segment_bytes,
+                    batch_bytes_max,
+                    timestamp_type,
+                }
+            },
+        )
 }
 
 fn durability() -> impl Strategy<Value = Durability> {
