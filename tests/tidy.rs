@@ -239,6 +239,8 @@ const PLAIN: Plain = Plain {
         "broker::core::catalog::command",
         "broker::core::catalog::settings",
         "broker::core::catalog::table",
+        "broker::core::live::filter",
+        "broker::core::live::filters",
         "broker::core::partition::admission",
         "broker::core::partition::reserve",
         "broker::core::read::feed",

@@ -80,6 +80,15 @@ pub const PARTITIONS_MAX: u32 = 10_000;
 /// Subscriptions of one connection.
 pub const SUBSCRIPTIONS_MAX: usize = 1_024;
 
+/// The longest filter over subjects that a live reader may give.
+pub const FILTER_BYTES_MAX: usize = 1_024;
+
+/// The levels of such a filter.
+pub const FILTER_LEVELS_MAX: usize = 32;
+
+/// The filters that one live reader may give.
+pub const FILTERS_MAX: usize = 128;
+
 /// Batches of a producer that the broker finds again in each partition: as many may be under way
 /// there when a connection is lost, and none of them is stored twice.
 pub const PRODUCER_BATCHES_KEPT: usize = 64;

@@ -13,6 +13,7 @@
 pub(crate) mod catalog;
 pub(crate) mod commit;
 pub(crate) mod group;
+pub(crate) mod live;
 pub(crate) mod partition;
 pub(crate) mod queue;
 pub(crate) mod read;

@@ -40,6 +40,7 @@ use crate::metrics;
 
 pub(crate) use crate::core::catalog::settings::{Durability, Limit, Settings, Wanted};
 pub(crate) use crate::core::group::{Begin, Face, State as GroupState, Strategy};
+pub(crate) use crate::core::live::{Filter, Filters};
 pub(crate) use crate::core::partition::trim::Before;
 pub(crate) use crate::core::read::{
     Epoch, FirstBatch, From, Offset, OffsetSpan, ReadLimits, Slice,

@@ -172,6 +172,64 @@ async fn a_reader_begins_where_it_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_with_filters_gets_the_records_whose_keys_they_take() {
+    let web = Web::start().await;
+    web.create("t", 2).await;
+    let keys = ["orders.1.eu", "orders.1.us", "orders.2.eu", "orders", "returns.1", "returns.1.x"];
+    let of = |(value, key)| json!({"partition": value % 2, "key": key, "value": value});
+    let mut records: Vec<_> = (0..).zip(keys).map(of).collect();
+    records.push(json!({"partition": 0, "value": 6}));
+    web.publish("t", Value::from(records).to_string()).await;
+    for (query, takes) in [
+        ("", &[0, 1, 2, 3, 4, 5, 6][..]),
+        ("&match=orders.*.eu", &[0, 2]),
+        ("&match=orders", &[3]),
+        ("&match=orders.%3E&match=returns.1", &[0, 1, 2, 4]),
+        ("&match=%3E", &[0, 1, 2, 3, 4, 5]),
+    ] {
+        let path = format!("/v1/topics/t/live?from=earliest{query}");
+        let mut events = Events::open(&web, &path, None).await;
+        events.expect("position").await;
+        let records = events.records(takes.len()).await;
+        let mut values: Vec<_> = records.iter().map(|(_, value, _)| *value).collect();
+        values.sort_unstable();
+        assert_eq!(values, takes, "{query}");
+    }
+    let mut events = Events::open(&web, "/v1/topics/t/live?match=none.*", None).await;
+    events.expect("position").await;
+    web.publish("t", "[{\"key\": \"x\", \"value\": 7}]").await;
+    web.publish("t", "[{\"key\": \"none.1\", \"value\": 8}]").await;
+    assert_eq!(events.records(1).await[0].1, 8);
+    web.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_is_told_where_it_is_while_much_is_passed_over() {
+    let web = Web::start().await;
+    web.create("t", 1).await;
+    let passed: Vec<_> =
+        (0..24).map(|_| json!({"key": "other", "value": "x".repeat(300_000)})).collect();
+    for record in passed {
+        web.publish("t", Value::from(vec![record]).to_string()).await;
+    }
+    web.publish("t", "[{\"key\": \"mine\", \"value\": 24}]").await;
+    let path = "/v1/topics/t/live?from=earliest&match=mine";
+    let mut events = Events::open(&web, path, None).await;
+    let at = |event: &Event| event.data["partitions"][0]["next_offset"].as_u64().unwrap();
+    assert_eq!(at(&events.expect("position").await), 0);
+    let between = events.expect("position").await;
+    assert!((1..24).contains(&at(&between)), "{}", between.data);
+    let mut again = Events::open(&web, path, between.id.as_deref()).await;
+    assert_eq!(at(&again.expect("position").await), at(&between));
+    let mut next = again.next().await.unwrap();
+    while next.name == "position" {
+        next = again.next().await.unwrap();
+    }
+    assert_eq!((next.name.as_str(), &next.data["offset"]), ("message", &json!(24)));
+    web.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_value_of_many_lines_comes_back_as_one_value() {
     let web = Web::start().await;
     web.create("t", 1).await;

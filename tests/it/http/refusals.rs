@@ -138,12 +138,17 @@ async fn what_is_not_there_is_said_to_be_missing() {
 async fn parameters_that_are_unknown_or_out_of_range_are_not_ignored() {
     let web = Web::start().await;
     web.create("t", 2).await;
+    let deep = format!("live?match={}", "a.".repeat(5_000));
+    let many = format!("live?from=latest{}", "&match=a".repeat(129));
     for (path, says) in [
         ("records?ofset=1", "unknown field `ofset`"),
         ("records?limit=0", "it may be 1 to 10000"),
         ("records?limit=x", "limit: invalid digit"),
         ("records?wait_ms=60001", "it may be 0 to 60000"),
-        ("live?match=a.*", "match is not offered yet"),
+        ("live?match=a..b", "match: level 2 of the filter is empty"),
+        ("live?match=a&match=%3E.b", "match: '>' stands for all levels that follow"),
+        (&deep, "match: a filter of 10000 bytes"),
+        (&many, "match: more than 128 filters"),
         ("live?from=soon", "it takes earliest, latest"),
         ("live?from=0", "1 offsets and the topic 2 partitions"),
         ("live?since=0", "unknown field `since`"),

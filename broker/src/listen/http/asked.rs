@@ -5,7 +5,7 @@
 
 use std::str::FromStr;
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -41,9 +41,11 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        match Query::try_from_uri(&parts.uri) {
-            Ok(Query(asked)) => Ok(Self(asked)),
-            Err(rejection) => Err(Problem::malformed(rejection.body_text())),
+        let query = parts.uri.query().unwrap_or_default();
+        let pairs = serde_html_form::Deserializer::from_bytes(query.as_bytes());
+        match serde_path_to_error::deserialize(pairs) {
+            Ok(asked) => Ok(Self(asked)),
+            Err(error) => Err(Problem::malformed(format!("the query: {error}"))),
         }
     }
 }

@@ -25,6 +25,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::yield_now;
 use tokio::time::sleep;
 use weir_protocol::code::Code;
 
@@ -36,6 +37,7 @@ use super::problem::Problem;
 use super::shared::{Shared, stopped};
 use crate::clock::Randomness;
 use crate::metrics;
+use crate::session::{Filter, Filters};
 
 /// What to follow.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -50,9 +52,10 @@ pub(super) struct LiveQuery {
     #[serde(rename = "lastEventId")]
     #[param(ignore)]
     last_event_id_of_polyfills: Option<String>,
-    #[serde(rename = "match")]
-    #[param(ignore)]
-    matching: Option<String>,
+    /// Which records to send, by their keys: `orders.42`, `orders.*.eu`, `orders.>`; all, if not
+    /// given. May be given several times: a record comes if one of them takes it.
+    #[serde(rename = "match", default)]
+    matching: Vec<String>,
 }
 
 /// Follows all partitions of a topic as server-sent events, each partition in its order.
@@ -82,13 +85,10 @@ pub(super) async fn live(
     Asked(query): Asked<LiveQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if query.matching.is_some() {
-        let detail = "match is not offered yet: leave it out and filter what comes";
-        return Err(Problem::malformed(detail));
-    }
+    let wanted = wanted(&query.matching)?;
     let session = shared.door.enter();
     let facts = session.topic_to_follow(&topic)?;
-    let merge = match bookmark(&headers, &query)? {
+    let mut merge = match bookmark(&headers, &query)? {
         Some(bookmark) => Merge::resume(session, &facts, &bookmark).await?,
         None => {
             let from = query.from.as_deref().unwrap_or("latest").parse::<Beginning>()?;
@@ -96,11 +96,24 @@ pub(super) async fn live(
             Merge::begin(session, &facts, &from).await?
         }
     };
+    merge.want(wanted);
     let Some(seat) = shared.live_seats.take() else { return Ok(turned_away(&shared)) };
     let retry_ms = jitter(&shared.randomness, RETRY_MS);
     let follower =
         Follower { merge, stop: shared.stop, retry_ms, stage: Stage::Opening, _seat: seat };
     Ok(events(Body::from_stream(stream::unfold(follower, Follower::next))))
+}
+
+/// The filters that were given, if any were.
+fn wanted(texts: &[String]) -> Result<Option<Filters>, Problem> {
+    let mut filters = Filters::default();
+    for text in texts {
+        let filter = Filter::parse(text);
+        let filter = filter.map_err(|error| Problem::malformed(format!("match: {error}")))?;
+        let added = filters.add(&filter);
+        added.map_err(|error| Problem::malformed(format!("match: {error}")))?;
+    }
+    Ok((!texts.is_empty()).then_some(filters))
 }
 
 /// The bookmark that the reader comes back with. A browser sends the header by itself and the
@@ -149,7 +162,7 @@ impl Follower {
             Stage::Opening => {
                 self.stage = Stage::Following;
                 chunk.retry(self.retry_ms);
-                chunk.position(self.merge.bookmark());
+                chunk.position(self.merge.said());
             }
         }
         loop {
@@ -166,9 +179,16 @@ impl Follower {
             if self.stage == Stage::Ended {
                 return None;
             }
+            if self.merge.is_ready() {
+                // Much was passed over: others have their turn, and the reader a newer bookmark.
+                chunk.position(self.merge.said());
+                yield_now().await;
+                continue;
+            }
             match waited(self.merge.wait(), stopped(&mut self.stop)).await {
                 Waited::More => {}
                 Waited::Stopped => self.stage = Stage::Ended,
+                Waited::Silence if self.merge.is_ahead() => chunk.position(self.merge.said()),
                 Waited::Silence => chunk.heartbeat(),
             }
         }

@@ -9,6 +9,7 @@
 //! partition without a slice reads on at the subscription's offset, which is the bookmark's, or
 //! above it where retention has overtaken the reader.
 
+use weir_protocol::batch::Record;
 use weir_protocol::code::Code;
 use weir_protocol::id::TopicId;
 
@@ -18,8 +19,8 @@ use super::opened::Opened;
 use super::problem::Problem;
 use super::walk::{Item, Reason, Skipped, Walk};
 use crate::session::{
-    FirstBatch, From, Offset, ReadLimits, Refusal, Session, Signal, Start, Step, Subscription,
-    TopicFacts,
+    Filters, FirstBatch, From, Offset, ReadLimits, Refusal, Session, Signal, Start, Step,
+    Subscription, TopicFacts,
 };
 
 /// A reader of all partitions.
@@ -30,6 +31,10 @@ pub(super) struct Merge {
     partitions: Vec<Partition>,
     /// The partition whose turn it is.
     turn: usize,
+    /// Which records are sent; all, where nothing was said.
+    wanted: Option<Filters>,
+    /// Whether the bookmark is ahead of the one that the reader was told last.
+    is_ahead: bool,
 }
 
 #[derive(Debug)]
@@ -59,7 +64,7 @@ impl Merge {
             partitions.push(partition);
         }
         let bookmark = Bookmark { topic: facts.id, places };
-        Ok(Self { session, bookmark, partitions, turn: 0 })
+        Ok(Self { session, bookmark, partitions, turn: 0, wanted: None, is_ahead: false })
     }
 
     /// Goes on exactly behind the event that had `bookmark`. A partition that was added since is
@@ -106,12 +111,28 @@ impl Merge {
             partitions.push(partition);
         }
         let bookmark = Bookmark { topic: facts.id, places };
-        Ok(Self { session, bookmark, partitions, turn: 0 })
+        Ok(Self { session, bookmark, partitions, turn: 0, wanted: None, is_ahead: false })
     }
 
-    /// Where the reader is.
-    pub(super) fn bookmark(&self) -> &Bookmark {
+    /// Sends only records that these take, from now on.
+    pub(super) fn want(&mut self, wanted: Option<Filters>) {
+        self.wanted = wanted;
+    }
+
+    /// Where the reader is; it is told.
+    pub(super) fn said(&mut self) -> &Bookmark {
+        self.is_ahead = false;
         &self.bookmark
+    }
+
+    /// Whether records were passed over since the reader was told where it is.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.is_ahead
+    }
+
+    /// Whether there may be more to read at once.
+    pub(super) fn is_ready(&self) -> bool {
+        self.partitions.iter().any(|partition| partition.is_ready)
     }
 
     /// Waits until there may be more.
@@ -129,16 +150,16 @@ impl Merge {
         }
     }
 
-    /// Writes what there is, as far as `chunk` has room.
+    /// Writes what there is, as far as `chunk` has room, and as far as a turn goes.
     pub(super) async fn fill(&mut self, chunk: &mut Chunk) -> Result<(), Refusal> {
         let count = self.partitions.len();
-        let mut idle = 0;
-        while idle < count && !chunk.is_full() {
+        let (mut idle, mut reads) = (0, 0);
+        while idle < count && reads < READS_PER_TURN && !chunk.is_full() {
             let number = self.turn;
             self.turn = (number + 1) % count;
             if self.partitions[number].is_ready {
                 self.advance(number, chunk).await?;
-                idle = 0;
+                (idle, reads) = (0, reads + 1);
             } else {
                 idle += 1;
             }
@@ -180,9 +201,14 @@ impl Merge {
         while let Some(item) = walk.next() {
             self.bookmark.places[number].next = walk.next_offset();
             match item {
+                Item::Record(record) if !is_wanted(self.wanted.as_ref(), &record) => {
+                    self.is_ahead = true;
+                    continue;
+                }
                 Item::Record(record) => chunk.record(partition, &record, &self.bookmark),
                 Item::Skipped(skipped) => chunk.gap(partition, skipped, &self.bookmark),
             }
+            self.is_ahead = false;
             if chunk.is_full() {
                 break;
             }
@@ -201,7 +227,12 @@ impl Merge {
     fn pass(&mut self, number: usize, to: u64, reason: Reason, chunk: &mut Chunk) {
         let from = std::mem::replace(&mut self.bookmark.places[number].next, to);
         chunk.gap(number as u32, Skipped { from, to, reason }, &self.bookmark);
+        self.is_ahead = false;
     }
+}
+
+fn is_wanted(wanted: Option<&Filters>, record: &Record<'_>) -> bool {
+    wanted.is_none_or(|filters| filters.take(record.key))
 }
 
 impl Partition {
@@ -249,6 +280,9 @@ fn beyond(facts: &TopicFacts, how: &str) -> Problem {
     );
     Problem::new(Code::InvalidBookmark, detail)
 }
+
+/// Reads in one turn, where all that is read is passed over.
+const READS_PER_TURN: usize = 8;
 
 /// Stands in a token above the partition's number, once for each time it was followed again.
 const FOLLOWED_AGAIN: u64 = 1 << 32;

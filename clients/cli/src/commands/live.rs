@@ -35,6 +35,7 @@ use crate::target::HttpTarget;
 #[command(after_help = "Examples:
   weir live flights
   weir live flights --from earliest --count 10 --output json
+  weir live orders --match 'orders.*.eu' --match 'returns.>'
   weir live flights --after PUT-A-BOOKMARK-HERE")]
 pub struct Live {
     /// The topic
@@ -46,6 +47,9 @@ pub struct Live {
     /// Goes on behind the event of this bookmark: an id that this command or a browser was told
     #[arg(long, value_name = "BOOKMARK")]
     after: Option<String>,
+    /// Only records whose key this takes: 'orders.42', 'orders.*.eu', 'orders.>'; may be repeated
+    #[arg(long = "match", value_name = "FILTER")]
+    matching: Vec<String>,
     /// Ends after this many records
     #[arg(long, value_name = "N")]
     count: Option<u64>,
@@ -58,12 +62,13 @@ pub struct Live {
 
 impl Live {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let Self { topic, from, after, count, output, target } = self;
+        let Self { topic, from, after, matching, count, output, target } = self;
         let url = target.url(&format!("/v1/topics/{topic}/live"));
         let mut following = Following {
             client: reqwest::Client::new(),
             url,
             from,
+            matching,
             bookmark: after,
             target: BufWriter::new(io::stdout().lock()),
             output,
@@ -86,6 +91,7 @@ struct Following {
     client: reqwest::Client,
     url: String,
     from: Place,
+    matching: Vec<String>,
     /// Of the last event that was written.
     bookmark: Option<String>,
     target: BufWriter<StdoutLock<'static>>,
@@ -114,6 +120,8 @@ impl Following {
             Some(bookmark) => request.header("Last-Event-ID", bookmark),
             None => request.query(&[("from", in_query(self.from))]),
         };
+        let matching: Vec<_> = self.matching.iter().map(|filter| ("match", filter)).collect();
+        let request = request.query(&matching);
         let sent = request.send().await;
         let response = sent.map_err(|error| unreachable(&self.url, &error))?;
         match response.status() {

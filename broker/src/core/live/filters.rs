@@ -1,0 +1,147 @@
+//! The filters of one reader, as an index: what a subject costs does not grow with their number.
+//!
+//! ```text
+//!   orders.*.eu                      ┌─ * ── eu ●
+//!   orders.42         ──►   orders ──┤
+//!   rooms.>                          └─ 42 ●
+//!                           rooms ── > ●
+//! ```
+//!
+//! Each node is visited once at most for a subject, and none below the filters' deepest level.
+//! Nothing is allocated to match.
+
+use std::collections::HashMap;
+
+use weir_protocol::limits::FILTERS_MAX;
+
+use super::filter::{Filter, Level};
+
+/// What a reader wants.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filters {
+    root: Node,
+    count: usize,
+}
+
+/// More filters than a reader may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("more than {FILTERS_MAX} filters: use wildcards, or another connection")]
+pub(crate) struct TooManyFilters;
+
+/// What the filters with one beginning have behind it.
+#[derive(Clone, Debug, Default)]
+struct Node {
+    /// A filter ends here.
+    ends: bool,
+    /// A filter takes all that follows.
+    takes_rest: bool,
+    any: Option<Box<Node>>,
+    is: HashMap<Box<[u8]>, Node>,
+}
+
+impl Filters {
+    /// Adds a filter; one that is there already changes nothing.
+    pub(crate) fn add(&mut self, filter: &Filter) -> Result<(), TooManyFilters> {
+        if self.count == FILTERS_MAX {
+            return Err(TooManyFilters);
+        }
+        self.count += 1;
+        let mut node = &mut self.root;
+        for level in &filter.levels {
+            node = match level {
+                Level::Is(text) => node.is.entry(text.clone()).or_default(),
+                Level::Any => node.any.get_or_insert_default(),
+                Level::Rest => {
+                    node.takes_rest = true;
+                    return Ok(());
+                }
+            };
+        }
+        node.ends = true;
+        Ok(())
+    }
+
+    /// Whether one of them takes `subject`. A record without a key has none, and none takes it.
+    pub(crate) fn take(&self, subject: Option<&[u8]>) -> bool {
+        subject.is_some_and(|subject| self.root.takes(Some(subject)))
+    }
+}
+
+impl Node {
+    /// Whether a filter takes what is left of a subject: `None` behind its last level.
+    fn takes(&self, left: Option<&[u8]>) -> bool {
+        let Some(left) = left else { return self.ends };
+        let (level, behind) = match left.iter().position(|byte| *byte == b'.') {
+            Some(dot) => (&left[..dot], Some(&left[dot + 1..])),
+            None => (left, None),
+        };
+        let takes = |node: &Self| node.takes(behind);
+        self.takes_rest
+            || self.is.get(level).is_some_and(takes)
+            || self.any.as_deref().is_some_and(takes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn filters<'a>(of: impl IntoIterator<Item = &'a str>) -> Filters {
+        let mut filters = Filters::default();
+        for text in of {
+            filters.add(&Filter::parse(text).unwrap()).unwrap();
+        }
+        filters
+    }
+
+    /// What a filter means, said as plainly as can be.
+    fn takes(filter: &str, subject: &str) -> bool {
+        let (filter, subject): (Vec<_>, Vec<_>) =
+            (filter.split('.').collect(), subject.split('.').collect());
+        let rest = filter.last() == Some(&">");
+        let fits = match rest {
+            true => filter.len() <= subject.len(),
+            false => filter.len() == subject.len(),
+        };
+        fits && filter.iter().zip(&subject).all(|(of, is)| ["*", ">"].contains(of) || of == is)
+    }
+
+    proptest! {
+        #[test]
+        fn an_index_takes_what_one_of_its_filters_takes(
+            wanted in vec("(a|b|\\*)(\\.(a|b|\\*)){0,3}(\\.>)?|>", 0..6),
+            subjects in vec("(a|b|c|)(\\.(a|b|c|)){0,4}", 1..20),
+        ) {
+            let index = filters(wanted.iter().map(String::as_str));
+            for subject in &subjects {
+                let one_takes = wanted.iter().any(|filter| takes(filter, subject));
+                prop_assert_eq!(index.take(Some(subject.as_bytes())), one_takes, "{}", subject);
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_of_any_bytes_is_a_subject_and_no_key_is_none() {
+        let all = filters([">"]);
+        assert!(all.take(Some(b"\xff\xfe.\x00")));
+        assert!(all.take(Some(b"")));
+        assert!(!all.take(None));
+        let deep = vec!["a"; 10_000].join(".");
+        assert!(filters(["a.*.>"]).take(Some(deep.as_bytes())));
+        assert!(!filters(["a.*.b"]).take(Some(deep.as_bytes())));
+        assert!(!filters([]).take(Some(b"a")));
+    }
+
+    #[test]
+    fn filters_are_limited() {
+        let filter = Filter::parse("a").unwrap();
+        let mut many = Filters::default();
+        for _ in 0..FILTERS_MAX {
+            many.add(&filter).unwrap();
+        }
+        assert_eq!(many.add(&filter), Err(TooManyFilters));
+    }
+}
