@@ -55,8 +55,7 @@ impl TopicFacts {
     pub(super) fn of(topic: &Topic) -> Self {
         let partitions = topic.partitions.iter().map(|partition| {
             let reader = partition.reader();
-            let epoch = reader.epochs().last().map(|last| last.epoch).unwrap_or_default();
-            PartitionFacts { start: reader.start(), tail: reader.tail(), epoch }
+            PartitionFacts { start: reader.start(), tail: reader.tail(), epoch: reader.epoch() }
         });
         Self {
             id: topic.id,

@@ -7,7 +7,7 @@
 
 mod check;
 mod delete_records;
-mod epoch_end;
+mod epochs;
 mod facts;
 mod fetch;
 mod group;
@@ -46,7 +46,7 @@ pub(crate) use crate::core::read::{
     Epoch, FirstBatch, From, Offset, OffsetSpan, ReadLimits, Slice,
 };
 pub(crate) use crate::core::wake::{Done, Signal, Signals};
-pub(crate) use epoch_end::EpochEnd;
+pub(crate) use epochs::EpochEnd;
 pub(crate) use facts::{BrokerFacts, PartitionFacts, QuarantinedFacts, TopicFacts};
 pub(crate) use fetch::Fetched;
 pub(crate) use group::{

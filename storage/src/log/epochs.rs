@@ -27,8 +27,16 @@ impl Epochs {
         rising.then_some(Self { starts })
     }
 
-    /// Begins `epoch` at `first`; nothing changes if it or a newer one began before.
+    /// Begins `epoch` at `first`; nothing changes if it or a newer one began before. What lies
+    /// below the first that begins is of the epoch that every log begins in.
     pub(super) fn start(&mut self, epoch: Epoch, first: Offset) {
+        if self.starts.is_empty() && Epoch::ZERO < epoch {
+            self.put(Epoch::ZERO, Offset::ZERO);
+        }
+        self.put(epoch, first);
+    }
+
+    fn put(&mut self, epoch: Epoch, first: Offset) {
         if self.starts.last().is_some_and(|last| epoch <= last.epoch) {
             return;
         }
@@ -39,10 +47,10 @@ impl Epochs {
     }
 
     /// Notes that `epoch` reigned at `offset` at the latest, unless it is the one that every log
-    /// begins in.
+    /// begins in. Which reigned below is not known.
     pub(super) fn start_unless_first(&mut self, epoch: Epoch, offset: Offset) {
         if Epoch::ZERO < epoch {
-            self.start(epoch, offset);
+            self.put(epoch, offset);
         }
     }
 
@@ -92,6 +100,13 @@ mod tests {
             e.start(Epoch::new(3), Offset::new(20));
             e.start(Epoch::new(2), Offset::new(20));
         });
+    }
+
+    #[test]
+    fn what_lies_below_the_first_that_begins_is_known_where_all_of_it_is() {
+        check(&[], &[(0, 0), (2, 10)], |e| e.start(Epoch::new(2), Offset::new(10)));
+        check(&[], &[(2, 0)], |e| e.start(Epoch::new(2), Offset::ZERO));
+        check(&[], &[(2, 10)], |e| e.start_unless_first(Epoch::new(2), Offset::new(10)));
     }
 
     #[test]

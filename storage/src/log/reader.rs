@@ -18,7 +18,7 @@ use super::readable::Readable;
 use super::segments::Segment;
 use super::shared::Shared;
 use super::walk::Placed;
-use crate::offset::{Offset, OffsetSpan};
+use crate::offset::{Epoch, Offset, OffsetSpan};
 
 /// A log, to be read. Clones read the same log.
 #[derive(Clone, Debug)]
@@ -39,6 +39,16 @@ impl Reader {
     /// The first offset that is not there yet.
     pub fn tail(&self) -> Offset {
         self.shared.published.tail()
+    }
+
+    /// The epoch of the last record, or the one that every log begins in.
+    pub fn epoch(&self) -> Epoch {
+        self.shared.epochs.lock().starts().last().map_or(Epoch::ZERO, |last| last.epoch)
+    }
+
+    /// The epoch that reigned at `offset`; `None` where that was forgotten.
+    pub fn epoch_at(&self, offset: Offset) -> Option<Epoch> {
+        self.shared.epochs.lock().at(offset)
     }
 
     /// Which epoch began where, the oldest first.

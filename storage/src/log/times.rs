@@ -37,11 +37,41 @@ impl Reader {
         Ok(None)
     }
 
-    /// The largest timestamp of the segments that are kept; `None` where none has any.
-    /// A record below the start that shares its segment with others counts.
-    pub fn newest_timestamp(&self) -> Option<i64> {
-        let newest = self.shared.segments.all().into_iter().map(|s| s.newest_timestamp()).max();
-        newest.filter(|newest| 0 <= *newest)
+    /// The first record of the largest timestamp that any has which is kept, and that timestamp;
+    /// `None` where none has any. May wait for a disk.
+    ///
+    /// # Errors
+    /// Where the part of the log that should hold the answer cannot be served.
+    pub fn newest(&self) -> Result<Option<(Offset, i64)>, ReadError> {
+        self.shared.check_open()?;
+        let start = self.start();
+        let mut newest = -1;
+        for segment in self.shared.segments.all() {
+            let may_be_newer = newest < segment.newest_timestamp();
+            if may_be_newer && !segment.ends_below(start) {
+                newest = newest.max(match segment.base() < start {
+                    true => self.newest_from(segment, start)?,
+                    false => segment.newest_timestamp(),
+                });
+            }
+        }
+        if newest < 0 { Ok(None) } else { self.offset_for_time(newest) }
+    }
+
+    /// The largest timestamp of a segment's records from `start` on; −1 if none has any.
+    fn newest_from(&self, segment: Segment, start: Offset) -> Result<i64, ReadError> {
+        let mut segment = Readable::open(&self.shared, segment, start)?;
+        let (mut position, mut newest) = (segment.near(start), -1);
+        while let Some(batch) = segment.batch_at(position)? {
+            if start <= batch.base() {
+                newest = newest.max(batch.header.max_timestamp);
+            } else if start < batch.next() {
+                let bytes = segment.slice(batch.position..batch.end())?;
+                newest = newest.max(newest_record(&batch, &bytes, start));
+            }
+            position = batch.end();
+        }
+        Ok(newest)
     }
 
     fn search(
@@ -68,6 +98,16 @@ impl Reader {
         }
         Ok(None)
     }
+}
+
+/// The largest timestamp of a batch's records from `start` on, as far as they can be read.
+fn newest_record(batch: &Placed, bytes: &Bytes, start: Offset) -> i64 {
+    let Ok(plain) = Plain::parse(bytes, INFLATED_BYTES_MAX) else {
+        return batch.header.max_timestamp;
+    };
+    let records = plain.view().records().map_while(Result::ok);
+    let kept = records.filter(|record| start.get() <= record.offset);
+    kept.map(|record| record.timestamp).max().unwrap_or(-1)
 }
 
 /// The first record of a batch that is neither earlier than `timestamp` nor below `start`.

@@ -4,7 +4,7 @@ use weir_protocol::kafka::api::describe_configs::source;
 use weir_protocol::kafka::api::{
     create_partitions, create_topics, delete_records, delete_topics, describe_cluster,
     describe_configs, describe_log_dirs, describe_topic_partitions, find_coordinator,
-    incremental_alter_configs, offset_for_leader_epoch, resource,
+    incremental_alter_configs, resource,
 };
 use weir_protocol::kafka::{ErrorCode, Request, Response, Uuid};
 use weir_tests::TestBroker;
@@ -232,36 +232,5 @@ async fn the_broker_is_all_there_is_of_its_cluster() {
     let sizes = ask!(kafka, 4, DescribeLogDirs, describe_log_dirs::Request::default());
     let size = sizes.results[0].topics[0].partitions[0].partition_size;
     assert_eq!(size, batch(&[b"1", b"2"]).len() as i64);
-    broker.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_epoch_ends_where_the_next_begins() {
-    let mut broker = TestBroker::start().await;
-    let mut epochs = Vec::new();
-    for _ in 0..2 {
-        let mut kafka = KafkaWire::connect(broker.kafka()).await;
-        kafka.metadata(&["flights"]).await;
-        kafka.produce("flights", batch(&[b"1", b"2"])).await.unwrap();
-        epochs.push(kafka.metadata(&["flights"]).await.topics[0].partitions[0].leader_epoch);
-        let (place, _) = broker.stop().await;
-        broker = place.start().await;
-    }
-    let mut kafka = KafkaWire::connect(broker.kafka()).await;
-    let last = epochs[1];
-    let ends = if epochs[0] == last { [(last, 4); 2] } else { [(epochs[0], 2), (last, 4)] };
-    for (leader_epoch, expected) in epochs.into_iter().zip(ends).chain([(last + 1, (-1, -1))]) {
-        let partition =
-            offset_for_leader_epoch::RequestPartition { leader_epoch, ..Default::default() };
-        let topic = offset_for_leader_epoch::RequestTopic {
-            topic: "flights".into(),
-            partitions: vec![partition],
-            ..Default::default()
-        };
-        let request =
-            offset_for_leader_epoch::Request { topics: vec![topic], ..Default::default() };
-        let told = &ask!(kafka, 4, OffsetForLeaderEpoch, request).topics[0].partitions[0];
-        assert_eq!((told.leader_epoch, told.end_offset), expected);
-    }
     broker.stop().await;
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod connection;
+mod epochs;
 mod groups;
 mod records;
 mod strangers;

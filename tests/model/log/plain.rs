@@ -64,6 +64,9 @@ impl Plain {
 
     fn begin(&mut self, epoch: Epoch) {
         self.epoch = epoch;
+        if self.epochs.is_empty() {
+            self.epochs.push(EpochStart { epoch: Epoch::ZERO, first: Offset::ZERO });
+        }
         self.epochs.retain(|start| start.first < self.tail);
         self.epochs.push(EpochStart { epoch, first: self.tail });
     }

@@ -41,17 +41,14 @@ pub(super) fn resolve(reader: &Reader, from: From) -> Result<Resolved, FromError
             Err(FromError::OutOfRange { asked, start, tail })
         }
         From::Offset(offset) => Ok((offset, None)),
-        From::Time(time) => resolve_time(reader, time),
-        From::Newest => match reader.newest_timestamp() {
-            Some(time) => resolve_time(reader, time),
-            None => Ok((tail, None)),
-        },
+        From::Time(time) => Ok(in_time(reader, reader.offset_for_time(time)?)),
+        From::Newest => Ok(in_time(reader, reader.newest()?)),
     }
 }
 
-fn resolve_time(reader: &Reader, time: i64) -> Result<Resolved, FromError> {
-    Ok(match reader.offset_for_time(time)? {
+fn in_time(reader: &Reader, found: Option<(Offset, i64)>) -> Resolved {
+    match found {
         Some((offset, timestamp)) => (offset, Some(timestamp)),
         None => (reader.tail(), None),
-    })
+    }
 }

@@ -23,6 +23,7 @@ use weir_protocol::kafka::api::fetch::{
 use weir_protocol::kafka::{ErrorCode, Records, Text, Uuid};
 
 use super::codes::error_code;
+use super::epochs::check_epoch;
 use super::feeds::{Feeds, Place};
 use super::names::{error_code_of, topic_id};
 use crate::session::{FirstBatch, Offset, ReadLimits, Refusal, Step};
@@ -124,6 +125,9 @@ impl Feeds {
             return Err(Refusal::new(Code::OffsetOutOfRange, why));
         };
         let place = (topic, number);
+        if let Err(code) = check_epoch(&self.session, place, asked.current_leader_epoch) {
+            return Ok(Partition::refused(asked, code));
+        }
         if !self.name(place, Offset::new(offset), at).await? {
             return Ok(Partition::refused(asked, ErrorCode::InvalidRequest));
         }

@@ -9,6 +9,7 @@ use weir_protocol::kafka::{ErrorCode, Uuid};
 
 use super::codes::error_code;
 use super::connection::Connection;
+use super::epochs::check_epoch;
 use super::names::topic_id;
 use crate::session::From;
 
@@ -33,6 +34,11 @@ impl Connection {
         let Ok(partition) = u32::try_from(asked.partition_index) else {
             return refused(asked, ErrorCode::UnknownTopicOrPartition);
         };
+        if let Err(code) =
+            check_epoch(&self.session, (topic, partition), asked.current_leader_epoch)
+        {
+            return refused(asked, code);
+        }
         let from = match asked.timestamp {
             LATEST => From::Latest,
             EARLIEST | EARLIEST_LOCAL => From::Earliest,
@@ -46,7 +52,12 @@ impl Connection {
             // Kafka knows no time of a place that is none in time, and no place of a time that
             // has none yet.
             Ok((_, None)) if matches!(from, From::Time(_) | From::Newest) => found(asked, None),
-            Ok((offset, time)) => found(asked, Some((offset.get(), time.unwrap_or(-1)))),
+            Ok((offset, time)) => {
+                let epoch = self.session.epoch_at(topic, partition, offset).ok().flatten();
+                let leader_epoch = epoch.map_or(-1, |epoch| epoch.get().cast_signed());
+                let found = found(asked, Some((offset.get(), time.unwrap_or(-1))));
+                ResponsePartition { leader_epoch, ..found }
+            }
             Err(refusal) => refused(asked, error_code(refusal.code)),
         }
     }

@@ -247,6 +247,26 @@ fn offsets_are_found_by_time_across_segments() {
 }
 
 #[test]
+fn the_newest_record_is_the_newest_of_those_that_are_kept() {
+    let mut bench = Bench::new(options());
+    assert_eq!(bench.reader.newest().unwrap(), None);
+    for times in [[50, 99, 10], [20, 40, 30], [40, 5, 6]] {
+        let mut builder = batch::Builder::new();
+        for time in times {
+            builder.push(time, None, None, []).unwrap();
+        }
+        bench.append(&Batch::from_bytes(&builder.finish(None)));
+    }
+    for (start, offset, time) in [(0, 1, 99), (1, 1, 99), (2, 4, 40), (5, 6, 40), (7, 8, 6)] {
+        bench.log.set_start(Offset::new(start));
+        let newest = bench.reader.newest().unwrap();
+        assert_eq!(newest, Some((Offset::new(offset), time)), "from {start}");
+    }
+    bench.log.set_start(Offset::new(9));
+    assert_eq!(bench.reader.newest().unwrap(), None);
+}
+
+#[test]
 fn offsets_are_found_by_time_inside_of_compressed_batches() {
     let mut bench = Bench::new(options());
     for n in 0..3_i64 {

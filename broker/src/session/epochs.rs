@@ -1,4 +1,5 @@
-//! Where an epoch's records end: what a client needs that was led by an older one.
+//! A partition's epochs: which one reigns, and where the records of an older one end, which a
+//! client needs that was led by it.
 
 use weir_protocol::id::TopicId;
 
@@ -16,6 +17,25 @@ pub(crate) struct EpochEnd {
 }
 
 impl Session {
+    /// The epoch that reigns in a partition.
+    pub(crate) fn epoch(&self, topic: TopicId, partition: u32) -> Result<Epoch, Refusal> {
+        let topic = self.topic(topic)?;
+        self.allow(Action::DescribeTopic, &topic)?;
+        Ok(partition_of(&topic, partition)?.reader().epoch())
+    }
+
+    /// The epoch that reigned at an offset; `None` where that was forgotten.
+    pub(crate) fn epoch_at(
+        &self,
+        topic: TopicId,
+        partition: u32,
+        offset: Offset,
+    ) -> Result<Option<Epoch>, Refusal> {
+        let topic = self.topic(topic)?;
+        self.allow(Action::DescribeTopic, &topic)?;
+        Ok(partition_of(&topic, partition)?.reader().epoch_at(offset))
+    }
+
     /// The end of the highest epoch up to `epoch`; `None` where there is none, or where `epoch` is
     /// above all there were.
     pub(crate) fn epoch_end(
