@@ -45,7 +45,7 @@ impl Logs {
 
     /// Lets logs go; those of other threads are none of its own.
     pub(crate) fn release(&mut self, slots: &[Slot]) {
-        slots.iter().for_each(|slot| self.slots.remove(slot.0));
+        slots.iter().for_each(|slot| drop(self.slots.remove(slot.0)));
     }
 
     /// Puts logs to rest: those of these that are this thread's, flushed, and not being written.

@@ -78,27 +78,14 @@ impl<T> Numbered<T> {
         (*held == number).then_some(value)
     }
 
-    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
-        self.places.iter().flatten().map(|(_, value)| value)
-    }
-
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.places.iter_mut().flatten().map(|(_, value)| value)
     }
 
-    pub(crate) fn remove(&mut self, number: Number) {
-        if let Some(place) = self.places.get_mut(number.place as usize) {
-            place.take_if(|(held, _)| *held == number);
-        }
-    }
-
-    /// Takes all out that are gone.
-    pub(crate) fn remove_if(&mut self, is_gone: impl Fn(&T) -> bool) -> Vec<T> {
-        let gone = self.places.iter_mut().filter_map(|place| {
-            let (_, value) = place.take_if(|(_, value)| is_gone(value))?;
-            Some(value)
-        });
-        gone.collect()
+    /// Takes out what has this number.
+    pub(crate) fn remove(&mut self, number: Number) -> Option<T> {
+        let place = self.places.get_mut(number.place as usize)?;
+        place.take_if(|(held, _)| *held == number).map(|(_, value)| value)
     }
 }
 
@@ -111,16 +98,16 @@ mod tests {
         let (mut numbers, mut list) = (Numbers::default(), Numbered::default());
         let old = numbers.next();
         list.insert(old, "old");
-        assert_eq!(list.remove_if(|value| *value == "old"), ["old"]);
+        assert_eq!(list.remove(old), Some("old"));
         numbers.give_back(old);
         let new = numbers.next();
         list.insert(new, "new");
         assert_eq!(list.places.len(), 1);
         assert_eq!(list.get(old), None);
         assert_eq!(list.get_mut(old), None);
-        list.remove(old);
+        assert_eq!(list.remove(old), None);
         assert_eq!(list.get(new), Some(&"new"));
-        list.remove(new);
+        assert_eq!(list.remove(new), Some("new"));
         assert_eq!(list.get(new), None);
     }
 

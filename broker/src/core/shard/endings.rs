@@ -12,7 +12,7 @@ impl Shard {
     /// Ends a topic; every shard is asked, as each may have offsets that groups committed of it.
     pub(super) fn close(&mut self, topic: TopicId, closed: oneshot::Sender<()>, at: Moment) {
         self.forget_topic(topic, at);
-        for mut partition in self.seats.remove_if(|partition| partition.topic == topic) {
+        for mut partition in self.seats.remove_topic(topic) {
             for batch in partition.parked.drain(..) {
                 turn_away(batch, AppendError::TopicGone, &self.journal, &mut self.wakes);
             }

@@ -38,7 +38,7 @@ impl Shard {
         let mut crowded = Vec::new();
         if PER_SHARD_MAX < self.producers {
             crowded.extend(self.seats.values_mut());
-        } else if let Some(partition) = self.seats.get_mut(seat.0)
+        } else if let Some(partition) = self.seats.get_mut(seat)
             && PER_PARTITION_MAX < partition.producers.len()
         {
             crowded.push(partition);

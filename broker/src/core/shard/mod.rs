@@ -7,6 +7,7 @@ pub(crate) mod entries;
 mod forgetting;
 mod groups;
 pub(crate) mod lane;
+mod seats;
 pub(crate) mod state;
 pub(crate) mod table;
 mod trims;

@@ -20,12 +20,12 @@ use weir_storage::offset::Index;
 use super::entries::{Change, RESERVE_BYTES};
 use super::groups::Desk;
 use super::lane::Lane;
+use super::seats::Seats;
 use super::table::Table;
 use crate::clock::Moment;
 use crate::core::commit::append::entry_bytes;
 use crate::core::commit::chore::KeeperInbox;
 use crate::core::commit::halt::Halt;
-use crate::core::commit::number::Numbered;
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::Entry;
 use crate::core::commit::space::{Space, ask_if_free};
@@ -58,7 +58,7 @@ pub(crate) struct Parts {
 /// A shard's state.
 #[derive(Debug)]
 pub(crate) struct Shard {
-    pub(super) seats: Numbered<Partition>,
+    pub(super) seats: Seats,
     /// Seats with parked batches.
     waiting: BTreeSet<Seat>,
     pub(super) table: Table,
@@ -96,7 +96,7 @@ impl Shard {
         let Parts { table, groups, journal, log, .. } = parts;
         let Parts { space, keeper, bell, room_bell, halt, fill, room_wait, .. } = parts;
         Self {
-            seats: Numbered::default(),
+            seats: Seats::default(),
             waiting: BTreeSet::new(),
             table,
             groups: Desk::new(groups),
@@ -140,7 +140,7 @@ impl Shard {
             Request::Trim(seat, before, waiter) => self.trim(seat, before, waiter),
             Request::Open(seat, partition) => {
                 self.producers += partition.producers.len();
-                self.seats.insert(seat.0, *partition);
+                self.seats.insert(seat, *partition);
             }
             Request::Close(topic, closed) => self.close(topic, closed, at),
             Request::Applied(asker) => self.applied(asker),
@@ -178,9 +178,7 @@ impl Shard {
 
     fn snapshot(&mut self, asker: oneshot::Sender<(Index, Bytes)>) {
         let applied = self.settle_changes();
-        let mut open: Vec<_> = self.seats.values().collect();
-        open.sort_unstable_by_key(|partition| (partition.topic, partition.number));
-        let known = open.into_iter().map(|of| ((of.topic, of.number), &of.producers));
+        let known = self.seats.values().map(|of| ((of.topic, of.number), &of.producers));
         let _ = asker.send((applied, self.table.encode(known)));
     }
 
@@ -195,7 +193,7 @@ impl Shard {
         let is_overdue =
             |batch: &mut Batch| batch.taken_at.is_some_and(|taken| taken + self.room_wait <= now);
         for seat in std::mem::take(&mut self.waiting) {
-            let Some(partition) = self.seats.get_mut(seat.0) else { continue };
+            let Some(partition) = self.seats.get_mut(seat) else { continue };
             let error = partition.waits_for.in_vain();
             while let Some(batch) = partition.parked.pop_front_if(is_overdue) {
                 turn_away(batch, error, &self.journal, &mut self.wakes);
@@ -266,7 +264,7 @@ impl Shard {
     /// Tells those whose batches have no place yet that they will get none.
     pub(super) fn refuse_parked(&mut self, error: AppendError) {
         for seat in std::mem::take(&mut self.waiting) {
-            if let Some(partition) = self.seats.get_mut(seat.0) {
+            if let Some(partition) = self.seats.get_mut(seat) {
                 for mut batch in partition.parked.drain(..) {
                     batch.waiters.refuse(error, &mut self.wakes);
                 }
@@ -300,7 +298,7 @@ impl Shard {
         if self.is_stopped() {
             return batch.waiters.refuse(AppendError::WritesStopped, &mut self.wakes);
         }
-        match self.seats.get_mut(seat.0) {
+        match self.seats.get_mut(seat) {
             None => batch.waiters.refuse(AppendError::TopicGone, &mut self.wakes),
             Some(partition) => {
                 batch.taken_at = Some(at.now);
@@ -314,7 +312,7 @@ impl Shard {
 
     /// Admits a partition's parked batches, oldest first, until one has to wait.
     fn admit_parked(&mut self, seat: Seat, now_ms: i64) {
-        let Some(partition) = self.seats.get_mut(seat.0) else { return };
+        let Some(partition) = self.seats.get_mut(seat) else { return };
         let producers = partition.producers.len();
         if self.fill.is_full() {
             for batch in partition.parked.drain(..) {
@@ -375,7 +373,7 @@ impl Shard {
     /// all changes: they are few, and nothing goes on without. Where even that is used up, the
     /// batches that wait for the block wait for a checkpoint.
     fn reserve(&mut self, seat: Seat, now_ms: i64) {
-        let Some(partition) = self.seats.get_mut(seat.0) else { return };
+        let Some(partition) = self.seats.get_mut(seat) else { return };
         if !partition.is_reservation_due() {
             return;
         }
@@ -414,12 +412,12 @@ impl Shard {
     fn take_effect(&mut self, change: &Change, asker: Asker) {
         match (change, asker) {
             (Change::Reserve { topic, partition, end }, _) => {
-                if let Some(seated) = seated(&mut self.seats, *topic, *partition) {
+                if let Some(seated) = self.seats.named_mut(*topic, *partition) {
                     seated.reserved(*end);
                 }
             }
             (Change::Start { topic, partition, start }, Asker::Trims(waiter)) => {
-                match seated(&mut self.seats, *topic, *partition) {
+                match self.seats.named_mut(*topic, *partition) {
                     Some(seated) => {
                         let trim = seated.begin_at(*start, Bytes::new(), waiter);
                         self.log.push(Entry::Trim(Box::new(trim)));
@@ -443,12 +441,6 @@ pub(super) fn promised(room_bell: &RoomBell, promise: impl Fn() -> bool) -> bool
         room_bell.want();
         promise()
     }
-}
-
-/// A partition that is open.
-fn seated(seats: &mut Numbered<Partition>, topic: TopicId, number: u32) -> Option<&mut Partition> {
-    let mut open = seats.values_mut();
-    open.find(|partition| (partition.topic, partition.number) == (topic, number))
 }
 
 /// Refuses a batch that had no place yet, and gives up what it was promised.

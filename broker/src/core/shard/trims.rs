@@ -15,7 +15,7 @@ impl Shard {
         if self.is_stopped() {
             return tell(waiter, Err(AppendError::WritesStopped.into()));
         }
-        let Some(partition) = self.seats.get_mut(seat.0) else {
+        let Some(partition) = self.seats.get_mut(seat) else {
             return tell(waiter, Err(AppendError::TopicGone.into()));
         };
         let end = partition.upkeep.end();
