@@ -6,14 +6,17 @@
 //!   8     run       which bench wrote it
 //!   4     lane      which sequence of records it belongs to
 //!   4     lanes     how many there are
-//!   8     sequence  its number in the lane, from 0
-//!   8     records   how many the lane has
+//!   4     sequence  its number in its round, from 0
+//!   4     round     how many a round has
+//!   8     records   how many the lane has, in all its rounds
 //!   …     filling   pseudo-random, up to the size asked for
 //! ```
 //!
 //! A *lane* is one sequence that one connection writes to one partition, whose order is therefore
 //! certain. A reader knows from any record how many lanes and records there are, so it can verify
-//! what an earlier process wrote, too.
+//! what an earlier process wrote, too. A lane of more than was prepared is the same *round* again
+//! and again, each a chain of its own; the last may be cut short. Rounds are alike, so one in
+//! another's place would not be noticed; one too few or too many is.
 //!
 //! Knows no batch, no socket and no clock.
 //!
@@ -26,7 +29,7 @@ use weir_protocol::checksum::crc32c;
 /// The smallest record that holds all fields.
 pub(crate) const RECORD_BYTES_MIN: usize = 40;
 
-/// Where a record is in its run.
+/// Where a record is in its run: its number in its lane, over all rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) lane: u32,
@@ -39,30 +42,33 @@ pub(crate) struct Writer {
     run: u64,
     lane: u32,
     lanes: u32,
+    round: u32,
     records: u64,
-    sequence: u64,
+    sequence: u32,
     link: u64,
 }
 
 impl Writer {
-    pub(crate) fn new(run: u64, lane: u32, lanes: u32, records: u64) -> Self {
-        Self { run, lane, lanes, records, sequence: 0, link: first_link(run, lane) }
+    /// Of a round of a lane that has so many records in all.
+    pub(crate) fn new(run: u64, lane: u32, lanes: u32, round: u32, records: u64) -> Self {
+        Self { run, lane, lanes, round, records, sequence: 0, link: first_link(run, lane) }
     }
 
     /// Writes the next record over all of `value`, whose length is the record's.
     ///
     /// # Panics
-    /// If `value` is shorter than [`RECORD_BYTES_MIN`], or all records were written.
+    /// If `value` is shorter than [`RECORD_BYTES_MIN`], or all of the round was written.
     pub(crate) fn write(&mut self, value: &mut [u8]) {
-        assert!(self.sequence < self.records, "the lane has as many records as was said");
+        assert!(self.sequence < self.round, "the round has as many records as was said");
         let (fields, filling) =
             value.split_first_chunk_mut::<RECORD_BYTES_MIN>().expect("the fields have room");
-        let seed = self.link ^ self.sequence;
+        let seed = self.link ^ u64::from(self.sequence);
         fill(filling, seed);
         fields[8..16].copy_from_slice(&self.run.to_le_bytes());
         fields[16..20].copy_from_slice(&self.lane.to_le_bytes());
         fields[20..24].copy_from_slice(&self.lanes.to_le_bytes());
-        fields[24..32].copy_from_slice(&self.sequence.to_le_bytes());
+        fields[24..28].copy_from_slice(&self.sequence.to_le_bytes());
+        fields[28..32].copy_from_slice(&self.round.to_le_bytes());
         fields[32..40].copy_from_slice(&self.records.to_le_bytes());
         self.link = next_link(self.link, &value[LINK_BYTES..]);
         value[..LINK_BYTES].copy_from_slice(&self.link.to_le_bytes());
@@ -84,7 +90,8 @@ pub(crate) struct Reader {
 
 #[derive(Clone, Copy, Debug)]
 struct Lane {
-    sequence: u64,
+    /// Records that were read.
+    read: u64,
     link: u64,
     /// How many there are, once a record said so.
     records: Option<u64>,
@@ -110,26 +117,31 @@ impl Reader {
     /// nothing more.
     pub(crate) fn read(&mut self, value: &[u8]) -> Result<Link, Broken> {
         let fields = Fields::parse(value).ok_or(Broken::Short { bytes: value.len() })?;
-        let Fields { run, lane, lanes, sequence, records, link } = fields;
+        let Fields { run, lane, lanes, sequence, round, records, link } = fields;
         if self.run.is_none() && lanes <= LANES_MAX {
             self.begin(run, lanes);
         }
         let of_this_run = self.run == Some(run) && self.lanes.len() == lanes as usize;
-        let place = Link { lane, sequence };
+        let sequence = u64::from(sequence);
         let expected = match self.lanes.get_mut(lane as usize) {
             Some(lane) if of_this_run => lane,
             _ => return Err(Broken::Foreign { lane, sequence }),
         };
-        if sequence != expected.sequence {
-            let expected = expected.sequence;
-            return Err(Broken::OutOfSequence { lane, expected, found: sequence });
+        let read = expected.read;
+        let in_round = match expected.records {
+            Some(records) if read == records => read,
+            _ => read.checked_rem(round.into()).unwrap_or(read),
+        };
+        if sequence != in_round {
+            return Err(Broken::OutOfSequence { lane, expected: in_round, found: sequence });
         }
-        let computed = next_link(expected.link, value.get(LINK_BYTES..).unwrap_or_default());
+        let before = if sequence == 0 { first_link(run, lane) } else { expected.link };
+        let computed = next_link(before, value.get(LINK_BYTES..).unwrap_or_default());
         if computed != link {
             return Err(Broken::Changed { lane, sequence });
         }
-        *expected = Lane { sequence: sequence + 1, link, records: Some(records) };
-        Ok(place)
+        *expected = Lane { read: read + 1, link, records: Some(records) };
+        Ok(Link { lane, sequence: read })
     }
 
     /// Ends the reading: every record must have been read.
@@ -143,9 +155,9 @@ impl Reader {
         for (lane, expected) in (0..).zip(&self.lanes) {
             match expected.records {
                 None => return Err(Broken::NothingOf { lane }),
-                Some(records) if expected.sequence == records => {}
+                Some(records) if expected.read == records => {}
                 Some(records) => {
-                    return Err(Broken::Missing { lane, records, read: expected.sequence });
+                    return Err(Broken::Missing { lane, records, read: expected.read });
                 }
             }
         }
@@ -167,12 +179,12 @@ impl Reader {
 
     /// Records that were read.
     pub(crate) fn records(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.sequence).sum()
+        self.lanes.iter().map(|lane| lane.read).sum()
     }
 
     fn begin(&mut self, run: u64, lanes: u32) {
         self.run = Some(run);
-        let lane = |lane| Lane { sequence: 0, link: first_link(run, lane), records: None };
+        let lane = |lane| Lane { read: 0, link: first_link(run, lane), records: None };
         self.lanes = (0..lanes).map(lane).collect();
     }
 }
@@ -206,7 +218,8 @@ struct Fields {
     run: u64,
     lane: u32,
     lanes: u32,
-    sequence: u64,
+    sequence: u32,
+    round: u32,
     records: u64,
 }
 
@@ -220,7 +233,8 @@ impl Fields {
         };
         let (link, run, lanes, sequence, records) = (long()?, long()?, long()?, long()?, long()?);
         let (lane, lanes) = (lanes as u32, (lanes >> 32) as u32);
-        Some(Self { link, run, lane, lanes, sequence, records })
+        let (sequence, round) = (sequence as u32, (sequence >> 32) as u32);
+        Some(Self { link, run, lane, lanes, sequence, round, records })
     }
 }
 
@@ -265,11 +279,11 @@ mod tests {
     const RUN: u64 = 7;
 
     /// The records of two lanes, as they might come: lane by lane.
-    fn records(each: u64) -> (Vec<Vec<u8>>, Vec<u64>) {
+    fn records(each: u32) -> (Vec<Vec<u8>>, Vec<u64>) {
         let mut values = Vec::new();
         let mut links = Vec::new();
         for lane in 0..2 {
-            let mut writer = Writer::new(RUN, lane, 2, each);
+            let mut writer = Writer::new(RUN, lane, 2, each, each.into());
             for _ in 0..each {
                 let mut value = vec![0; 64];
                 writer.write(&mut value);
@@ -342,7 +356,11 @@ mod tests {
                 let sequence = index as u64;
                 match at {
                     0..8 | 32.. => assert_eq!(found, Broken::Changed { lane: 0, sequence }),
-                    24..32 => assert!(matches!(found, Broken::OutOfSequence { .. }), "{found}"),
+                    24..28 => assert!(matches!(found, Broken::OutOfSequence { .. }), "{found}"),
+                    28..32 => assert!(
+                        matches!(found, Broken::OutOfSequence { .. } | Broken::Changed { .. }),
+                        "{found}"
+                    ),
                     _ => assert!(matches!(found, Broken::Foreign { .. }), "{found}"),
                 }
             }
@@ -373,6 +391,48 @@ mod tests {
         let (values, mut links) = records(3);
         links[1] ^= 1;
         assert_eq!(read(Reader::of(RUN, 2), &values, &links), Err(Broken::OtherEnd { lane: 1 }));
+    }
+
+    /// The records of one lane that has `records` in rounds of four.
+    fn rounds(records: u64) -> (Vec<Vec<u8>>, u64) {
+        let mut writer = Writer::new(RUN, 0, 1, 4, records);
+        let (mut round, mut links) = (Vec::new(), Vec::new());
+        for _ in 0..4 {
+            let mut value = vec![0; 64];
+            writer.write(&mut value);
+            round.push(value);
+            links.push(writer.link());
+        }
+        let all = round.iter().cycle().take(records as usize).cloned().collect();
+        (all, links[(records as usize - 1) % 4])
+    }
+
+    #[test]
+    fn rounds_are_read_to_the_end_of_the_last() {
+        for records in [1, 3, 4, 5, 8, 10] {
+            let (values, link) = rounds(records);
+            assert_eq!(read(Reader::of(RUN, 1), &values, &[link]), Ok(()), "{records}");
+            assert_eq!(read(Reader::of_any_run(), &values, &[link]), Ok(()), "{records}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_rounds_is_noticed() {
+        let broken = |change: fn(&mut Vec<Vec<u8>>)| {
+            let (mut values, link) = rounds(10);
+            change(&mut values);
+            read(Reader::of(RUN, 1), &values, &[link]).unwrap_err()
+        };
+        let lost = broken(|values| drop(values.remove(5)));
+        assert_eq!(lost, Broken::OutOfSequence { lane: 0, expected: 1, found: 2 });
+        let doubled = broken(|values| values.insert(5, values[4].clone()));
+        assert_eq!(doubled, Broken::OutOfSequence { lane: 0, expected: 1, found: 0 });
+        let round_lost = broken(|values| drop(values.drain(4..8)));
+        assert_eq!(round_lost, Broken::Missing { lane: 0, records: 10, read: 6 });
+        let round_more = broken(|values| values.extend(values.clone().drain(2..6)));
+        assert_eq!(round_more, Broken::OutOfSequence { lane: 0, expected: 10, found: 2 });
+        let changed = broken(|values| values[6][50] ^= 1);
+        assert_eq!(changed, Broken::Changed { lane: 0, sequence: 2 });
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Sending {
             while number < due {
                 let lane = (number % lanes.len() as u64) as usize;
                 let lane = lanes.get_mut(lane).expect("the remainder is one of them");
-                let Some(batch) = lane.batches.pop_front() else { return Ok(sends) };
+                let Some(batch) = lane.next() else { return Ok(sends) };
                 if self.warm_up <= number {
                     sends.note(Instant::now().saturating_duration_since(schedule.due(number)));
                 }

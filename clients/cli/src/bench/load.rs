@@ -77,14 +77,14 @@ async fn send_on(
     let mut window = Window { sent: VecDeque::new(), acks: Latencies::new() };
     while !lanes.is_empty() {
         for lane in &mut lanes {
-            let Some(batch) = lane.batches.pop_front() else { continue };
+            let Some(batch) = lane.next() else { continue };
             while sending.in_flight <= window.sent.len() {
                 window.settle_oldest().await?;
             }
             window.send(&client, sending, lane.partition, batch).await?;
             bar.inc(1);
         }
-        lanes.retain(|lane| !lane.batches.is_empty());
+        lanes.retain(|lane| lane.left() != 0);
     }
     while !window.sent.is_empty() {
         window.settle_oldest().await?;

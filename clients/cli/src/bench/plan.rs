@@ -8,8 +8,12 @@
 //! There are as many lanes as connections or written partitions, whichever are more, so that each
 //! connection and each of these partitions has one, and no lane has two of either.
 //!
+//! A lane's batches are built before the clock starts. Where all of them are more than
+//! `prepared_bytes`, a *round* of them is built, and sent again and again.
+//!
 //! Invariant of a [`Plan`]: each lane has at least one record, a batch fits what a broker may take,
-//! and all batches fit the memory that this process may take for them.
+//! the rounds of all lanes fit `prepared_bytes`, and where they are sent again they end with a
+//! whole batch.
 
 use std::time::Duration;
 
@@ -36,6 +40,8 @@ pub(crate) struct Shape {
     pub(crate) connections: u32,
     /// Batches of one connection that are sent and not acknowledged.
     pub(crate) in_flight: usize,
+    /// Values that are kept in memory, to be sent.
+    pub(crate) prepared_bytes: u64,
     pub(crate) ack: Ack,
     pub(crate) durability: Durability,
 }
@@ -89,15 +95,38 @@ impl Plan {
                 print::counted(u64::from(plan.lanes()), "lane"),
             )));
         }
-        let all = plan.records();
-        if PREPARED_BYTES_MAX < all.saturating_mul(record_bytes as u64) {
+        plan.check_rounds()?;
+        Ok(plan)
+    }
+
+    fn check_rounds(&self) -> Result<(), Failure> {
+        let Shape { records, record_bytes, batch_records, prepared_bytes, .. } = self.shape;
+        if PREPARED_BYTES_MAX < prepared_bytes {
             return Err(Failure::Usage(format!(
-                "{all} records of {record_bytes} bytes are built before the clock starts, and \
-                 more than {} of memory is not taken for them; lower --records or --size",
+                "more than {} of memory is not taken for batches; lower --prepared",
                 print::bytes(PREPARED_BYTES_MAX)
             )));
         }
-        Ok(plan)
+        if !self.has_rounds() {
+            return Ok(());
+        }
+        let least = u64::from(self.lanes()) * u64::from(batch_records) * record_bytes as u64;
+        if prepared_bytes < least {
+            return Err(Failure::Usage(format!(
+                "a batch for each of {} takes {} of memory; raise --prepared",
+                print::counted(u64::from(self.lanes()), "lane"),
+                print::bytes(least)
+            )));
+        }
+        let whole = u64::from(self.lanes()) * u64::from(batch_records);
+        if !records.is_multiple_of(whole) {
+            return Err(Failure::Usage(format!(
+                "{records} records are more than --prepared keeps, and sent in rounds of whole \
+                 batches: --records is a multiple of {whole} then, such as {}",
+                records.saturating_add(whole) / whole * whole
+            )));
+        }
+        Ok(())
     }
 
     pub(crate) fn lanes(&self) -> u32 {
@@ -125,6 +154,37 @@ impl Plan {
         let lanes = u64::from(self.lanes());
         let more = u64::from(u64::from(lane) < self.shape.records % lanes);
         self.warm_up_records() + self.shape.records / lanes + more
+    }
+
+    /// How many of its records a lane has built, to be sent until it has sent all.
+    pub(crate) fn round_of(&self, lane: u32) -> u32 {
+        let Shape { record_bytes, batch_records, prepared_bytes, .. } = self.shape;
+        let records = if self.has_rounds() {
+            let all = prepared_bytes / record_bytes as u64 / u64::from(self.lanes());
+            let batch = u64::from(batch_records);
+            (all / batch * batch).min(self.records_of(lane))
+        } else {
+            self.records_of(lane)
+        };
+        u32::try_from(records).expect("what is prepared is bounded in bytes, and a record has some")
+    }
+
+    /// How many of them are sent the last time.
+    pub(crate) fn last_round_of(&self, lane: u32) -> u32 {
+        let (records, round) = (self.records_of(lane), self.round_of(lane));
+        let more = (records - 1) % u64::from(round);
+        more as u32 + 1
+    }
+
+    /// All that are built.
+    pub(crate) fn prepared_records(&self) -> u64 {
+        (0..self.lanes()).map(|lane| u64::from(self.round_of(lane))).sum()
+    }
+
+    /// Whether batches are sent more than once.
+    fn has_rounds(&self) -> bool {
+        let all = self.records().saturating_mul(self.shape.record_bytes as u64);
+        self.shape.prepared_bytes < all
     }
 
     /// All that are sent, those of the warm-up included.
@@ -198,8 +258,9 @@ fn batch_bytes(record_bytes: usize, batch_records: u32) -> usize {
     record.saturating_mul(batch_records as usize).saturating_add(HEADER_BYTES)
 }
 
-/// Memory for batches that are built before the clock starts.
-const PREPARED_BYTES_MAX: u64 = 4 << 30;
+/// Memory that may be asked for to keep batches in. A round's records are counted in a u32, and one
+/// has 40 bytes at least.
+const PREPARED_BYTES_MAX: u64 = 16 << 30;
 
 /// Above it, the sender's own time between two records is what is measured.
 const RATE_MAX: u32 = 100_000;
@@ -217,6 +278,7 @@ mod tests {
         warm_up: 0,
         connections: 2,
         in_flight: 1,
+        prepared_bytes: 1 << 30,
         ack: Ack::Topic,
         durability: Durability::Synced,
     };
@@ -263,8 +325,22 @@ mod tests {
         assert!(refused(Shape { in_flight: 0, ..SHAPE }).contains("--in-flight"));
         assert!(refused(Shape { batch_records: 100_000, ..SHAPE }).contains("lower --batch"));
         assert!(refused(Shape { records: 2, ..SHAPE }).contains("raise --records"));
-        assert!(refused(Shape { records: 1 << 40, ..SHAPE }).contains("lower --records"));
-        assert!(refused(Shape { records: u64::MAX, ..SHAPE }).contains("lower --records"));
+        assert!(refused(Shape { prepared_bytes: u64::MAX, ..SHAPE }).contains("lower --prepared"));
+        let rounds = Shape { records: 1 << 40, prepared_bytes: 3 << 10, ..SHAPE };
+        assert!(refused(rounds).contains("such as 1099511627778"));
+        assert!(refused(Shape { prepared_bytes: 3_071, ..rounds }).contains("raise --prepared"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_sent_in_rounds_of_whole_batches() {
+        let all = Shape { records: 3_000, batch_records: 10, ..SHAPE };
+        let whole = Plan::new(all).unwrap();
+        assert_eq!((whole.round_of(0), whole.last_round_of(0)), (1_000, 1_000));
+        // 78 records of 1,024 bytes for each of three lanes, of which 70 make whole batches.
+        let rounds = Plan::new(Shape { prepared_bytes: 240_000, ..all }).unwrap();
+        assert_eq!((rounds.round_of(2), rounds.last_round_of(2)), (70, 1_000 % 70));
+        assert_eq!(rounds.prepared_records(), 210);
+        assert_eq!(rounds.records(), 3_000);
     }
 
     #[test]

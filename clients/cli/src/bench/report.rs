@@ -256,6 +256,7 @@ mod tests {
             warm_up: 0,
             connections: 1,
             in_flight: 64,
+            prepared_bytes: 1 << 30,
             ack: Ack::Topic,
             durability: Durability::Synced,
         };

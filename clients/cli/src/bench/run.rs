@@ -11,7 +11,7 @@ use super::latencies::Latencies;
 use super::latency as open_loop;
 use super::load::{self, Sending};
 use super::plan::{Plan, Rate};
-use super::prepared::Prepared;
+use super::prepared::{Lane, Prepared};
 use super::reading::{self, Reading, Written};
 use super::replay::{Beside, Replay};
 use super::report::{Conditions, Report, Work};
@@ -173,9 +173,8 @@ async fn send(
 ) -> Result<Sent, Failure> {
     let Prepared { run, mut lanes, links } = prepare(plan);
     let clients = connections(site, plan.shape.connections).await?;
-    let first_batches = plan.shape.warm_up as usize;
-    let warm_up = lanes.iter_mut().map(|lane| lane.split_first(first_batches)).collect();
-    let batches = lanes.iter().map(|lane| lane.batches.len() as u64).sum();
+    let warm_up = lanes.iter_mut().map(|lane| lane.split_first(plan.shape.warm_up)).collect();
+    let batches = lanes.iter().map(Lane::left).sum();
     let bar = print::progress_of(batches, "sending", "batches");
     let sending = Sending { topic: topic.id, ack: plan.shape.ack, in_flight: plan.shape.in_flight };
     load::send(&clients, warm_up, sending, &ProgressBar::hidden()).await?;
@@ -197,7 +196,7 @@ async fn send(
 }
 
 fn prepare(plan: &Plan) -> Prepared {
-    let bar = print::progress_of(plan.records(), "building", "records");
+    let bar = print::progress_of(plan.prepared_records(), "building", "records");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let timestamp_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
     // Two benches do not begin in one nanosecond.

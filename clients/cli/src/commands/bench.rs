@@ -37,6 +37,9 @@ enum Verb {
     Latency(Latency),
 }
 
+/// Memory for the batches of a bench that does not let it be chosen.
+const PREPARED_BYTES: u64 = 1 << 30;
+
 /// Options of all benches stand behind those of one.
 const SHARED_ORDER: usize = 900;
 
@@ -129,6 +132,9 @@ struct Load {
     /// Batches that each connection sends before the oldest is acknowledged
     #[arg(long, value_name = "N", default_value_t = 64)]
     in_flight: usize,
+    /// Memory for batches; where all do not fit, as many as do are sent again and again
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = quantity::bytes)]
+    prepared: u64,
     /// Partitions that are written, of all that the topic has [default: all]
     #[arg(long, value_name = "N")]
     spread: Option<u32>,
@@ -193,6 +199,7 @@ impl Latency {
             connections: 1,
             // At a fixed rate nothing waits for an acknowledgement.
             in_flight: usize::MAX,
+            prepared_bytes: PREPARED_BYTES,
             ack: AckName::ack(ack),
             durability: durability.durability(),
         })?;
@@ -218,6 +225,7 @@ impl Load {
             warm_up: self.warm_up,
             connections: self.connections,
             in_flight: self.in_flight,
+            prepared_bytes: self.prepared,
             ack: AckName::ack(self.ack),
             durability: self.durability.durability(),
         })
