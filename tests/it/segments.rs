@@ -4,6 +4,7 @@ use weir_broker::shutdown::Stopped;
 use weir_protocol::native::{
     AlterTopic, Durability, Request, Response, Settings, TopicDescription,
 };
+use weir_storage::disk::Disk;
 use weir_tests::wire::{Wire, batch};
 use weir_tests::{Place, TestBroker};
 
@@ -96,8 +97,65 @@ async fn a_topic_with_smaller_segments_than_it_has_comes_back_whole() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_altered_segment_size_holds_for_open_partitions_and_over_a_power_cut() {
+    for durability in [Durability::Synced, Durability::Written] {
+        let place = Place::crashing();
+        let broker = place.start().await;
+        let (mut wire, _) = Wire::greeted(broker.native()).await;
+        let small = Settings {
+            durability: Some(durability),
+            segment_bytes: Some(1 << 20),
+            batch_bytes_max: Some(1 << 20),
+            ..Settings::default()
+        };
+        let topic = wire.create_with("altered", 1, small).await;
+        let some = batch(&[&[1; 300_000]]);
+        for offset in 0..3 {
+            assert_eq!(wire.produce(&topic, 0, some.clone()).await, Ok(offset));
+        }
+        let large = Settings {
+            segment_bytes: Some(4 << 20),
+            batch_bytes_max: Some(3 << 20),
+            ..Settings::default()
+        };
+        alter(&mut wire, &topic, large).await;
+        assert_eq!(wire.produce(&topic, 0, batch(&[&vec![2; 2_000_000]])).await, Ok(3));
+        alter(&mut wire, &topic, Settings { durability: None, ..small }).await;
+        for offset in 4..8 {
+            assert_eq!(wire.produce(&topic, 0, some.clone()).await, Ok(offset));
+        }
+        let stored = wire.stored(&topic, 0).await;
+        assert_eq!(stored.len(), 8);
+        // All is flushed, and each segment has its name.
+        let (place, stopped) = broker.stop().await;
+        assert_eq!(stopped, Stopped::Cleanly);
+        let directory = place.directory().join(format!("topics/{}/0", topic.id));
+        let mut bases: Vec<u64> = Vec::new();
+        for name in place.crash_disk().list(&directory).unwrap() {
+            let base = name.to_str().and_then(|name| name.strip_suffix(".log"));
+            bases.extend(base.map(|base| base.parse::<u64>().unwrap()));
+        }
+        assert_eq!(bases, [0, 3, 4, 7], "{durability:?}");
+        let broker = place.start().await;
+        let (mut wire, _) = Wire::greeted(broker.native()).await;
+        assert_eq!(wire.stored(&topic, 0).await, stored);
+        assert_eq!(wire.produce(&topic, 0, some).await, Ok(8));
+        let stored = wire.stored(&topic, 0).await;
+        let broker = broker.cut_power(3).start().await;
+        let (mut wire, _) = Wire::greeted(broker.native()).await;
+        survived(durability, &stored, &wire.stored(&topic, 0).await);
+        broker.stop().await;
+    }
+}
+
 async fn shrink(wire: &mut Wire, topic: &TopicDescription, segment_bytes: u64) {
     let settings = Settings { segment_bytes: Some(segment_bytes), ..Settings::default() };
+    alter(wire, topic, settings).await;
+}
+
+async fn alter(wire: &mut Wire, topic: &TopicDescription, settings: Settings) {
+    let segment_bytes = settings.segment_bytes.unwrap_or_default();
     let alter = AlterTopic { name: topic.name.clone(), partitions: None, settings };
     match wire.ask(Request::AlterTopic(alter)).await {
         Ok(Response::Topic(altered)) => assert_eq!(altered.settings.segment_bytes, segment_bytes),

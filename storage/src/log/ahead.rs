@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::errors::{GrowError, NoRoom};
-use super::ground::{Allocated, Ground};
+use super::ground::Ground;
 use super::live::{Active, Fresh};
 use crate::offset::Offset;
 
@@ -51,9 +51,8 @@ struct Queue {
 }
 
 impl Ahead {
-    /// Promises the first `bytes` of the prepared segment, which is `base`'s from now on; says how
-    /// often the log had rested by then.
-    pub(super) fn claim(&self, base: Offset, bytes: u64) -> Result<(Allocated, u32), NoRoom> {
+    /// Promises the first `bytes` of the prepared segment, which is `base`'s from now on.
+    pub(super) fn claim(&self, base: Offset, bytes: u64) -> Result<Current, NoRoom> {
         let mut queue = self.queue.lock();
         if self.is_resting() {
             queue.next_needed = bytes;
@@ -68,12 +67,11 @@ impl Ahead {
                 let ground = Arc::clone(&fresh.ground);
                 queue.claimed.push_back((base, fresh));
                 queue.unnamed.push((base, Arc::clone(&ground)));
-                let allocated = ground.allocation();
-                queue.current = Some((base, ground));
+                queue.current = Some((base, Arc::clone(&ground)));
                 queue.next_needed = 0;
                 self.propose(bytes);
                 self.has_prepared.store(false, Ordering::Relaxed);
-                Ok((allocated, self.rests()))
+                Ok(Current { base, ground, proposed: bytes, rests: self.rests() })
             }
         }
     }
@@ -211,6 +209,15 @@ impl Ahead {
 
     pub(super) fn prepared(&self) -> Option<Arc<Ground>> {
         self.queue.lock().prepared.as_ref().map(|fresh| Arc::clone(&fresh.ground))
+    }
+
+    /// Takes what is prepared back if it can never hold `bytes`: it was begun with the measures of
+    /// then.
+    pub(super) fn take_too_small(&self, bytes: u64) -> Option<Fresh> {
+        let mut queue = self.queue.lock();
+        let too_small = queue.prepared.take_if(|fresh| fresh.ground.bytes_max < bytes)?;
+        self.has_prepared.store(false, Ordering::Relaxed);
+        Some(too_small)
     }
 
     pub(super) fn set_prepared(&self, fresh: Fresh) {

@@ -4,7 +4,7 @@
 //! `SIGBUS`, not an error. Knows nothing of batches.
 //!
 //! ```text
-//!   0         proposed            allocated                 segment_bytes
+//!   0         proposed            allocated                      bytes_max
 //!   ├─ written ──┼─ room, populated ──┼─ no file yet, mapped all the same ─┤
 //! ```
 //!
@@ -29,6 +29,8 @@ use crate::map::Populator;
 #[derive(Debug)]
 pub(super) struct Ground {
     pub(super) file: Arc<dyn File>,
+    /// How far it is mapped, so that it never has more.
+    pub(super) bytes_max: u64,
     /// Changes once at most: when a prepared segment gets its name.
     path: Mutex<PathBuf>,
     populator: Mutex<Option<Populator>>,
@@ -57,9 +59,11 @@ impl Ground {
         populator: Option<Populator>,
         pages: PageBudget,
         allocated: u64,
+        bytes_max: u64,
     ) -> Self {
         Self {
             file,
+            bytes_max,
             path: Mutex::new(path),
             populator: Mutex::new(populator),
             pages,

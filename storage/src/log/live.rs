@@ -252,7 +252,8 @@ impl Fresh {
         let len = options.segment_bytes.max(position);
         let opened = Writer::open(options.writer, &file, len, position);
         let (writer, map) = opened.naming("map", &path)?;
-        let ground = Ground::new(file, path, writer.populator(), options.pages.clone(), position);
+        let (populator, pages) = (writer.populator(), options.pages.clone());
+        let ground = Ground::new(file, path, populator, pages, position, len);
         Ok(Self { ground: Arc::new(ground), writer, map })
     }
 }

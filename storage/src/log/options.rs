@@ -9,8 +9,8 @@ use super::parents::Parents;
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Size at which the next segment begins, and the address space that the active one takes
-    /// twice. At least the largest batch, at most 2 GiB − 1: Kafka's indexes hold positions as
-    /// `i32`.
+    /// twice; it can be [changed](super::Upkeep::set_segment_bytes). At least the largest batch, at
+    /// most 2 GiB − 1: Kafka's indexes hold positions as `i32`.
     pub segment_bytes: u64,
     /// Bytes of batches from one index entry to the next, at least.
     pub index_interval_bytes: u32,
@@ -64,11 +64,11 @@ impl Options {
         let more = end.clamp(self.allocation_bytes_min, self.allocation_bytes_max);
         self.least(end + more).min(self.segment_bytes.max(end))
     }
+}
 
-    /// The position in a segment from which on the next one should be there.
-    pub(super) fn prepares_next_at(&self) -> u64 {
-        self.segment_bytes / 4 * 3
-    }
+/// The position in a segment of so many bytes from which on the next one should be there.
+pub(super) fn prepares_next_at(segment_bytes: u64) -> u64 {
+    segment_bytes / 4 * 3
 }
 
 /// How appends reach the active segment. Readers read it mapped either way.

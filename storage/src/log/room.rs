@@ -12,6 +12,7 @@ use weir_protocol::limits::RECORDS_PER_BATCH_MAX;
 use super::ahead::Current;
 use super::errors::NoRoom;
 use super::ground::Allocated;
+use super::options::prepares_next_at;
 use super::shared::Shared;
 use crate::offset::Offset;
 
@@ -39,6 +40,8 @@ struct Front {
     segment: Offset,
     position: u64,
     allocated: Allocated,
+    /// How much the segment can take: it was begun with the measures of then.
+    bytes_max: u64,
     /// How often the log had rested when this was found.
     rests: u32,
 }
@@ -58,7 +61,7 @@ impl Room {
         if self.shared.why_closed().is_some() {
             return Err(NoRoom::Closed);
         }
-        let segment_bytes = self.shared.options.segment_bytes;
+        let segment_bytes = self.shared.segment_bytes();
         if segment_bytes < bytes {
             return Err(NoRoom::TooLarge { bytes, segment_bytes });
         }
@@ -80,8 +83,8 @@ impl Room {
                 Ok(Place { segment: front.segment, position })
             }
             _ => {
-                let (allocated, rests) = ahead.claim(offset, bytes)?;
-                self.front = Some(Front { segment: offset, position: bytes, allocated, rests });
+                let claimed = ahead.claim(offset, bytes)?;
+                self.front = Some(Front::over(claimed));
                 Ok(Place { segment: offset, position: 0 })
             }
         }
@@ -102,11 +105,11 @@ impl Room {
     /// batch wants nothing.
     pub fn wants_growth(&self) -> bool {
         let Some(front) = &self.front else { return false };
-        let Shared { ahead, options, .. } = &*self.shared;
+        let ahead = &self.shared.ahead;
+        let limit = front.limit(self.shared.segment_bytes());
         let allocated = front.allocated.bytes();
-        let is_low =
-            allocated < options.segment_bytes && allocated - front.position < ahead.low_mark();
-        is_low || (options.prepares_next_at() <= front.position && !ahead.has_prepared())
+        let is_low = allocated < limit && allocated - front.position < ahead.low_mark();
+        is_low || (prepares_next_at(limit) <= front.position && !ahead.has_prepared())
     }
 
     fn find_front(&mut self) {
@@ -114,21 +117,31 @@ impl Room {
         // Behind a rest the same bytes have another ground.
         self.front.take_if(|front| front.rests != ahead.rests());
         if self.front.is_none() {
-            let current = ahead.current();
-            self.front = current.map(|Current { base, ground, proposed, rests }| Front {
-                segment: base,
-                position: proposed,
-                allocated: ground.allocation(),
-                rests,
-            });
+            self.front = ahead.current().map(Front::over);
         }
     }
 }
 
 impl Front {
+    fn over(current: Current) -> Self {
+        let Current { base, ground, proposed, rests } = current;
+        Self {
+            segment: base,
+            position: proposed,
+            allocated: ground.allocation(),
+            bytes_max: ground.bytes_max,
+            rests,
+        }
+    }
+
+    /// How long the segment gets.
+    fn limit(&self, segment_bytes: u64) -> u64 {
+        self.bytes_max.min(segment_bytes)
+    }
+
     /// Whether such a batch belongs to this segment, or begins the next.
     fn takes(&self, offset: Offset, bytes: u64, segment_bytes: u64) -> bool {
-        let fits = self.position + bytes <= segment_bytes;
+        let fits = self.position + bytes <= self.limit(segment_bytes);
         fits && offset.since(self.segment) < OFFSETS_PER_SEGMENT_MAX
     }
 }

@@ -29,7 +29,9 @@ use crate::offset::Offset;
 pub(super) struct Shared {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) directory: PathBuf,
+    /// As the log was opened; segments are begun by the [`measures`](Self::measures) of now.
     pub(super) options: Options,
+    segment_bytes: AtomicU64,
     /// When its directory was there, by the turns of its parents.
     pub(super) made: u64,
     pub(super) published: Published,
@@ -64,6 +66,7 @@ impl Shared {
             made: options.parents.turn(),
             epochs: Mutex::new(epochs),
             ahead: Ahead::default(),
+            segment_bytes: AtomicU64::new(options.segment_bytes),
             growth: Mutex::new(Growth::new(&options)),
             keeping: Mutex::new(keeping),
             served_below: AtomicU64::new(u64::MAX),
@@ -83,6 +86,20 @@ impl Shared {
         let (segments, keeping) = (Segments::default(), Keeping::default());
         let open = Self::new(disk, directory, options, end, Epochs::default(), segments, keeping);
         Self { closed: Some(why), ..open }
+    }
+
+    /// Size at which the next segment begins, but for one that was begun smaller.
+    pub(super) fn segment_bytes(&self) -> u64 {
+        self.segment_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_segment_bytes(&self, bytes: u64) {
+        self.segment_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// What the next segment is begun with.
+    pub(super) fn measures(&self) -> Options {
+        Options { segment_bytes: self.segment_bytes(), ..self.options.clone() }
     }
 
     /// Whether this log is open.

@@ -215,7 +215,8 @@ impl Actor {
         settings::check_partitions(partitions)?;
         self.check_partitions(partitions - now)?;
         let topic = self.topics.by_id(id).ok_or_else(unknown)?;
-        self.commit(Command::Alter { id, partitions, settings }).await?;
+        self.commit(Command::Alter { id, partitions, settings: settings.clone() }).await?;
+        self.opener.alter(id, &settings, &topic.partitions);
         self.open(id, topic.partitions.clone()).await
     }
 

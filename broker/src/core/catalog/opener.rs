@@ -134,6 +134,17 @@ impl Opener {
         log::Options { segment_bytes: settings.segment_bytes, ..self.log_options.clone() }
     }
 
+    /// Lets open partitions follow settings that were altered: their next segments, and the next
+    /// batches that are gathered for them.
+    pub(crate) fn alter(&self, id: TopicId, settings: &Settings, open: &[Handle]) {
+        for log in self.open_logs.of_topic(id) {
+            log.set_segment_bytes(settings.segment_bytes);
+        }
+        for partition in open {
+            partition.set_batch_bytes_max(settings.batch_bytes_max as usize);
+        }
+    }
+
     /// Seats an open partition at its shard, puts its log into the adoption, and makes its handle.
     /// The handle is for nobody before the adoption has been handed over.
     pub(crate) async fn adopt(

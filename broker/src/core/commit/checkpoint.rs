@@ -80,6 +80,13 @@ impl OpenLogs {
         gone.map(|(_, log)| log.place).collect()
     }
 
+    /// The logs of a topic.
+    pub(crate) fn of_topic(&self, topic: TopicId) -> Vec<Upkeep> {
+        let logs = self.logs.lock();
+        let of_topic = logs.range((topic, 0)..=(topic, u32::MAX));
+        of_topic.map(|(_, log)| log.upkeep.clone()).collect()
+    }
+
     /// The first log at or behind a place in their order.
     pub(super) fn next(&self, from: (TopicId, u32)) -> Option<((TopicId, u32), Upkeep)> {
         let logs = self.logs.lock();

@@ -106,6 +106,16 @@ impl Gather {
         Ok(Pushed::Announce)
     }
 
+    /// Batches that are begun from now on may be so large.
+    pub(crate) fn set_batch_bytes_max(&self, bytes: usize) {
+        let mut open = self.open.lock();
+        if !open.builder.is_empty() {
+            let batch = open.close();
+            open.full.push(batch);
+        }
+        open.builder = Builder::with_bytes_max(bytes);
+    }
+
     /// Closes what was gathered and hands it out, oldest first.
     pub(crate) fn take(&self) -> Vec<Batch> {
         let mut open = self.open.lock();
@@ -150,3 +160,37 @@ impl Gathered {
 }
 
 const MADE_WELL: &str = "the builder makes batches that parse";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::commit::append::AckAt;
+    use crate::core::commit::number::Number;
+    use crate::core::commit::permit::Budget;
+    use crate::core::wake::Signals;
+
+    async fn push(gather: &Gather, budget: &Budget, bytes: usize) -> Result<Pushed, PushError> {
+        let value = vec![0; bytes];
+        let timestamp_type = TimestampType::CreateTime;
+        let value = Some(&value[..]);
+        let record = Record { timestamp: 0, timestamp_type, key: None, value, headers: &[] };
+        let (signals, append_time) = (Signals::default(), None);
+        let waiter = Waiter { signals, token: 0, ack: AckAt::Applied, append_time };
+        gather.push(&record, waiter, budget.take(bytes as u64).await)
+    }
+
+    #[tokio::test]
+    async fn a_size_that_is_altered_holds_for_the_next_batch_and_loses_no_record() {
+        let (gather, budget) = (Gather::new(Seat(Number::default()), 1_000), Budget::new(10_000));
+        assert_eq!(push(&gather, &budget, 600).await, Ok(Pushed::Announce));
+        assert!(matches!(push(&gather, &budget, 2_000).await, Err(PushError::TooLarge { .. })));
+        gather.set_batch_bytes_max(3_000);
+        for bytes in [2_000, 600] {
+            assert_eq!(push(&gather, &budget, bytes).await, Ok(Pushed::Joined));
+        }
+        gather.set_batch_bytes_max(1_000);
+        assert!(matches!(push(&gather, &budget, 2_000).await, Err(PushError::TooLarge { .. })));
+        let records: Vec<_> = gather.take().iter().map(|batch| batch.header.records).collect();
+        assert_eq!(records, [1, 2]);
+    }
+}

@@ -81,6 +81,11 @@ impl Handle {
         }
     }
 
+    /// Batches that are gathered from now on may be so large.
+    pub(crate) fn set_batch_bytes_max(&self, bytes: usize) {
+        self.shared.gather.set_batch_bytes_max(bytes);
+    }
+
     /// Deletes the oldest records; the first offset that is left, once that is committed.
     pub(crate) async fn trim(&self, before: Before) -> Result<Offset, TrimError> {
         let (waiter, wait) = oneshot::channel();

@@ -6,6 +6,7 @@ mod damage;
 mod keep;
 mod lost;
 mod maps;
+mod measures;
 mod quarantine;
 mod rest;
 mod scrub;

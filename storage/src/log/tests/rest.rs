@@ -7,7 +7,7 @@ use crate::disk::RealDisk;
 
 impl Bench {
     /// Flushes and goes to rest.
-    fn rest(&mut self) {
+    pub(super) fn rest(&mut self) {
         self.upkeep.flush().unwrap();
         let left = self.log.rest().expect("everything is flushed and nothing more was promised");
         self.upkeep.lay_down(left).unwrap();

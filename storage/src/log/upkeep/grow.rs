@@ -15,7 +15,7 @@ use crate::log::errors::GrowError;
 use crate::log::file_name;
 use crate::log::ground::Ground;
 use crate::log::live::Fresh;
-use crate::log::options::Options;
+use crate::log::options::{Options, prepares_next_at};
 use crate::log::shared::Shared;
 use crate::offset::Offset;
 
@@ -82,14 +82,15 @@ impl Upkeep {
         let Some(Current { base, ground, proposed, .. }) = ahead.current() else {
             return Ok(());
         };
+        let limit = ground.bytes_max.min(self.shared.segment_bytes());
         let (needed, allocated) = (proposed + bytes_needed, ground.allocated());
         let is_enough = needed <= allocated && ahead.low_mark() <= allocated - proposed;
-        if is_enough || options.segment_bytes < needed || options.segment_bytes == allocated {
+        if is_enough || limit < needed || limit <= allocated {
             return Ok(());
         }
         self.write_out_below(base, &ground)?;
-        let least = options.least(needed.max(allocated + 1));
-        let wanted = least.max(allocated + growth.chunk_bytes).min(options.segment_bytes);
+        let least = options.least(needed.max(allocated + 1)).min(limit);
+        let wanted = least.max(allocated + growth.chunk_bytes).min(limit);
         ground.extend(wanted, least)?;
         self.double(growth);
         Ok(())
@@ -97,30 +98,42 @@ impl Upkeep {
 
     /// Prepares the next segment where the current one will soon be full, or a batch waits for it.
     fn prepare_next(&self, growth: &mut Growth, bytes_needed: u64) -> Result<(), DiskError> {
-        let Shared { ahead, options, .. } = &*self.shared;
+        let (ahead, options) = (&self.shared.ahead, self.shared.measures());
         let needed = match ahead.current() {
             None => bytes_needed.max(ahead.next_needed()),
-            Some(Current { proposed, .. }) => {
-                let fits = proposed + bytes_needed <= options.segment_bytes;
+            Some(Current { ground, proposed, .. }) => {
+                let limit = ground.bytes_max.min(options.segment_bytes);
+                let fits = proposed + bytes_needed <= limit;
                 let next_needed = ahead.next_needed().max(if fits { 0 } else { bytes_needed });
-                if next_needed == 0 && proposed < options.prepares_next_at() {
+                if next_needed == 0 && proposed < prepares_next_at(limit) {
                     return Ok(());
                 }
                 next_needed
             }
         };
+        if let Some(too_small) = ahead.take_too_small(needed) {
+            let path = too_small.ground.path();
+            self.shared.disk.remove_file(&path).naming("remove", &path)?;
+        }
         let least = options.least(needed.max(1));
         if let Some(prepared) = ahead.prepared() {
+            let least = least.min(prepared.bytes_max);
             return prepared.extend(least, least);
         }
         let wanted = least.max(growth.chunk_bytes).min(options.segment_bytes);
-        ahead.set_prepared(self.prepare(growth, wanted, least)?);
+        ahead.set_prepared(self.prepare(growth, &options, wanted, least)?);
         self.double(growth);
         Ok(())
     }
 
-    fn prepare(&self, growth: &mut Growth, wanted: u64, least: u64) -> Result<Fresh, DiskError> {
-        let Shared { disk, directory, options, .. } = &*self.shared;
+    fn prepare(
+        &self,
+        growth: &mut Growth,
+        options: &Options,
+        wanted: u64,
+        least: u64,
+    ) -> Result<Fresh, DiskError> {
+        let Shared { disk, directory, .. } = &*self.shared;
         let path = directory.join(file_name::prepared(growth.number));
         growth.number += 1;
         let file = disk.open(&path, Open::Create).naming("create", &path)?;

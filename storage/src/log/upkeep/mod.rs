@@ -26,6 +26,7 @@ pub use scrub::{Scrub, Scrubbed};
 
 use super::errors::FlushError;
 use super::manifest::Manifest;
+use super::options::Options;
 use super::published::End;
 use super::shared::Shared;
 use crate::errors::DiskError;
@@ -45,6 +46,17 @@ impl Upkeep {
     /// The log's files are there.
     pub fn directory(&self) -> &Path {
         &self.shared.directory
+    }
+
+    /// Changes the size at which the next segment begins: at once where the active one is larger
+    /// already, and with the next that is prepared where it is to be larger.
+    ///
+    /// # Panics
+    /// On more than a log's options may say.
+    pub fn set_segment_bytes(&self, bytes: u64) {
+        let measures = Options { segment_bytes: bytes, ..self.shared.options.clone() };
+        measures.check();
+        self.shared.set_segment_bytes(bytes);
     }
 
     /// Does one of the things that only one helper at a time may do.

@@ -71,7 +71,8 @@ impl Upkeep {
 
     /// Opens the last segment of a log at rest again, for the log's owner to find.
     pub(in crate::log) fn wake(&self) -> Result<(), DiskError> {
-        let Shared { disk, directory, options, ahead, segments, .. } = &*self.shared;
+        let Shared { disk, directory, ahead, segments, .. } = &*self.shared;
+        let options = &self.shared.measures();
         if ahead.is_resting() {
             let end = self.shared.published.load();
             let (withheld, trust) = match segments.at(end.segment) {
