@@ -79,7 +79,15 @@ const FLOORS: &[Floor] = &[
     // The catalogue hands out partitions by name.
     floor(
         "broker::core::catalog",
-        &[CORE, &["broker::core::commit", "broker::core::partition", "broker::core::shard"]],
+        &[
+            CORE,
+            &[
+                "broker::core::commit",
+                "broker::core::partition",
+                "broker::core::queue",
+                "broker::core::shard",
+            ],
+        ],
     ),
     floor(
         "broker::core::retention",

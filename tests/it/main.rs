@@ -18,6 +18,7 @@ mod limits;
 mod many;
 mod old_directories;
 mod produce;
+mod queue;
 mod recovery;
 mod retention;
 mod segments;

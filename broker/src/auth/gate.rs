@@ -10,7 +10,7 @@
 use std::fmt;
 
 use thiserror::Error;
-use weir_protocol::name::{GroupName, TopicName};
+use weir_protocol::name::{GroupName, QueueName, TopicName};
 
 use super::identity::Identity;
 
@@ -66,6 +66,10 @@ pub(crate) enum Action {
     DescribeGroup,
     /// Delete a group or its offsets.
     DeleteGroup,
+    /// Make, change and delete a queue.
+    ManageQueue,
+    /// See that a queue exists, its settings and how far it is.
+    DescribeQueue,
     /// Watch and steer the broker itself: metrics, checkpoints, shutdown.
     Operate,
 }
@@ -83,6 +87,8 @@ impl Action {
             Self::JoinGroup => "join",
             Self::DescribeGroup => "describe",
             Self::DeleteGroup => "delete",
+            Self::ManageQueue => "manage",
+            Self::DescribeQueue => "describe",
             Self::Operate => "operate",
         }
     }
@@ -93,6 +99,7 @@ impl Action {
 pub(crate) enum Resource<'a> {
     Topic(&'a TopicName),
     Group(&'a GroupName),
+    Queue(&'a QueueName),
     Broker,
 }
 
@@ -101,6 +108,7 @@ impl fmt::Display for Resource<'_> {
         match self {
             Self::Topic(name) => write!(f, "topic {name}"),
             Self::Group(name) => write!(f, "group {name}"),
+            Self::Queue(name) => write!(f, "queue {name}"),
             Self::Broker => f.write_str("the broker"),
         }
     }
@@ -120,7 +128,7 @@ pub(crate) struct Denied {
 mod tests {
     use super::*;
 
-    const ACTIONS: [Action; 11] = [
+    const ACTIONS: [Action; 13] = [
         Action::CreateTopic,
         Action::AlterTopic,
         Action::DeleteTopic,
@@ -131,6 +139,8 @@ mod tests {
         Action::JoinGroup,
         Action::DescribeGroup,
         Action::DeleteGroup,
+        Action::ManageQueue,
+        Action::DescribeQueue,
         Action::Operate,
     ];
 
@@ -139,8 +149,10 @@ mod tests {
         let gate = Gate::open();
         let topic = TopicName::parse("flights").unwrap();
         let group = GroupName::parse("billing").unwrap();
+        let queue = QueueName::parse("jobs").unwrap();
+        let named = [Resource::Topic(&topic), Resource::Group(&group), Resource::Queue(&queue)];
         for action in ACTIONS {
-            for resource in [Resource::Topic(&topic), Resource::Group(&group), Resource::Broker] {
+            for resource in named.into_iter().chain([Resource::Broker]) {
                 assert_eq!(gate.allows(&Identity::Anonymous, action, &resource), Ok(()));
             }
         }

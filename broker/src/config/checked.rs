@@ -244,6 +244,7 @@ pub struct Topics {
     pub retention_bytes: Option<u64>,
     pub topics_max: usize,
     pub partitions_max: u32,
+    pub queues_max: u32,
 }
 
 impl Topics {
@@ -277,6 +278,7 @@ impl Topics {
             retention_bytes: file.retention_bytes.map(retention_bytes).transpose()?,
             topics_max: within_usize("topics.topics_max", file.topics_max, 1..=1_000_000)?,
             partitions_max,
+            queues_max: within_u32("topics.queues_max", file.queues_max, 0..=100_000)?,
         })
     }
 }

@@ -264,6 +264,9 @@ pub(super) struct TopicsSection {
     /// that `vm.max_map_count` (65,530 where nobody raised it) and the limit of open files
     /// bound them. Memory: as `log.index_interval_bytes` says, each.
     pub partitions_max: u64,
+    /// Work queues of this broker. Memory: about 1 KiB each for every partition of its topic that
+    /// somebody works on, and what `state_bytes_max` of each allows.
+    pub queues_max: u64,
 }
 
 impl Default for TopicsSection {
@@ -276,6 +279,7 @@ impl Default for TopicsSection {
             retention_bytes: None,
             topics_max: 10_000,
             partitions_max: 10_000,
+            queues_max: 1_000,
         }
     }
 }

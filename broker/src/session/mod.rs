@@ -18,6 +18,7 @@ mod offsets;
 mod operate;
 mod produce;
 mod publish;
+mod queues;
 mod quota;
 mod readiness;
 mod refusal;
@@ -30,6 +31,7 @@ use tokio::sync::mpsc;
 use crate::auth::{Action, Gate, Identity, Resource};
 use crate::clock::Clock;
 use crate::core::catalog::actor::{Policy, Request as CatalogRequest};
+use crate::core::catalog::queue::Queues;
 use crate::core::catalog::topic::{Topic, Topics};
 use crate::core::commit::halt::Halt;
 use crate::core::commit::watermark::DiskFill;
@@ -38,10 +40,15 @@ use crate::core::read::ColdReads;
 use crate::core::retention::Retention;
 use crate::metrics;
 
+pub(crate) use crate::core::catalog::queue_settings::{Ttl, Wanted as QueueWanted, WantedBackoff};
 pub(crate) use crate::core::catalog::settings::{Durability, Limit, Settings, Wanted};
 pub(crate) use crate::core::group::{Begin, Face, State as GroupState, Strategy};
 pub(crate) use crate::core::live::{Filter, Filters};
 pub(crate) use crate::core::partition::trim::Before;
+pub(crate) use crate::core::queue::{
+    Backoff, Delivery as QueueDelivery, LateAcks, LeaseExpiry, Order as QueueOrder,
+    Settings as QueueSettings,
+};
 pub(crate) use crate::core::read::{
     Epoch, FirstBatch, From, Offset, OffsetSpan, ReadLimits, Slice,
 };
@@ -58,6 +65,7 @@ pub(crate) use membership::{GroupEvent, JoinNative, Membership};
 pub(crate) use offsets::{CommitBy, CommittedOffset, OffsetToCommit, OffsetsOfTopic, TopicRef};
 pub(crate) use produce::{Ack, Produce};
 pub(crate) use publish::{Placed, Record};
+pub(crate) use queues::{NewQueue, QueueFacts};
 pub(crate) use quota::Quota;
 pub(crate) use readiness::Readiness;
 pub(crate) use refusal::Refusal;
@@ -68,6 +76,7 @@ pub(crate) use subscribe::{Start, Step, Subscription};
 pub(crate) struct Door {
     pub(crate) gate: Gate,
     pub(crate) topics: Topics,
+    pub(crate) queues: Queues,
     pub(crate) policy: Policy,
     pub(crate) catalog: mpsc::Sender<CatalogRequest>,
     pub(crate) groups: Groups,

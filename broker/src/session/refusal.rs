@@ -8,6 +8,7 @@ use weir_protocol::name::GroupNameError;
 
 use crate::auth::Denied;
 use crate::core::catalog::actor::CatalogError;
+use crate::core::catalog::queue_changes::QueueError;
 use crate::core::catalog::settings::SettingError;
 use crate::core::commit::trim::TrimError;
 use crate::core::group::GroupError;
@@ -53,6 +54,26 @@ impl Refusal {
             Code::UnknownTopic,
             format!("there is no topic {what}: create it, or check its name"),
         )
+    }
+
+    /// For settings that say a queue's backoff in both ways.
+    pub(crate) fn two_backoffs() -> Self {
+        let message = "a backoff is either a list, backoff_ms, or backoff_min_ms, backoff_max_ms \
+                       and backoff_jitter_percent: leave out one of them";
+        Self::new(Code::InvalidSetting, message)
+    }
+
+    fn of_queue(error: &QueueError) -> Self {
+        let code = match error {
+            QueueError::Exists(_) => Code::QueueExists,
+            QueueError::Unknown(_) => Code::UnknownQueue,
+            QueueError::TooMany { .. } => Code::TooManyQueues,
+            QueueError::Setting(_)
+            | QueueError::OrderFixed
+            | QueueError::Partitions { .. }
+            | QueueError::DeadLetterCycle { .. } => Code::InvalidSetting,
+        };
+        Self::new(code, error.to_string())
     }
 
     pub(super) fn unknown_partition(topic: &str, partition: u32, count: usize) -> Self {
@@ -161,6 +182,12 @@ impl From<SettingError> for Refusal {
     }
 }
 
+impl From<QueueError> for Refusal {
+    fn from(error: QueueError) -> Self {
+        Self::of_queue(&error)
+    }
+}
+
 impl From<CatalogError> for Refusal {
     fn from(error: CatalogError) -> Self {
         let code = match &error {
@@ -169,6 +196,7 @@ impl From<CatalogError> for Refusal {
             CatalogError::Setting(_) => Code::InvalidSetting,
             CatalogError::TooMany { what: "topics", .. } => Code::TooManyTopics,
             CatalogError::TooMany { .. } => Code::TooManyPartitions,
+            CatalogError::Queue(error) => return Self::of_queue(error),
             CatalogError::Open(error) if error.is_full() => Code::DiskFull,
             CatalogError::Open(_) => Code::Internal,
             CatalogError::JournalFull => Code::JournalFull,

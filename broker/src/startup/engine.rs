@@ -17,6 +17,7 @@ use super::threads::{self, Owned, Threads, Watching};
 use crate::core::catalog::actor::{self as catalog, Request as CatalogRequest};
 use crate::core::catalog::delete::Deleter;
 use crate::core::catalog::opener::{self, Adoption, OpenError, Opener, Places, Start};
+use crate::core::catalog::queue::Queues;
 use crate::core::catalog::rebuild::{LiveTables, Rebuilding};
 use crate::core::catalog::table::{ClockRecord, Table};
 use crate::core::catalog::topic::{Topic, Topics};
@@ -42,6 +43,7 @@ use crate::metrics::Metrics;
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) topics: Topics,
+    pub(crate) queues: Queues,
     pub(crate) catalog: mpsc::Sender<CatalogRequest>,
     /// Shards 1 and up, in their order.
     pub(crate) shards: Vec<mpsc::Sender<Request>>,
@@ -83,7 +85,6 @@ impl Engine {
         let (inboxes, outlets) = threads::inboxes();
         let bells = Bells::new(SHARDS);
         let halt = Halt::new(bells.clone(), metrics.disk.clone());
-        let fill = DiskFill::new(inboxes.space.clone());
         let wiring = Wiring {
             data: &data,
             open_logs: &OpenLogs::default(),
@@ -95,7 +96,7 @@ impl Engine {
             applied: &applied,
             world,
             metrics,
-            fill: &fill,
+            fill: &DiskFill::new(inboxes.space.clone()),
         };
         let (shards, groups) = wiring.shards(tables.shards, &layout);
         let (catalog, catalog_inbox) = mpsc::channel(catalog::REQUESTS_MAX);
@@ -112,7 +113,7 @@ impl Engine {
         let threads = Threads::start(outlets, &inboxes, owned, &layout, world, metrics)?;
         let opener = Arc::new(wiring.opener(&shards, layout.log));
         let (clock_record, rate) = (tables.catalog.clock(), layout.scrub_bytes_per_second);
-        let topics = adopt_all(&opener, &tables.catalog, logs, tables.rebuilt).await?;
+        let (topics, queues) = adopt_all(&opener, &tables.catalog, logs, tables.rebuilt).await?;
         let watching = Watching::start(&opener, &topics, report.run, rate, world, metrics)?;
         let actor = catalog::Actor {
             lane: wiring.lane(CATALOG_SHARD),
@@ -122,6 +123,7 @@ impl Engine {
             table: tables.catalog,
             inbox: catalog_inbox,
             topics: topics.clone(),
+            queues: queues.clone(),
             deleter: deleter(&opener, &inboxes, &catalog),
             opener,
             policy: layout.policy,
@@ -131,7 +133,9 @@ impl Engine {
         };
         tokio::spawn(actor.run());
         Ok(Self {
+            fill: wiring.fill.clone(),
             topics,
+            queues,
             catalog,
             shards,
             groups,
@@ -142,7 +146,6 @@ impl Engine {
             hands: world.hands.clone(),
             watching,
             halt,
-            fill,
         })
     }
 }
@@ -208,13 +211,13 @@ fn tell(report: &Report, metrics: &Metrics) {
     );
 }
 
-/// Opens all partitions that were recovered and publishes their topics.
+/// Opens all partitions that were recovered and publishes their topics, and the queues on them.
 async fn adopt_all(
     opener: &Opener,
     table: &Table,
     mut logs: BTreeMap<(TopicId, u32), log::Opened>,
     mut rebuilt: Vec<table::Table>,
-) -> Result<Topics, EngineError> {
+) -> Result<(Topics, Queues), EngineError> {
     let mut all: Vec<Arc<Topic>> = Vec::new();
     let mut adoption = Adoption::default();
     for (id, entry) in table.topics() {
@@ -233,7 +236,8 @@ async fn adopt_all(
         all.push(opener::topic(id, entry, partitions));
     }
     opener.hand_over(adoption).await?;
-    Ok(Topics::of(all))
+    let queues = table.queues().cloned().map(Arc::new);
+    Ok((Topics::of(all), Queues::of(queues)))
 }
 
 /// What all shards share when they start.

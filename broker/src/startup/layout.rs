@@ -129,5 +129,6 @@ fn policy(log: &config::Log, topics: &config::Topics) -> Policy {
         partitions: topics.partitions,
         topics_max: topics.topics_max as u64,
         partitions_max: u64::from(topics.partitions_max),
+        queues_max: u64::from(topics.queues_max),
     }
 }

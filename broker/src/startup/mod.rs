@@ -192,6 +192,7 @@ fn door(
     Arc::new(Door {
         gate: Gate::open(),
         topics: engine.topics.clone(),
+        queues: engine.queues.clone(),
         policy,
         catalog: engine.catalog.clone(),
         groups: engine.groups.clone(),

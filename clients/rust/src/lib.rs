@@ -49,6 +49,7 @@ mod consumer;
 mod group;
 mod groups;
 mod producer;
+mod queues;
 mod topics;
 
 mod errors;
@@ -74,13 +75,15 @@ pub use producer::{
     IN_FLIGHT_MAX_DEFAULT, NewRecord, Producer, ProducerBuilder, RETRY_PAUSE_DEFAULT,
     RETRY_PAUSE_MAX_DEFAULT,
 };
+pub use queues::QueueSource;
 pub use weir_protocol::batch;
 pub use weir_protocol::code::{Code, Retry};
-pub use weir_protocol::id::TopicId;
-pub use weir_protocol::name::{NameError, TopicName};
+pub use weir_protocol::id::{QueueId, TopicId};
+pub use weir_protocol::name::{NameError, QueueName, TopicName};
 pub use weir_protocol::native::{
     Ack, Assignment, DeleteBefore, Durability, FoundOffset, GroupDescription, GroupFace,
-    GroupListing, GroupOffset, GroupPartition, GroupState, HelloReply, Limits, MemberDescription,
-    OFFSET_NONE, OffsetAt, PartitionDescription, QuarantinedSpan, RETENTION_UNLIMITED,
-    ResolvedSettings, Settings, TIMESTAMP_NONE, TopicDescription,
+    GroupListing, GroupOffset, GroupPartition, GroupState, HelloReply, LateAcks, LeaseExpiry,
+    Limits, MemberDescription, OFFSET_NONE, OffsetAt, PartitionDescription, QuarantinedSpan,
+    QueueDescription, QueueOrder, QueueSettings, RETENTION_UNLIMITED, ResolvedSettings, Settings,
+    TIMESTAMP_NONE, TTL_UNLIMITED, TopicDescription,
 };

@@ -10,8 +10,8 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::fault::Fault;
-use crate::limits::NAME_BYTES_MAX;
-use crate::name::TopicName;
+use crate::limits::{NAME_BYTES_MAX, QUEUE_NAME_BYTES_MAX};
+use crate::name::{QueueName, TopicName};
 
 /// What is left of a received body.
 #[derive(Debug)]
@@ -98,6 +98,35 @@ impl Body {
         }
     }
 
+    /// A queue's name, as a topic's.
+    pub(crate) fn queue_name(&mut self, field: &'static str) -> Result<QueueName, Fault> {
+        let name = self.text(field, usize::from(u16::MAX))?;
+        Ok(QueueName::parse(&name)?)
+    }
+
+    /// A queue's name, or `None` for an empty text.
+    pub(crate) fn queue_name_or_empty(
+        &mut self,
+        field: &'static str,
+    ) -> Result<Option<QueueName>, Fault> {
+        match self.text(field, usize::from(u16::MAX))?.as_str() {
+            "" => Ok(None),
+            name => Ok(Some(QueueName::parse(name)?)),
+        }
+    }
+
+    /// So many bytes, without a copy.
+    pub(crate) fn bytes(&mut self, field: &'static str, bytes: usize) -> Result<Bytes, Fault> {
+        if self.left.len() < bytes {
+            return Err(Fault::Short { field });
+        }
+        Ok(self.left.split_to(bytes))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.left.is_empty()
+    }
+
     /// The count of a list whose items take at least `item_bytes_min` each.
     pub(crate) fn count(
         &mut self,
@@ -140,4 +169,8 @@ pub(crate) fn put_count(count: usize, out: &mut BytesMut) {
 
 pub(crate) fn put_name(name: &TopicName, out: &mut BytesMut) {
     put_text(name.as_str(), NAME_BYTES_MAX, out);
+}
+
+pub(crate) fn put_queue_name(name: &QueueName, out: &mut BytesMut) {
+    put_text(name.as_str(), QUEUE_NAME_BYTES_MAX, out);
 }

@@ -25,6 +25,8 @@ mod group_facts;
 mod groups;
 mod hello;
 mod produce;
+mod queue_settings;
+mod queues;
 mod request;
 mod response;
 mod settings;
@@ -55,6 +57,8 @@ pub use groups::{
 };
 pub use hello::{FEATURES, Hello, HelloReply, Limits, VERSION, VERSION_OLDEST};
 pub use produce::{Ack, Produce, ProducerCredit, ProducerIdentity};
+pub use queue_settings::{LateAcks, LeaseExpiry, QueueOrder, QueueSettings, TTL_UNLIMITED};
+pub use queues::{AlterQueue, CreateQueue, ListQueues, QueueDescription, QueuePage};
 pub use request::{Request, RequestFrame, RequestKind, encode_request, produce_head};
 pub use response::{Response, ResponseFrame, ResponseKind, deliver_head, encode_response};
 pub use settings::{Durability, RETENTION_UNLIMITED, ResolvedSettings, Settings};

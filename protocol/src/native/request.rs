@@ -5,7 +5,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::body::{Body, put_name, put_text};
+use super::body::{Body, put_name, put_queue_name, put_text};
 use super::consume::{Flow, ListOffsets, Subscribe};
 use super::delete_records::DeleteRecords;
 use super::fault::Fault;
@@ -14,10 +14,11 @@ use super::group_facts::ListGroups;
 use super::groups::{CommitOffsets, FetchOffsets, JoinGroup, ReleasePartitions, group, membership};
 use super::hello::Hello;
 use super::produce::{Ack, Produce};
+use super::queues::{AlterQueue, CreateQueue, ListQueues};
 use super::topics::{AlterTopic, CreateTopic, ListTopics};
 use crate::id::TopicId;
 use crate::limits::GROUP_NAME_BYTES_MAX;
-use crate::name::TopicName;
+use crate::name::{QueueName, TopicName};
 
 /// A received request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,11 @@ pub enum Request {
     ListGroups(ListGroups),
     DescribeGroup { group: String },
     DeleteGroup { group: String },
+    CreateQueue(CreateQueue),
+    ListQueues(ListQueues),
+    DescribeQueue { name: QueueName },
+    AlterQueue(AlterQueue),
+    DeleteQueue { name: QueueName },
 }
 
 /// Which request, on the wire.
@@ -82,6 +88,11 @@ pub enum RequestKind {
     ListGroups = 0x0046,
     DescribeGroup = 0x0047,
     DeleteGroup = 0x0048,
+    CreateQueue = 0x0050,
+    ListQueues = 0x0051,
+    DescribeQueue = 0x0052,
+    AlterQueue = 0x0053,
+    DeleteQueue = 0x0054,
 }
 
 impl Request {
@@ -110,6 +121,11 @@ impl Request {
             Self::ListGroups(_) => RequestKind::ListGroups,
             Self::DescribeGroup { .. } => RequestKind::DescribeGroup,
             Self::DeleteGroup { .. } => RequestKind::DeleteGroup,
+            Self::CreateQueue(_) => RequestKind::CreateQueue,
+            Self::ListQueues(_) => RequestKind::ListQueues,
+            Self::DescribeQueue { .. } => RequestKind::DescribeQueue,
+            Self::AlterQueue(_) => RequestKind::AlterQueue,
+            Self::DeleteQueue { .. } => RequestKind::DeleteQueue,
         }
     }
 
@@ -148,6 +164,10 @@ impl Request {
             Self::DescribeGroup { group } | Self::DeleteGroup { group } => {
                 put_text(group, GROUP_NAME_BYTES_MAX, out);
             }
+            Self::CreateQueue(create) => create.write(out),
+            Self::ListQueues(list) => list.write(out),
+            Self::AlterQueue(alter) => alter.write(out),
+            Self::DescribeQueue { name } | Self::DeleteQueue { name } => put_queue_name(name, out),
         }
     }
 
@@ -180,12 +200,17 @@ impl Request {
             RequestKind::LeaveGroup => Self::LeaveGroup { membership: membership(body)? },
             RequestKind::DescribeGroup => Self::DescribeGroup { group: group(body)? },
             RequestKind::DeleteGroup => Self::DeleteGroup { group: group(body)? },
+            RequestKind::CreateQueue => Self::CreateQueue(CreateQueue::read(body)?),
+            RequestKind::ListQueues => Self::ListQueues(ListQueues::read(body)?),
+            RequestKind::DescribeQueue => Self::DescribeQueue { name: body.queue_name("name")? },
+            RequestKind::AlterQueue => Self::AlterQueue(AlterQueue::read(body)?),
+            RequestKind::DeleteQueue => Self::DeleteQueue { name: body.queue_name("name")? },
         })
     }
 }
 
 impl RequestKind {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 28] = [
         Self::Hello,
         Self::Ping,
         Self::CreateTopic,
@@ -209,6 +234,11 @@ impl RequestKind {
         Self::ListGroups,
         Self::DescribeGroup,
         Self::DeleteGroup,
+        Self::CreateQueue,
+        Self::ListQueues,
+        Self::DescribeQueue,
+        Self::AlterQueue,
+        Self::DeleteQueue,
     ];
 
     pub const fn number(self) -> u16 {

@@ -14,6 +14,7 @@ use super::group_facts::{GroupDescription, GroupPage};
 use super::groups::{Assigned, GroupOffset, JoinedGroup, MembershipEnded, Revoked, list};
 use super::hello::HelloReply;
 use super::produce::{ProducerCredit, ProducerIdentity};
+use super::queues::{QueueDescription, QueuePage};
 use super::topics::{TopicDescription, TopicPage};
 
 /// A received answer or event.
@@ -60,6 +61,10 @@ pub enum Response {
     Groups(GroupPage),
     Group(GroupDescription),
     GroupDeleted,
+    /// Answers the requests that create, describe and alter a queue.
+    Queue(QueueDescription),
+    Queues(QueuePage),
+    QueueDeleted,
     /// Event: records of a subscription.
     Deliver(Deliver),
     /// Event: offsets of a subscription that no record will ever have.
@@ -104,6 +109,9 @@ pub enum ResponseKind {
     Groups = 0x8046,
     Group = 0x8047,
     GroupDeleted = 0x8048,
+    Queue = 0x8050,
+    Queues = 0x8051,
+    QueueDeleted = 0x8054,
     Deliver = 0xc000,
     Gap = 0xc001,
     Ended = 0xc002,
@@ -143,6 +151,9 @@ impl Response {
             Self::Groups(_) => ResponseKind::Groups,
             Self::Group(_) => ResponseKind::Group,
             Self::GroupDeleted => ResponseKind::GroupDeleted,
+            Self::Queue(_) => ResponseKind::Queue,
+            Self::Queues(_) => ResponseKind::Queues,
+            Self::QueueDeleted => ResponseKind::QueueDeleted,
             Self::Assigned(_) => ResponseKind::Assigned,
             Self::Revoked(_) => ResponseKind::Revoked,
             Self::MembershipEnded(_) => ResponseKind::MembershipEnded,
@@ -154,7 +165,9 @@ impl Response {
             Self::Error(error) => error.write(out),
             Self::Hello(hello) => hello.write(out),
             Self::Pong | Self::Deleted | Self::Unsubscribed => {}
-            Self::Released | Self::Left | Self::GroupDeleted => {}
+            Self::Released | Self::Left | Self::GroupDeleted | Self::QueueDeleted => {}
+            Self::Queue(queue) => queue.write(out),
+            Self::Queues(page) => page.write(out),
             Self::JoinedGroup(joined) => joined.write(out),
             Self::GroupHeartbeat { epoch } => out.put_u32_le(*epoch),
             Self::Committed(each) => {
@@ -218,6 +231,9 @@ impl Response {
             ResponseKind::Groups => Self::Groups(GroupPage::read(body)?),
             ResponseKind::Group => Self::Group(GroupDescription::read(body)?),
             ResponseKind::GroupDeleted => Self::GroupDeleted,
+            ResponseKind::Queue => Self::Queue(QueueDescription::read(body)?),
+            ResponseKind::Queues => Self::Queues(QueuePage::read(body)?),
+            ResponseKind::QueueDeleted => Self::QueueDeleted,
             ResponseKind::Assigned => Self::Assigned(Assigned::read(body)?),
             ResponseKind::Revoked => Self::Revoked(Revoked::read(body)?),
             ResponseKind::MembershipEnded => Self::MembershipEnded(MembershipEnded::read(body)?),
@@ -226,7 +242,7 @@ impl Response {
 }
 
 impl ResponseKind {
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 32] = [
         Self::Error,
         Self::Hello,
         Self::Pong,
@@ -253,6 +269,9 @@ impl ResponseKind {
         Self::Groups,
         Self::Group,
         Self::GroupDeleted,
+        Self::Queue,
+        Self::Queues,
+        Self::QueueDeleted,
         Self::Assigned,
         Self::Revoked,
         Self::MembershipEnded,
@@ -297,7 +316,10 @@ impl ResponseKind {
             | Self::Offsets
             | Self::Groups
             | Self::Group
-            | Self::GroupDeleted => correlation != 0,
+            | Self::GroupDeleted
+            | Self::Queue
+            | Self::Queues
+            | Self::QueueDeleted => correlation != 0,
         }
     }
 }

@@ -19,6 +19,8 @@ use weir_storage::offset::Index;
 use super::command::Command;
 use super::delete;
 use super::opener::{self, OpenError, Opener};
+use super::queue::Queues;
+use super::queue_changes::{self, QueueError};
 use super::settings::{self, SettingError, Settings, Wanted};
 use super::table::{ClockRecord, Entry, Table};
 use super::topic::{Topic, Topics};
@@ -56,6 +58,7 @@ pub(crate) enum Request {
     ProducerId {
         reply: Reply<u64>,
     },
+    Queue(queue_changes::Request),
     /// What retention remembers of the clock.
     Clock(ClockRecord),
     /// The files of a deleted topic are gone.
@@ -81,6 +84,8 @@ pub(crate) enum CatalogError {
     #[error("the broker has {now} {what} and takes {max} at most")]
     TooMany { what: &'static str, now: u64, max: u64 },
     #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
     Open(#[from] OpenError),
     #[error("writes are stopped since the disk failed: see to it, then restart the broker")]
     WritesStopped,
@@ -99,6 +104,7 @@ pub(crate) struct Policy {
     pub(crate) partitions: u32,
     pub(crate) topics_max: u64,
     pub(crate) partitions_max: u64,
+    pub(crate) queues_max: u64,
 }
 
 /// The task's state.
@@ -110,6 +116,7 @@ pub(crate) struct Actor {
     pub(crate) bell: Arc<Notify>,
     pub(crate) halt: Halt,
     pub(crate) topics: Topics,
+    pub(crate) queues: Queues,
     pub(crate) opener: Arc<Opener>,
     pub(crate) deleter: delete::Deleter,
     pub(crate) policy: Policy,
@@ -144,6 +151,7 @@ impl Actor {
                 Request::ProducerId { reply } => {
                     let _ = reply.send(self.producer_id().await);
                 }
+                Request::Queue(request) => self.change_queues(request).await,
                 Request::Removed(id) => {
                     // Where it fails, the next start removes the files again.
                     let _ = self.commit(Command::Removed { id }).await;
@@ -171,7 +179,7 @@ impl Actor {
         Retired { table, lane, inbox }
     }
 
-    async fn create(
+    pub(super) async fn create(
         &mut self,
         name: TopicName,
         partitions: Option<u32>,
@@ -229,7 +237,10 @@ impl Actor {
 
     /// Ends a topic: nobody finds it any more, its shards let it go, its files go later.
     async fn end(&mut self, id: TopicId) -> Result<(), CatalogError> {
+        let readers = self.table.queues().filter(|queue| queue.topic == id);
+        let readers: Vec<_> = readers.map(|queue| queue.id).collect();
         self.commit(Command::Delete { id }).await?;
+        readers.into_iter().for_each(|queue| self.queues.withdraw(queue));
         self.topics.withdraw(id);
         self.deleter.close(id).await?;
         self.deleter.remove_files(id);
@@ -261,7 +272,7 @@ impl Actor {
     }
 
     /// Proposes a command and applies it once it is committed.
-    async fn commit(&mut self, command: Command) -> Result<(), CatalogError> {
+    pub(super) async fn commit(&mut self, command: Command) -> Result<(), CatalogError> {
         self.check_writes_go_on()?;
         let body = command.encode();
         if !self.lane.promise_from_reserve(body.len()) {
@@ -288,7 +299,7 @@ impl Actor {
 
     /// Asked before a name is looked up too: where writes are stopped, the table may lack a change
     /// whose outcome is unknown, and says nothing certain about any name.
-    fn check_writes_go_on(&self) -> Result<(), CatalogError> {
+    pub(super) fn check_writes_go_on(&self) -> Result<(), CatalogError> {
         match self.halt.is_raised() || self.lane.progress().is_stopped() {
             true => Err(CatalogError::WritesStopped),
             false => Ok(()),

@@ -8,6 +8,9 @@
 //!     6 Clock        wall_ms i64 | held_back_ms i64 what retention remembers of the clock
 //!     7 Create       topic 16 | partitions u32 | settings | created_ms i64 | name: u16 + UTF-8
 //!     8 Alter        topic 16 | partitions u32 | settings
+//!     9 QueueCreate  queue, as `queue_stored` has it
+//!    10 QueueAlter   queue 16 | settings, as there
+//!    11 QueueDelete  queue 16
 //!   read, no longer written: 1 Create and 2 Alter, the same with settings that have no tail
 //! ```
 //!
@@ -15,11 +18,13 @@
 //! decided would lose it.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use weir_protocol::id::TopicId;
+use weir_protocol::id::{QueueId, TopicId};
 use weir_protocol::name::TopicName;
 
+use super::queue::Queue;
 use super::settings::Settings;
-use super::stored;
+use super::{queue_stored, stored};
+use crate::core::queue::Settings as QueueSettings;
 
 const VERSION: u16 = 1;
 
@@ -32,6 +37,9 @@ pub(crate) enum Command {
     Removed { id: TopicId },
     ProducerIds { below: u64 },
     Clock { wall_ms: i64, held_back_ms: i64 },
+    QueueCreate(Queue),
+    QueueAlter { id: QueueId, settings: QueueSettings },
+    QueueDelete { id: QueueId },
 }
 
 /// A command that cannot be understood.
@@ -83,6 +91,19 @@ impl Command {
                 bytes.put_i64_le(*wall_ms);
                 bytes.put_i64_le(*held_back_ms);
             }
+            Self::QueueCreate(queue) => {
+                bytes.put_u8(9);
+                queue_stored::put(queue, &mut bytes);
+            }
+            Self::QueueAlter { id, settings } => {
+                bytes.put_u8(10);
+                bytes.put_slice(id.as_bytes());
+                queue_stored::put_settings(settings, &mut bytes);
+            }
+            Self::QueueDelete { id } => {
+                bytes.put_u8(11);
+                bytes.put_slice(id.as_bytes());
+            }
         }
         bytes.freeze()
     }
@@ -115,6 +136,12 @@ fn fields(rest: &mut &[u8]) -> Option<Command> {
         },
         7 => create(rest, stored::take)?,
         8 => alter(rest, stored::take)?,
+        9 => Command::QueueCreate(queue_stored::take(rest)?),
+        10 => Command::QueueAlter {
+            id: queue_id(rest)?,
+            settings: queue_stored::take_settings(rest)?,
+        },
+        11 => Command::QueueDelete { id: queue_id(rest)? },
         _ => return None,
     };
     Some(command)
@@ -142,9 +169,11 @@ fn alter(rest: &mut &[u8], settings: Take) -> Option<Command> {
 }
 
 fn id(rest: &mut &[u8]) -> Option<TopicId> {
-    let (id, after) = rest.split_first_chunk()?;
-    *rest = after;
-    Some(TopicId::from_bytes(*id))
+    queue_stored::sixteen(rest).map(TopicId::from_bytes)
+}
+
+fn queue_id(rest: &mut &[u8]) -> Option<QueueId> {
+    queue_stored::sixteen(rest).map(QueueId::from_bytes)
 }
 
 fn name(rest: &mut &[u8]) -> Option<TopicName> {
@@ -157,6 +186,7 @@ fn name(rest: &mut &[u8]) -> Option<TopicName> {
 #[cfg(test)]
 mod tests {
     use weir_protocol::batch::TimestampType;
+    use weir_protocol::name::QueueName;
 
     use super::*;
     use crate::core::catalog::settings::Durability;
@@ -175,6 +205,19 @@ mod tests {
             Command::Removed { id },
             Command::ProducerIds { below: 1000 },
             Command::Clock { wall_ms: -5, held_back_ms: 7 },
+            Command::QueueCreate(Queue {
+                id: QueueId::from_bytes([8; 16]),
+                name: QueueName::parse("jobs").unwrap(),
+                topic: id,
+                secret: [7; 16],
+                settings: QueueSettings::DEFAULT,
+                created_ms: 6,
+            }),
+            Command::QueueAlter {
+                id: QueueId::from_bytes([8; 16]),
+                settings: QueueSettings { max_failures: 3, ..QueueSettings::DEFAULT },
+            },
+            Command::QueueDelete { id: QueueId::from_bytes([8; 16]) },
         ] {
             let bytes = command.encode();
             assert_eq!(Command::decode(&bytes).as_ref(), Ok(&command));

@@ -1,4 +1,4 @@
-//! The catalogue's table: what was committed of topics and producer ids.
+//! The catalogue's table: what was committed of topics, queues and producer ids.
 //!
 //! Applied from committed commands only; the same commands make the same table and the same
 //! bytes. A checkpoint holds the table as the commands that would make it.
@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use weir_protocol::id::TopicId;
-use weir_protocol::name::TopicName;
+use weir_protocol::id::{QueueId, TopicId};
+use weir_protocol::name::{QueueName, TopicName};
 
 use super::command::{Command, CommandError};
+use super::queue::Queue;
 use super::settings::Settings;
 
 /// The table.
@@ -17,6 +18,8 @@ use super::settings::Settings;
 pub(crate) struct Table {
     topics: BTreeMap<TopicId, Entry>,
     names: BTreeMap<TopicName, TopicId>,
+    queues: BTreeMap<QueueId, Queue>,
+    queue_names: BTreeMap<QueueName, QueueId>,
     /// Deleted topics whose files may still be there.
     deleted: BTreeSet<TopicId>,
     producer_ids_below: u64,
@@ -57,10 +60,26 @@ impl Table {
                 if let Some(entry) = self.topics.remove(&id) {
                     self.names.remove(&entry.name);
                     self.deleted.insert(id);
+                    self.queues.retain(|_, queue| queue.topic != id);
+                    self.queue_names.retain(|_, queue| self.queues.contains_key(queue));
                 }
             }
             Command::Removed { id } => {
                 self.deleted.remove(&id);
+            }
+            Command::QueueCreate(queue) => {
+                self.queue_names.insert(queue.name.clone(), queue.id);
+                self.queues.insert(queue.id, queue);
+            }
+            Command::QueueAlter { id, settings } => {
+                if let Some(queue) = self.queues.get_mut(&id) {
+                    queue.settings = settings;
+                }
+            }
+            Command::QueueDelete { id } => {
+                if let Some(queue) = self.queues.remove(&id) {
+                    self.queue_names.remove(&queue.name);
+                }
             }
             Command::ProducerIds { below } => self.producer_ids_below = below,
             Command::Clock { wall_ms, held_back_ms } => {
@@ -80,6 +99,14 @@ impl Table {
     pub(crate) fn named(&self, name: &TopicName) -> Option<(TopicId, &Entry)> {
         let id = *self.names.get(name)?;
         Some((id, self.topics.get(&id)?))
+    }
+
+    pub(crate) fn queues(&self) -> impl Iterator<Item = &Queue> {
+        self.queues.values()
+    }
+
+    pub(crate) fn queue_named(&self, name: &QueueName) -> Option<&Queue> {
+        self.queues.get(self.queue_names.get(name)?)
     }
 
     pub(crate) fn partitions(&self) -> u64 {
@@ -110,6 +137,9 @@ impl Table {
         for (id, entry) in self.topics() {
             let Entry { name, partitions, settings, created_ms } = entry.clone();
             put(&Command::Create { id, name, partitions, settings, created_ms });
+        }
+        for queue in self.queues() {
+            put(&Command::QueueCreate(queue.clone()));
         }
         if let Some(ClockRecord { wall_ms, held_back_ms }) = self.clock {
             put(&Command::Clock { wall_ms, held_back_ms });
@@ -145,6 +175,7 @@ mod tests {
 
     use super::*;
     use crate::core::catalog::settings::Durability;
+    use crate::core::queue::Settings as QueueSettings;
 
     fn create(byte: u8, name: &str) -> Command {
         let settings = Settings {
@@ -174,5 +205,35 @@ mod tests {
         assert_eq!((table.partitions(), table.deleted().count()), (4, 1));
         table.apply(Command::Removed { id: TopicId::from_bytes([1; 16]) });
         assert_eq!(table.deleted().count(), 0);
+    }
+
+    #[test]
+    fn queues_come_back_and_end_with_their_topic() {
+        let mut table = Table::default();
+        let id = |byte| TopicId::from_bytes([byte; 16]);
+        let queue = |byte, name: &str, topic| Queue {
+            id: QueueId::from_bytes([byte; 16]),
+            name: QueueName::parse(name).unwrap(),
+            topic,
+            secret: [0; 16],
+            settings: QueueSettings::DEFAULT,
+            created_ms: 0,
+        };
+        table.apply(create(1, "a"));
+        table.apply(create(2, "b"));
+        for queue in [queue(3, "a", id(1)), queue(4, "b", id(2)), queue(5, "more", id(1))] {
+            table.apply(Command::QueueCreate(queue));
+        }
+        let settings = QueueSettings { max_failures: 2, ..QueueSettings::DEFAULT };
+        table.apply(Command::QueueAlter { id: QueueId::from_bytes([4; 16]), settings });
+        assert_eq!(Table::decode(&table.encode()).as_ref(), Ok(&table));
+        let name = |name: &str| QueueName::parse(name).unwrap();
+        assert_eq!(table.queue_named(&name("b")).unwrap().settings.max_failures, 2);
+        table.apply(Command::Delete { id: id(1) });
+        let left: Vec<_> = table.queues().map(|queue| queue.name.as_str()).collect();
+        assert_eq!(left, ["b"]);
+        assert_eq!(table.queue_named(&name("more")), None);
+        table.apply(Command::QueueDelete { id: QueueId::from_bytes([4; 16]) });
+        assert_eq!((table.queues().count(), table.queue_named(&name("b"))), (0, None));
     }
 }

@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use weir_protocol::code::Code;
-use weir_protocol::name::TopicName;
+use weir_protocol::name::{QueueName, TopicName};
 
 use super::problem::Problem;
 use crate::session::{From, Offset};
@@ -29,6 +29,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
         match TopicName::parse(&name) {
             Ok(name) => Ok(Self(name)),
             Err(error) => Err(Problem::new(Code::InvalidName, format!("the topic: {error}"))),
+        }
+    }
+}
+
+/// The queue that the path names.
+#[derive(Debug)]
+pub(super) struct NamedQueue(pub(super) QueueName);
+
+impl<S: Send + Sync> FromRequestParts<S> for NamedQueue {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(name): Path<String> = Path::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::new(Code::InvalidName, rejection.body_text()))?;
+        match QueueName::parse(&name) {
+            Ok(name) => Ok(Self(name)),
+            Err(error) => Err(Problem::new(Code::InvalidName, format!("the queue: {error}"))),
         }
     }
 }

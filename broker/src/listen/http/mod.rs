@@ -17,6 +17,8 @@ mod groups;
 mod problem;
 mod shared;
 
+mod queues;
+
 mod opened;
 mod record;
 mod records;

@@ -8,13 +8,13 @@ use axum::extract::{Request, State};
 use axum::http::header;
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use utoipa::OpenApi;
 use weir_protocol::code::Code;
 
 use super::problem::Problem;
 use super::shared::Shared;
-use super::{delete_records, groups, live, records, topics};
+use super::{delete_records, groups, live, queues, records, topics};
 use crate::metrics;
 
 /// Routes of another part of the broker that are answered here, with their description.
@@ -43,12 +43,20 @@ pub(crate) struct Guests {
         live::live,
         groups::list,
         groups::describe,
+        queues::list,
+        queues::put,
+        queues::describe,
+        queues::alter,
+        queues::delete,
+        queues::pause,
+        queues::resume,
         openapi,
     ),
     tags(
         (name = "records", description = "Publish, read and follow records."),
         (name = "topics", description = "What topics there are."),
         (name = "groups", description = "Consumer groups and how far they are."),
+        (name = "queues", description = "Work queues: each record to one of many workers."),
         (name = "broker", description = "The broker itself."),
     )
 )]
@@ -73,6 +81,13 @@ fn own() -> Vec<(&'static str, MethodRouter<Shared>)> {
         ("/v1/topics/{topic}/live", get(live::live)),
         ("/v1/groups", get(groups::list)),
         ("/v1/groups/{group}", get(groups::describe)),
+        ("/v1/queues", get(queues::list)),
+        (
+            "/v1/queues/{queue}",
+            get(queues::describe).put(queues::put).patch(queues::alter).delete(queues::delete),
+        ),
+        ("/v1/queues/{queue}/pause", post(queues::pause)),
+        ("/v1/queues/{queue}/resume", post(queues::resume)),
         ("/v1/openapi.json", get(openapi)),
     ]
 }

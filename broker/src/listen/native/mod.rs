@@ -14,6 +14,7 @@ mod groups;
 mod memberships;
 mod outbox;
 mod pipe;
+mod queues;
 mod reader;
 mod requests;
 mod socket;

@@ -158,7 +158,7 @@ impl Connection {
                 self.session.delete_group(&group).await?;
                 Response::GroupDeleted
             }
-            request => unreachable!("{:?} is answered elsewhere", request.kind()),
+            request => return self.ask_of_queue(request).await,
         })
     }
 

@@ -7,6 +7,7 @@ mod group;
 mod group_consume;
 mod live;
 mod produce;
+mod queue;
 mod topic;
 
 use std::process::ExitCode;
@@ -26,6 +27,8 @@ pub enum Command {
     Consume(consume::Consume),
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Group(group::Group),
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Queue(queue::Queue),
     Live(live::Live),
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Bench(bench::Bench),
@@ -55,6 +58,7 @@ impl Command {
                 Self::Produce(produce) => produce.run().await,
                 Self::Consume(consume) => consume.run().await,
                 Self::Group(group) => group.run().await,
+                Self::Queue(queue) => queue.run().await,
                 Self::Live(live) => live.run().await,
                 Self::Bench(bench) => bench.run().await,
             }

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use crate::batch::TimestampType;
 use crate::code::Code;
-use crate::id::TopicId;
+use crate::id::{QueueId, TopicId};
 use crate::limits::FRAME_BYTES_MAX_LEAST;
-use crate::name::TopicName;
+use crate::name::{QueueName, TopicName};
 use crate::native::*;
 
 pub(super) fn request_frame() -> impl Strategy<Value = RequestFrame> {
@@ -32,6 +32,7 @@ pub(super) fn response_frame() -> impl Strategy<Value = ResponseFrame> {
 pub(super) fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
         group_request(),
+        queue_request(),
         hello().prop_map(Request::Hello),
         Just(Request::Ping),
         (name(), any::<u32>(), settings()).prop_map(|(name, partitions, settings)| {
@@ -121,6 +122,82 @@ fn group_request() -> impl Strategy<Value = Request> {
     ]
 }
 
+fn queue_request() -> impl Strategy<Value = Request> {
+    use proptest::option::of;
+    prop_oneof![
+        (queue_name(), of(name()), of(1..=u32::MAX), queue_settings()).prop_map(
+            |(name, topic, partitions, settings)| {
+                Request::CreateQueue(CreateQueue { name, topic, partitions, settings })
+            }
+        ),
+        (of(queue_name()), any::<u32>())
+            .prop_map(|(after, limit)| Request::ListQueues(ListQueues { after, limit })),
+        queue_name().prop_map(|name| Request::DescribeQueue { name }),
+        (queue_name(), queue_settings())
+            .prop_map(|(name, settings)| Request::AlterQueue(AlterQueue { name, settings })),
+        queue_name().prop_map(|name| Request::DeleteQueue { name }),
+    ]
+}
+
+fn queue_answer() -> impl Strategy<Value = Response> {
+    let queue = || {
+        let place = (name(), any::<u32>(), any::<i64>());
+        (queue_name(), queue_id(), place, queue_settings()).prop_map(
+            |(name, id, (topic, partitions, created_ms), settings)| QueueDescription {
+                name,
+                id,
+                topic,
+                partitions,
+                created_ms,
+                settings,
+            },
+        )
+    };
+    prop_oneof![
+        queue().prop_map(Response::Queue),
+        (vec(queue(), 0..4), any::<bool>())
+            .prop_map(|(queues, more)| Response::Queues(QueuePage { queues, more })),
+        Just(Response::QueueDeleted),
+    ]
+}
+
+fn queue_settings() -> impl Strategy<Value = QueueSettings> {
+    use proptest::option::of;
+    use proptest::sample::select;
+    let number = || of(any::<u64>());
+    let waits = (of(vec(any::<u64>(), 0..32)), number(), number(), number());
+    let choices = (of(select(QueueOrder::ALL)), of(select(LateAcks::ALL)));
+    let more = (of(select(LeaseExpiry::ALL)), of(name()), of(any::<bool>()));
+    let limits = (number(), number(), number());
+    (number(), number(), number(), waits, choices, more, limits).prop_map(
+        |(lease_ms, max_failures, ttl_ms, waits, choices, more, limits)| QueueSettings {
+            lease_ms,
+            max_failures,
+            backoff_ms: waits.0,
+            backoff_min_ms: waits.1,
+            backoff_max_ms: waits.2,
+            backoff_jitter_percent: waits.3,
+            ttl_ms,
+            order: choices.0,
+            late_acks: choices.1,
+            lease_expiry: more.0,
+            leases_max: limits.0,
+            state_bytes_max: limits.1,
+            lookahead_records: limits.2,
+            dead_letter: more.1,
+            paused: more.2,
+        },
+    )
+}
+
+fn queue_name() -> impl Strategy<Value = QueueName> {
+    "[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,40}".prop_map(|name| QueueName::parse(&name).unwrap())
+}
+
+fn queue_id() -> impl Strategy<Value = QueueId> {
+    any::<[u8; 16]>().prop_map(QueueId::from_bytes)
+}
+
 /// What groups and members may be called.
 fn words() -> impl Strategy<Value = String> {
     "[a-zü /-]{0,20}"
@@ -205,6 +282,7 @@ fn group_event() -> impl Strategy<Value = Response> {
 fn answer() -> impl Strategy<Value = Response> {
     prop_oneof![
         group_answer(),
+        queue_answer(),
         hello_reply().prop_map(Response::Hello),
         Just(Response::Pong),
         topic().prop_map(Response::Topic),

@@ -1,0 +1,3 @@
+//! Work queues at their doors: the native protocol, HTTP and the Rust client.
+
+mod catalog;
