@@ -1,17 +1,63 @@
 //! Work queues: each record of a topic handed to one of many workers, until it is resolved.
 //!
-//! A queue is a reader of a topic with progress of its own. It knows no wire, no user and no
-//! journal.
+//! A queue is a reader of a topic with progress of its own in each partition. A record is
+//! *resolved* by an ack, by its move to the dead letter, by the end of its time to live, by
+//! retention, or by a seek; nothing else ever takes it from a queue.
+//!
+//! ```text
+//!   handle::Queues ── Call ──► the partition's shard: Foreman ─► Machine ◄── Scouted ── scout
+//!        ▲                          │ Step                          ▲                    │ reads
+//!        └── answers, rings ◄───────┴── entries, once committed ─► Table                 ▼ the log
+//! ```
+//!
+//! It knows no wire, no user and no journal. The machines know no clock and no channel. What is
+//! kept costs what is *unresolved below the highest record handed out*: a backlog costs nothing.
 
-#![allow(dead_code, reason = "the catalogue and the shards take it into use one by one")]
+#![allow(dead_code, unused_imports, reason = "the shards take it into use next")]
 
+mod answer;
+mod ask;
 mod backoff;
+mod draft;
+mod entries;
+mod foreman;
+mod handle;
+mod keys;
+mod leases;
+mod look;
+mod machine;
+mod ready;
+mod refusal;
+mod request;
+mod runs;
+mod scout;
+mod scouted;
 mod settings;
+mod settle;
+mod table;
+mod take;
+mod track;
+mod waiters;
+mod walk;
+mod why;
 
-#[allow(unused_imports, reason = "as above")]
+#[cfg(test)]
+mod tests;
+
+pub(crate) use answer::Answer;
 pub(crate) use backoff::{BACKOFF_LIST_MAX, BACKOFF_MS_MAX, Backoff};
-#[allow(unused_imports, reason = "as above")]
+pub(crate) use entries::{Entry, REASON_BYTES_MAX};
+pub(crate) use foreman::{Foreman, JournalRoom, Step};
+pub(crate) use handle::Queues;
+pub(crate) use refusal::QueueError;
+pub(crate) use request::{
+    Again, Call, Counts, Definition, Dying, Leased, Log, Outcome, PartitionFacts, REQUESTS_MAX,
+    Reason, Receipt, Take, Taken, Verb, WorkerId,
+};
+pub(crate) use scout::Scouts;
 pub(crate) use settings::{
     DELAY_MS_MAX, Delivery, LEASE_MS_MAX, LEASE_MS_MIN, LateAcks, LeaseExpiry, Order, SettingError,
     Settings, check_lease_ms,
 };
+pub(crate) use table::Table;
+pub(crate) use why::Why;

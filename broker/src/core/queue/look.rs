@@ -1,0 +1,185 @@
+//! What a machine learns of the log ahead of its workers, and what it asks its scout for.
+
+use std::ops::Range;
+
+use weir_storage::offset::Offset;
+
+use super::machine::{Around, Machine};
+use super::request::PartitionFacts;
+use super::scouted::Scouted;
+use super::settings::Order;
+use super::take::{Cap, leases_max};
+use super::track::Attempt;
+use super::why::Why;
+
+const UNREADABLE: &str = "its batch cannot be read";
+
+/// What a scout is to look through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LookOut {
+    /// Comes back with what it finds.
+    pub(crate) round: u64,
+    pub(crate) from: u64,
+    /// Whether it is to tell the keys.
+    pub(crate) order: Order,
+    /// What the queue adds to each record's timestamp, after which nobody is given it.
+    pub(crate) ttl_ms: Option<u64>,
+}
+
+impl Machine {
+    /// What the scout should look through next, if anybody asks for records.
+    pub(super) fn look_out(&mut self, around: &Around<'_>) -> Option<LookOut> {
+        let settings = &around.definition.settings;
+        let lookahead = u64::from(settings.lookahead_records);
+        let held = self.ready.len() + self.keys.waiting();
+        let is_wanted = !self.workers.is_empty() || self.leases.held() != 0;
+        let is_full = matches!(self.cap(around), Some(Cap::Paused | Cap::State { .. }));
+        if self.is_scouting || self.is_stuck || !is_wanted || is_full || lookahead < held * 2 {
+            return None;
+        }
+        self.next = around.track.first_unresolved(self.next.max(around.ends.start));
+        self.is_scouting = true;
+        self.round += 1;
+        Some(LookOut {
+            round: self.round,
+            from: self.next,
+            order: settings.order,
+            ttl_ms: settings.ttl_ms,
+        })
+    }
+
+    /// Takes note of what was found. What is no record of this queue's is resolved unseen.
+    pub(super) fn scouted(&mut self, scouted: &Scouted, around: &Around<'_>) {
+        if scouted.round != self.round {
+            return;
+        }
+        self.is_scouting = false;
+        self.is_stuck = scouted.span.is_empty();
+        let span = self.next.max(scouted.span.start)..scouted.span.end;
+        if span.is_empty() {
+            return;
+        }
+        self.next = span.end;
+        let is_plain = scouted.changes_max() == 0 && scouted.keys.is_empty();
+        if is_plain && self.known_hwm.max(self.leased_end) <= span.start {
+            return self.ready.push_fresh(span);
+        }
+        self.look_through(span, scouted, around);
+    }
+
+    /// What was found is not taken note of: it is to be looked for again.
+    pub(super) fn overlook(&mut self, scouted: &Scouted) {
+        self.is_scouting &= scouted.round != self.round;
+    }
+
+    fn look_through(&mut self, span: Range<u64>, found: &Scouted, around: &Around<'_>) {
+        let mut keys = found.keys.iter().copied().peekable();
+        let mut times = found.times.iter().copied().peekable();
+        let (mut holes, mut unreadable) = (&found.holes[..], &found.unreadable[..]);
+        let mut offset = span.start;
+        while offset < span.end {
+            if let Some(hole) = covering(&mut holes, offset) {
+                let end = hole.end.min(span.end);
+                if around.track.first_unresolved(offset) < end {
+                    self.draft.resolve_run(offset..end);
+                }
+                offset = end;
+                continue;
+            }
+            let at = around.track.first_unresolved(offset);
+            if offset < at {
+                offset = at;
+                continue;
+            }
+            offset += 1;
+            let is_unreadable = covering(&mut unreadable, at).is_some();
+            while times.next_if(|(of, _)| *of < at).is_some() {}
+            while keys.next_if(|(of, _)| *of < at).is_some() {}
+            let own = times.next_if(|(of, _)| *of == at).map(|(_, times)| times);
+            self.times.extend(own.map(|times| (at, times)));
+            let key = keys.next_if(|(of, _)| *of == at).map(|(_, key)| key);
+            let is_first = key.is_none_or(|key| self.keys.push(at, key));
+            if self.leases.of(at).is_some() || !is_first {
+                continue;
+            }
+            match around.track.attempt(at) {
+                _ if is_unreadable => self.cannot_read(at, around),
+                None if own.is_none() && key.is_none() => self.ready.push_fresh(at..at + 1),
+                _ => self.place(at, around),
+            }
+        }
+    }
+
+    fn cannot_read(&mut self, offset: u64, around: &Around<'_>) {
+        if around.track.attempt(offset).is_some_and(|attempt| attempt.dying.is_some()) {
+            return self.place(offset, around);
+        }
+        if around.definition.dead_letter.is_some() {
+            return self.die(offset, Attempt::default(), UNREADABLE);
+        }
+        self.leases.settle(offset, 0);
+        self.draft.resolve(offset);
+    }
+
+    /// How it stands.
+    pub(super) fn facts(&self, around: &Around<'_>) -> PartitionFacts {
+        let (track, ends) = (around.track, around.ends);
+        let hwm = self.leased_end.max(self.known_hwm).max(track.floor()).min(ends.tail);
+        PartitionFacts {
+            floor: Offset::new(track.floor().max(ends.start).min(ends.tail)),
+            hwm: Offset::new(hwm),
+            tail: Offset::new(ends.tail),
+            ready: self.ready.len(),
+            delayed: self.delays.len() as u64,
+            leased: self.leases.held() as u64,
+            pending: track.unresolved,
+            dying: self.dying.len() as u64,
+            blocked_keys: self.keys.blocked(),
+            state_bytes: self.state_bytes(around),
+            why: self.why(around),
+            counts: self.counts,
+        }
+    }
+
+    fn why(&self, around: &Around<'_>) -> Why {
+        match self.cap(around) {
+            Some(Cap::Paused) => return Why::Paused,
+            Some(Cap::State { bytes, max }) => return Why::StateCap { bytes, bytes_max: max },
+            Some(Cap::Leases { held, .. }) => {
+                return Why::LeasesCap { leased: held, leases_max: leases_max(around) };
+            }
+            None => {}
+        }
+        let (ready, leased) = (self.ready.len(), self.leases.held() as u64);
+        let is_all_seen = around.ends.tail <= around.track.first_unresolved(self.next);
+        match () {
+            () if ready != 0 && self.has_rung => Why::NoCredit { ready },
+            () if ready != 0 => Why::NoWorkers { ready },
+            () if !is_all_seen && !self.is_scouting => {
+                Why::NoWorkers { ready: around.ends.tail - self.next }
+            }
+            () if self.keys.waiting() != 0 => Why::KeysBlocked { keys: self.keys.blocked() },
+            () if !is_all_seen => Why::LookingThrough,
+            () if let Some((until_ms, _)) = self.delays.first() => {
+                Why::AllDelayed { records: self.delays.len() as u64, until_ms: *until_ms }
+            }
+            () if leased != 0 => Why::AllLeased { leased },
+            () if !self.dying.is_empty() => {
+                Why::DeadLetterStuck { records: self.dying.len() as u64 }
+            }
+            () => Why::Nothing,
+        }
+    }
+}
+
+/// The span that holds an offset; those below are passed over.
+fn covering(spans: &mut &[Range<u64>], offset: u64) -> Option<Range<u64>> {
+    while let Some((first, rest)) = spans.split_first() {
+        if first.end <= offset {
+            *spans = rest;
+            continue;
+        }
+        return first.contains(&offset).then(|| first.clone());
+    }
+    None
+}
