@@ -42,6 +42,10 @@ deny:
 clients *filter:
     .ci/compat {{ filter }}
 
+# The browser's client: built, weighed, and run against the broker of `just test`.
+web:
+    .ci/web
+
 # Each fuzz target for so many seconds.
 fuzz seconds="5":
     .ci/fuzz {{ seconds }}

@@ -1,0 +1,91 @@
+/**
+ * weir in browsers, Node and edge workers.
+ *
+ * ```ts
+ * const live = connect("https://weir.example", { token: async () => fetchToken() });
+ * for await (const { key, value } of live.subscribe("orders", { match: "orders.*.eu" })) {
+ *   show(key, value);
+ * }
+ * ```
+ */
+import { WeirError } from "./errors.js";
+import { encodeRecord, type NewRecord, type Placed } from "./record.js";
+import { Subscription, type SubscribeOptions, type TokenReason } from "./subscription.js";
+
+export { WeirError } from "./errors.js";
+export type { Gap, LiveRecord, NewRecord, Placed } from "./record.js";
+export type { State, SubscribeOptions, Subscription, TokenReason } from "./subscription.js";
+
+export interface ConnectOptions {
+  /** Asked at each connection and each publish; what it gives goes as `Authorization: Bearer`. */
+  token?: (why: TokenReason) => string | null | undefined | Promise<string | null | undefined>;
+  /** Instead of the `fetch` that is there. */
+  fetch?: typeof fetch;
+}
+
+/** A broker, by the address of its HTTP face. Nothing is sent before something is asked. */
+export function connect(url: string | URL, options: ConnectOptions = {}): Live {
+  return new Live(url, options);
+}
+
+export class Live {
+  readonly #base: string;
+  readonly #options: ConnectOptions;
+  readonly #closed = new AbortController();
+
+  /** @internal */
+  constructor(url: string | URL, options: ConnectOptions) {
+    this.#base = String(new URL(url)).replace(/\/+$/, "");
+    this.#options = options;
+  }
+
+  /** Follows a topic: every record once, in the order of its partition, or a gap that says why. */
+  subscribe<T = unknown>(topic: string, options: SubscribeOptions = {}): Subscription<T> {
+    const token = (why: TokenReason) => this.#token(why);
+    const grounds = { fetch: this.#fetch, base: this.#base, token, signal: this.#closed.signal };
+    return new Subscription<T>(grounds, topic, options);
+  }
+
+  /**
+   * Publishes a record, and says where it is: on return it is as safe as its topic makes it. Where
+   * no answer came it may be stored or not.
+   */
+  async publish(topic: string, record: NewRecord, signal?: AbortSignal): Promise<Placed> {
+    const headers = new Headers({ "content-type": "application/json" });
+    const token = await this.#token("connect");
+    if (token) headers.set("authorization", `Bearer ${token}`);
+    const signals = [this.#closed.signal, signal].filter((of) => of !== undefined);
+    const response = await this.#fetch(
+      `${this.#base}/v1/topics/${encodeURIComponent(topic)}/records`,
+      { method: "POST", headers, body: JSON.stringify([encodeRecord(record)]), signal: anyOf(signals) },
+    );
+    const text = await response.text();
+    if (!response.ok) throw WeirError.of(response.status, text);
+    const { records } = JSON.parse(text) as { records: Placed[] };
+    const [placed] = records;
+    if (!placed) throw WeirError.of(response.status, text);
+    return placed;
+  }
+
+  /** Ends all that is under way. */
+  close(): void {
+    this.#closed.abort();
+  }
+
+  get #fetch(): typeof fetch {
+    return this.#options.fetch ?? globalThis.fetch.bind(globalThis);
+  }
+
+  async #token(why: TokenReason): Promise<string | null | undefined> {
+    return this.#options.token?.(why);
+  }
+}
+
+function anyOf(signals: AbortSignal[]): AbortSignal {
+  const any = new AbortController();
+  for (const signal of signals) {
+    if (signal.aborted) any.abort(signal.reason);
+    signal.addEventListener("abort", () => any.abort(signal.reason), { once: true });
+  }
+  return any.signal;
+}
