@@ -93,6 +93,18 @@ pub const FILTERS_MAX: usize = 128;
 /// there when a connection is lost, and none of them is stored twice.
 pub const PRODUCER_BATCHES_KEPT: usize = 64;
 
+/// A record's message id, by which what is sent twice is found.
+pub const MESSAGE_ID_BYTES_MAX: usize = 256;
+
+/// The longest that a topic remembers message ids: a week.
+pub const MESSAGE_ID_WINDOW_MS_MAX: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// The most message ids that a partition remembers. Memory: about 80 bytes each.
+pub const MESSAGE_ID_WINDOW_RECORDS_MAX: u32 = 1 << 20;
+
+/// Message ids that a partition remembers where its topic says for how long, and not how many.
+pub const MESSAGE_ID_WINDOW_RECORDS_DEFAULT: u32 = 100_000;
+
 /// Requests of one connection that wait for their answer.
 pub const IN_FLIGHT_MAX: usize = 4_096;
 

@@ -406,6 +406,8 @@ fn topic(topic: &str, partitions: &[(u64, u64, u32)]) -> TopicDescription {
             segment_bytes: 128 << 20,
             batch_bytes_max: 1_048_588,
             timestamp_type: TimestampType::CreateTime,
+            message_id_window_ms: 0,
+            message_id_window_records: 0,
         },
         partitions: partitions.iter().map(partition).collect(),
         quarantined: Vec::new(),

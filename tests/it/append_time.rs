@@ -26,6 +26,8 @@ const BY_BROKER: Settings = Settings {
     segment_bytes: None,
     batch_bytes_max: None,
     timestamp_type: Some(TimestampType::LogAppendTime),
+    message_id_window_ms: None,
+    message_id_window_records: None,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,6 +16,7 @@ mod idempotent;
 mod kafka;
 mod limits;
 mod many;
+mod message_ids;
 mod old_directories;
 mod produce;
 mod queue;

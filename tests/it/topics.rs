@@ -25,12 +25,15 @@ async fn a_topic_is_described_as_it_was_made_and_its_name_is_taken() {
         segment_bytes: Some(1 << 20),
         batch_bytes_max: Some(4096),
         timestamp_type: None,
+        message_id_window_ms: None,
+        message_id_window_records: Some(7),
     };
     let made = wire.create_with("Flights.2024_x-1", 3, settings).await;
     assert_eq!(made.settings.durability, Durability::Written);
     assert_eq!(made.settings.retention_ms, 3_000_000_000_000);
     assert_eq!(made.settings.retention_bytes, RETENTION_UNLIMITED);
     assert_eq!((made.settings.segment_bytes, made.settings.batch_bytes_max), (1 << 20, 4096));
+    assert_eq!(made.settings.message_id_window_records, 7);
     let again = create(&mut wire, "Flights.2024_x-1", 3, Settings::default()).await.unwrap_err();
     assert_eq!(again.code, Code::TopicExists);
     wire.produce(&made, 2, batch(&[b"a", b"b"])).await.unwrap();

@@ -10,6 +10,7 @@ use crate::auth::Action;
 use crate::core::catalog::topic::Topic;
 use crate::core::commit::append::{AckAt, Waiter, Waiters};
 use crate::core::partition::Handle;
+use crate::core::partition::message_id::Ids;
 use crate::core::partition::request::Batch;
 
 /// A batch for a partition.
@@ -55,7 +56,9 @@ impl Session {
         let handle = partition_of(&topic, partition)?;
         let ack = ack_at(ack, topic.settings.durability)?;
         let header = batch::check(&batch, topic.settings.batch_bytes_max as usize)?;
-        let permit = Some(self.door.quota.batch(batch.len()).await);
+        let ids = ids_of(&topic, &batch)?;
+        let taken = ids.as_ref().map_or(0, Ids::bytes);
+        let permit = Some(self.door.quota.batch(batch.len() + taken).await);
         let metrics = &self.door.produce_metrics;
         metrics.batches.inc();
         metrics.records.inc_by(u64::from(header.records));
@@ -78,7 +81,7 @@ impl Session {
             }
         };
         let (in_journal, taken_at) = (false, None);
-        let batch = Batch { header, bytes: batch, waiters, permit, in_journal, taken_at };
+        let batch = Batch { header, bytes: batch, ids, waiters, permit, in_journal, taken_at };
         handle.append(batch).await;
         Ok(())
     }
@@ -89,6 +92,12 @@ pub(super) fn partition_of(topic: &Topic, partition: u32) -> Result<&Handle, Ref
     let unknown =
         || Refusal::unknown_partition(topic.name.as_str(), partition, topic.partitions.len());
     topic.partitions.get(partition as usize).ok_or_else(unknown)
+}
+
+/// The message ids in a batch, where its topic keeps a window of them.
+fn ids_of(topic: &Topic, batch: &Bytes) -> Result<Option<Ids>, Refusal> {
+    let walk = |window| Ids::walk(topic.id, batch, window);
+    Ok(topic.settings.message_id_window().map(walk).transpose()?)
 }
 
 /// The step behind which to answer, on a topic of this durability.

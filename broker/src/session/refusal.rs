@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weir_protocol::batch::{CheckError, HEADER_BYTES, HeaderError, PushError};
+use weir_protocol::batch::{CheckError, HEADER_BYTES, HeaderError, MessageIdError, PushError};
 use weir_protocol::code::Code;
 use weir_protocol::name::GroupNameError;
 
@@ -12,6 +12,7 @@ use crate::core::catalog::queue_changes::QueueError;
 use crate::core::catalog::settings::SettingError;
 use crate::core::commit::trim::TrimError;
 use crate::core::group::GroupError;
+use crate::core::partition::message_id::IdsError;
 use crate::core::read::{FeedError, FromError, ReadError};
 use crate::core::wake::AppendError;
 
@@ -167,6 +168,24 @@ impl From<CheckError> for Refusal {
             _ => Code::InvalidBatch,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<IdsError> for Refusal {
+    fn from(error: IdsError) -> Self {
+        let code = match error {
+            IdsError::TooMany { .. } => Code::BatchTooLarge,
+            IdsError::Id { .. } | IdsError::Inflate(_) | IdsError::Record(_) | IdsError::Holes => {
+                Code::InvalidBatch
+            }
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<MessageIdError> for Refusal {
+    fn from(error: MessageIdError) -> Self {
+        Self::new(Code::InvalidBatch, error.to_string())
     }
 }
 

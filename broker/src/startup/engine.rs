@@ -193,7 +193,7 @@ async fn recover(
         let recovered = replay::recover(&data, journal, &mut rebuilding, fresh_uuid, now_ms)?;
         let Rebuilding { catalog, shards, .. } = rebuilding;
         let rebuilt = shards.clone();
-        let shards = shards.into_iter().map(table::Table::without_producers).collect();
+        let shards = shards.into_iter().map(table::Table::without_batches).collect();
         Ok((recovered, Tables { catalog, shards, rebuilt }))
     };
     hands.errand(recovering).await.ok_or(EngineError::ShuttingDown)?
@@ -229,7 +229,9 @@ async fn adopt_all(
             let rebuilt = &mut rebuilt[place];
             let reserved = rebuilt.reserved_end(id, number).max(end.offset);
             let producers = std::mem::take(rebuilt.producers(id, number));
-            let start = Start { opened, next: end.offset, epoch: end.epoch, reserved, producers };
+            let message_ids = rebuilt.take_message_ids(id, number);
+            let (next, epoch) = (end.offset, end.epoch);
+            let start = Start { opened, next, epoch, reserved, producers, message_ids };
             let settings = &entry.settings;
             partitions.push(opener.adopt(id, number, settings, start, &mut adoption).await?);
         }

@@ -123,6 +123,8 @@ fn policy(log: &config::Log, topics: &config::Topics) -> Policy {
         segment_bytes: log.segment_bytes,
         batch_bytes_max: batch_bytes_max.expect("a batch is smaller than 4 GiB"),
         timestamp_type: TimestampType::CreateTime,
+        message_id_window_ms: None,
+        message_id_window_records: None,
     };
     Policy {
         settings,

@@ -173,6 +173,8 @@ fn topic() -> TopicDescription {
             segment_bytes: 1,
             batch_bytes_max: 1 << 20,
             timestamp_type: TimestampType::CreateTime,
+            message_id_window_ms: 0,
+            message_id_window_records: 0,
         },
         partitions: vec![PartitionDescription { start: 0, tail: 0, epoch: 0 }],
         quarantined: Vec::new(),

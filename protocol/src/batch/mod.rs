@@ -30,6 +30,7 @@ mod layout;
 mod check;
 
 mod inflate;
+mod message_id;
 mod record;
 mod run;
 mod view;
@@ -45,6 +46,7 @@ pub use layout::{
     Attributes, Compression, HEADER_BYTES, Header, HeaderError, PREFIX_BYTES, Prefix,
     RECORD_BYTES_MIN, TimestampType, UnknownCompression, batch_bytes, prefix,
 };
+pub use message_id::{MESSAGE_ID_HEADER, MessageIdError, message_id};
 pub use record::{Headers, Record, RecordError, RecordHeader};
 pub use run::{Batches, RunError, batches};
 pub use stamp::{ProducerStamp, put_append_time};

@@ -62,6 +62,10 @@ pub struct Settings {
     pub batch_bytes_max: Option<u64>,
     /// Whose clock the records' timestamps are of.
     pub timestamp_type: Option<TimestampType>,
+    /// How long message ids are remembered; 0: not at all.
+    pub message_id_window_ms: Option<u64>,
+    /// How many of them a partition remembers; 0: as many as the broker sees fit.
+    pub message_id_window_records: Option<u64>,
 }
 
 impl Settings {
@@ -84,6 +88,8 @@ impl Settings {
             (Key::SegmentBytes, self.segment_bytes),
             (Key::BatchBytesMax, self.batch_bytes_max),
             (Key::TimestampType, self.timestamp_type.map(timestamp_value)),
+            (Key::MessageIdWindowMs, self.message_id_window_ms),
+            (Key::MessageIdWindowRecords, self.message_id_window_records),
         ]
     }
 
@@ -112,6 +118,8 @@ impl Settings {
             Key::RetentionBytes => &mut self.retention_bytes,
             Key::SegmentBytes => &mut self.segment_bytes,
             Key::BatchBytesMax => &mut self.batch_bytes_max,
+            Key::MessageIdWindowMs => &mut self.message_id_window_ms,
+            Key::MessageIdWindowRecords => &mut self.message_id_window_records,
             Key::TimestampType => {
                 let timestamp_type = timestamp_type(value)?;
                 return match self.timestamp_type.replace(timestamp_type) {
@@ -136,6 +144,10 @@ pub struct ResolvedSettings {
     pub segment_bytes: u64,
     pub batch_bytes_max: u64,
     pub timestamp_type: TimestampType,
+    /// 0: message ids are not remembered.
+    pub message_id_window_ms: u64,
+    /// 0: as many as the broker sees fit.
+    pub message_id_window_records: u64,
 }
 
 impl ResolvedSettings {
@@ -160,6 +172,8 @@ impl ResolvedSettings {
             batch_bytes_max: Some(self.batch_bytes_max),
             // What a broker does that has no such setting is not said.
             timestamp_type: Some(self.timestamp_type).filter(|&of| of != TimestampType::CreateTime),
+            message_id_window_ms: Some(self.message_id_window_ms).filter(|&of| of != 0),
+            message_id_window_records: Some(self.message_id_window_records).filter(|&of| of != 0),
         }
     }
 
@@ -182,6 +196,8 @@ impl ResolvedSettings {
             segment_bytes: settings.segment_bytes.ok_or(missing(Key::SegmentBytes))?,
             batch_bytes_max: settings.batch_bytes_max.ok_or(missing(Key::BatchBytesMax))?,
             timestamp_type: settings.timestamp_type.unwrap_or(TimestampType::CreateTime),
+            message_id_window_ms: settings.message_id_window_ms.unwrap_or(0),
+            message_id_window_records: settings.message_id_window_records.unwrap_or(0),
         })
     }
 }
@@ -196,16 +212,20 @@ enum Key {
     SegmentBytes = 4,
     BatchBytesMax = 5,
     TimestampType = 6,
+    MessageIdWindowMs = 7,
+    MessageIdWindowRecords = 8,
 }
 
 impl Key {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::Durability,
         Self::RetentionMs,
         Self::RetentionBytes,
         Self::SegmentBytes,
         Self::BatchBytesMax,
         Self::TimestampType,
+        Self::MessageIdWindowMs,
+        Self::MessageIdWindowRecords,
     ];
 
     fn from_number(number: u16) -> Option<Self> {
@@ -220,6 +240,8 @@ impl Key {
             Self::SegmentBytes => "segment_bytes",
             Self::BatchBytesMax => "batch_bytes_max",
             Self::TimestampType => "timestamp_type",
+            Self::MessageIdWindowMs => "message_id_window_ms",
+            Self::MessageIdWindowRecords => "message_id_window_records",
         }
     }
 }

@@ -498,6 +498,8 @@ fn described_topic(name: &str, partitions: usize) -> TopicDescription {
             segment_bytes: 128 << 20,
             batch_bytes_max: 1 << 20,
             timestamp_type: TimestampType::CreateTime,
+            message_id_window_ms: 0,
+            message_id_window_records: 0,
         },
         partitions: vec![PartitionDescription { start: 0, tail: 7, epoch: 1 }; partitions],
         quarantined: Vec::new(),

@@ -53,6 +53,7 @@ pub enum Kind {
     Gap = 9,
     TopicGone = 10,
     Mark = 11,
+    MessageIds = 15,
 }
 
 impl Kind {
@@ -69,6 +70,7 @@ impl Kind {
             9 => Self::Gap,
             10 => Self::TopicGone,
             11 => Self::Mark,
+            15 => Self::MessageIds,
             _ => return None,
         })
     }

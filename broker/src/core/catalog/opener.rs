@@ -26,6 +26,7 @@ use crate::core::partition::Handle;
 use crate::core::partition::admission::{Partition, Path, Wait};
 use crate::core::partition::gather::Gather;
 use crate::core::partition::handle;
+use crate::core::partition::message_ids::MessageIds;
 use crate::core::partition::producers::Producers;
 use crate::core::partition::request::{Request, Seat};
 use crate::core::partition::reserve::Reservation;
@@ -84,6 +85,7 @@ pub(crate) struct Start {
     /// The end of the offsets reserved for it, where it is `written`.
     pub(crate) reserved: Offset,
     pub(crate) producers: Producers,
+    pub(crate) message_ids: MessageIds,
 }
 
 /// Open logs on their way to their threads.
@@ -110,8 +112,8 @@ impl Opener {
         let (mut adoption, mut handles) = (Adoption::default(), Vec::new());
         for (number, opened) in logs {
             let epoch = opened.log.end().epoch;
-            let (next, reserved, producers) = Default::default();
-            let start = Start { opened, next, epoch, reserved, producers };
+            let (next, reserved, producers, message_ids) = Default::default();
+            let start = Start { opened, next, epoch, reserved, producers, message_ids };
             handles.push(self.adopt(id, number, &entry.settings, start, &mut adoption).await?);
         }
         self.hand_over(adoption).await?;
@@ -155,7 +157,10 @@ impl Opener {
         start: Start,
         adoption: &mut Adoption,
     ) -> Result<Handle, OpenError> {
-        let Start { opened, next, epoch, reserved, producers } = start;
+        let Start { opened, next, epoch, reserved, producers, mut message_ids } = start;
+        if settings.message_id_window().is_none() {
+            message_ids.forget_ids();
+        }
         let log::Opened { log, reader, room, upkeep, .. } = opened;
         let shard = partition_shard(topic, number);
         let place = self.places.next(shard);
@@ -176,6 +181,7 @@ impl Opener {
             room,
             upkeep: upkeep.clone(),
             producers,
+            message_ids,
             parked: VecDeque::new(),
             waits_for: Wait::Growth,
             growth_asked: Arc::new(AtomicBool::new(false)),

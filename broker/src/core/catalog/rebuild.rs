@@ -1,7 +1,6 @@
 //! The tables of all shards while a start rebuilds them, and where a checkpoint gets them.
 
 use std::collections::BTreeMap;
-use std::iter::empty;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -19,7 +18,7 @@ use super::settings::Durability;
 use super::table::Table;
 use crate::core::commit::checkpoint::{Asked, Tables};
 use crate::core::commit::group_commit::TERM;
-use crate::core::commit::replay::{Effect, PartitionFacts, PathKind, Rebuild, TableError};
+use crate::core::commit::replay::{Effect, Ends, PartitionFacts, PathKind, Rebuild, TableError};
 use crate::core::commit::seam::CATALOG_SHARD;
 use crate::core::partition::producers::Producers;
 use crate::core::partition::request;
@@ -41,14 +40,14 @@ impl Rebuilding {
         Self { catalog: Table::default(), shards, log_options }
     }
 
-    /// The tables as a checkpoint has them, each at its shard's index; no producers are in them.
+    /// The tables as a checkpoint has them, each at its shard's index; what partitions know of
+    /// their batches is not in them.
     pub(crate) fn stored(&self, applied: &BTreeMap<u16, Index>) -> Vec<Stored> {
         let stored = |shard: u16, bytes| {
             let index = applied.get(&shard).copied().unwrap_or_default();
             Stored { shard, index, term: TERM, bytes }
         };
-        let shards =
-            (1..).zip(&self.shards).map(|(shard, table)| stored(shard, table.encode(empty())));
+        let shards = (1..).zip(&self.shards).map(|(shard, table)| stored(shard, table.encode(&[])));
         [stored(CATALOG_SHARD, self.catalog.encode())].into_iter().chain(shards).collect()
     }
 
@@ -91,6 +90,7 @@ impl Rebuild for Rebuilding {
             Change::Reserve { .. }
             | Change::Start { .. }
             | Change::Forget { .. }
+            | Change::MessageIds { .. }
             | Change::Gone { .. }
             | Change::Group(_) => Effect::None,
         })
@@ -133,6 +133,18 @@ impl Rebuild for Rebuilding {
 
     fn cut(&mut self, topic: TopicId, partition: u32, end: Offset) {
         self.producers(topic, partition).cut(end);
+        let place = usize::from(partition_shard(topic, partition) - 1);
+        self.shards[place].cut_message_ids(topic, partition, end);
+    }
+
+    fn identified(&mut self, body: &Bytes, ends: Ends<'_>) -> Result<(), TableError> {
+        let change = Change::decode(Kind::MessageIds, body).map_err(TableError::new)?;
+        if let Change::MessageIds { topic, partition, identified } = &change
+            && ends(*topic, *partition).is_some_and(|end| end <= identified.base)
+        {
+            self.shard(partition_shard(*topic, *partition))?.apply(&change);
+        }
+        Ok(())
     }
 
     fn gap(

@@ -1,7 +1,12 @@
 //! What a topic's owner decides about it.
 
 use weir_protocol::batch::TimestampType;
-use weir_protocol::limits::{BATCH_BYTES_MAX, PARTITIONS_MAX};
+use weir_protocol::limits::{
+    BATCH_BYTES_MAX, MESSAGE_ID_WINDOW_MS_MAX, MESSAGE_ID_WINDOW_RECORDS_DEFAULT,
+    MESSAGE_ID_WINDOW_RECORDS_MAX, PARTITIONS_MAX,
+};
+
+use crate::core::partition::message_id::Window;
 
 /// The smallest segment: a few of the largest default batches.
 const SEGMENT_BYTES_MIN: u64 = 1 << 20;
@@ -40,6 +45,10 @@ pub(crate) struct Settings {
     pub(crate) batch_bytes_max: u32,
     /// Whose clock the records' timestamps are of.
     pub(crate) timestamp_type: TimestampType,
+    /// How long message ids are remembered; `None`: not at all.
+    pub(crate) message_id_window_ms: Option<u64>,
+    /// How many of them a partition remembers; `None`: the default.
+    pub(crate) message_id_window_records: Option<u32>,
 }
 
 /// Settings that somebody asked for; what is `None` stays or gets its default.
@@ -51,6 +60,9 @@ pub(crate) struct Wanted {
     pub(crate) segment_bytes: Option<u64>,
     pub(crate) batch_bytes_max: Option<u32>,
     pub(crate) timestamp_type: Option<TimestampType>,
+    /// A window of 0 is none.
+    pub(crate) message_id_window_ms: Option<Limit>,
+    pub(crate) message_id_window_records: Option<Limit>,
 }
 
 /// A limit that can be taken away.
@@ -69,6 +81,11 @@ pub(crate) enum SettingError {
     DurabilityFixed,
     #[error("a topic of {now} partitions cannot have {wanted}: partitions are only added")]
     FewerPartitions { now: u32, wanted: u32 },
+    #[error(
+        "message_id_window_ms is for topics that are `synced`: what a crash takes of a `written` \
+         one would be missing from what it remembers"
+    )]
+    WindowNotSynced,
     #[error("batch_bytes_max {batch} is larger than segment_bytes {segment}: a batch has to fit")]
     BatchLargerThanSegment { batch: u64, segment: u64 },
 }
@@ -82,6 +99,9 @@ impl Settings {
             Some(Limit::None) => None,
             Some(Limit::At(limit)) => Some(limit),
         };
+        let records = self.message_id_window_records.map(u64::from);
+        let records = limit(records, wanted.message_id_window_records).filter(|count| *count != 0);
+        let message_id_window_records = records.map(check_window_records).transpose()?;
         let settings = Self {
             durability,
             retention_ms: limit(self.retention_ms, wanted.retention_ms),
@@ -89,6 +109,9 @@ impl Settings {
             segment_bytes: wanted.segment_bytes.unwrap_or(self.segment_bytes),
             batch_bytes_max: wanted.batch_bytes_max.unwrap_or(self.batch_bytes_max),
             timestamp_type: wanted.timestamp_type.unwrap_or(self.timestamp_type),
+            message_id_window_ms: limit(self.message_id_window_ms, wanted.message_id_window_ms)
+                .filter(|ms| *ms != 0),
+            message_id_window_records,
         };
         settings.check()?;
         Ok(settings)
@@ -102,6 +125,12 @@ impl Settings {
         }
     }
 
+    /// The message ids that a partition remembers, if it does.
+    pub(crate) fn message_id_window(&self) -> Option<Window> {
+        let records = self.message_id_window_records.unwrap_or(MESSAGE_ID_WINDOW_RECORDS_DEFAULT);
+        self.message_id_window_ms.map(|ms| Window { ms, records })
+    }
+
     fn check(&self) -> Result<(), SettingError> {
         let segment = SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX;
         within("segment_bytes", self.segment_bytes, *segment.start(), *segment.end())?;
@@ -111,6 +140,12 @@ impl Settings {
             let segment = self.segment_bytes;
             return Err(SettingError::BatchLargerThanSegment { batch, segment });
         }
+        if let Some(ms) = self.message_id_window_ms {
+            within("message_id_window_ms", ms, 0, MESSAGE_ID_WINDOW_MS_MAX)?;
+            if self.durability != Durability::Synced {
+                return Err(SettingError::WindowNotSynced);
+            }
+        }
         Ok(())
     }
 }
@@ -118,6 +153,12 @@ impl Settings {
 /// Checks a number of partitions.
 pub(crate) fn check_partitions(partitions: u32) -> Result<(), SettingError> {
     within("partitions", u64::from(partitions), 1, u64::from(PARTITIONS_MAX))
+}
+
+fn check_window_records(records: u64) -> Result<u32, SettingError> {
+    let max = u64::from(MESSAGE_ID_WINDOW_RECORDS_MAX);
+    within("message_id_window_records", records, 0, max)?;
+    Ok(u32::try_from(records).expect("the limit is one of `u32`"))
 }
 
 fn within(name: &'static str, value: u64, min: u64, max: u64) -> Result<(), SettingError> {
@@ -139,6 +180,8 @@ mod tests {
             segment_bytes: 1 << 27,
             batch_bytes_max: 1 << 20,
             timestamp_type: TimestampType::CreateTime,
+            message_id_window_ms: None,
+            message_id_window_records: None,
         }
     }
 
@@ -167,5 +210,29 @@ mod tests {
         let (batch, segment) = (2 << 20, 1 << 20);
         assert_eq!(refused, SettingError::BatchLargerThanSegment { batch, segment });
         assert!(check_partitions(0).is_err());
+    }
+
+    #[test]
+    fn a_window_of_message_ids_is_limited_synced_and_taken_away_by_zero() {
+        let window = |ms, records| Wanted {
+            message_id_window_ms: Some(ms),
+            message_id_window_records: records,
+            ..Wanted::default()
+        };
+        assert_eq!(settings().message_id_window(), None);
+        let on = settings().altered(&window(Limit::At(5), None)).unwrap();
+        let records = MESSAGE_ID_WINDOW_RECORDS_DEFAULT;
+        assert_eq!(on.message_id_window(), Some(Window { ms: 5, records }));
+        let few = on.altered(&window(Limit::At(5), Some(Limit::At(7)))).unwrap();
+        assert_eq!(few.message_id_window(), Some(Window { ms: 5, records: 7 }));
+        for off in [Limit::None, Limit::At(0)] {
+            assert_eq!(few.altered(&window(off, None)).unwrap().message_id_window(), None);
+        }
+        assert!(on.altered(&window(Limit::At(MESSAGE_ID_WINDOW_MS_MAX + 1), None)).is_err());
+        let many = Limit::At(u64::from(MESSAGE_ID_WINDOW_RECORDS_MAX) + 1);
+        assert!(on.altered(&window(Limit::At(5), Some(many))).is_err());
+        let written = Settings { durability: Durability::Written, ..settings() };
+        let refused = written.with(&window(Limit::At(5), None));
+        assert_eq!(refused, Err(SettingError::WindowNotSynced));
     }
 }

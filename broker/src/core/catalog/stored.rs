@@ -4,7 +4,9 @@
 //!   fixed: durability u8 (0 synced, 1 written) | segment_bytes u64 | batch_bytes_max u32
 //!          | retention_ms u64 | retention_bytes u64               (all ones: no limit)
 //!   tail:  bytes u16 | (field u8 | len u8 | value of len bytes)*
-//!     1 timestamp_type  u8 (0 the producer's time, 1 the broker's)
+//!     1 timestamp_type             u8 (0 the producer's time, 1 the broker's)
+//!     2 message_id_window_ms       u64
+//!     3 message_id_window_records  u32
 //! ```
 //!
 //! Little-endian. A setting that came later stands in the tail, and only where it is not what it
@@ -22,6 +24,8 @@ const NO_LIMIT: u64 = u64::MAX;
 /// Numbers of the tail's fields.
 mod field {
     pub(super) const TIMESTAMP_TYPE: u8 = 1;
+    pub(super) const MESSAGE_ID_WINDOW_MS: u8 = 2;
+    pub(super) const MESSAGE_ID_WINDOW_RECORDS: u8 = 3;
 }
 
 /// Writes the fixed part and the tail.
@@ -49,6 +53,12 @@ fn tail(settings: &Settings) -> Vec<u8> {
     if settings.timestamp_type == TimestampType::LogAppendTime {
         put(field::TIMESTAMP_TYPE, &[1]);
     }
+    if let Some(ms) = settings.message_id_window_ms {
+        put(field::MESSAGE_ID_WINDOW_MS, &ms.to_le_bytes());
+    }
+    if let Some(records) = settings.message_id_window_records {
+        put(field::MESSAGE_ID_WINDOW_RECORDS, &records.to_le_bytes());
+    }
     tail
 }
 
@@ -75,6 +85,12 @@ pub(super) fn take(rest: &mut &[u8]) -> Option<Settings> {
 fn set(settings: &mut Settings, field: u8, value: &[u8]) -> Option<()> {
     match (field, value) {
         (field::TIMESTAMP_TYPE, [1]) => settings.timestamp_type = TimestampType::LogAppendTime,
+        (field::MESSAGE_ID_WINDOW_MS, value) => {
+            settings.message_id_window_ms = Some(u64::from_le_bytes(value.try_into().ok()?));
+        }
+        (field::MESSAGE_ID_WINDOW_RECORDS, value) => {
+            settings.message_id_window_records = Some(u32::from_le_bytes(value.try_into().ok()?));
+        }
         _ => return None,
     }
     Some(())
@@ -97,6 +113,8 @@ pub(super) fn take_fixed(rest: &mut &[u8]) -> Option<Settings> {
         segment_bytes,
         batch_bytes_max,
         timestamp_type: TimestampType::CreateTime,
+        message_id_window_ms: None,
+        message_id_window_records: None,
     })
 }
 

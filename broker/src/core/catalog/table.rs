@@ -185,6 +185,8 @@ mod tests {
             segment_bytes: 1 << 20,
             batch_bytes_max: 4096,
             timestamp_type: TimestampType::CreateTime,
+            message_id_window_ms: None,
+            message_id_window_records: None,
         };
         let (id, name) = (TopicId::from_bytes([byte; 16]), TopicName::parse(name).unwrap());
         Command::Create { id, name, partitions: 2, settings, created_ms: 0 }

@@ -45,10 +45,15 @@ pub(crate) trait Rebuild {
     fn cut(&mut self, topic: TopicId, partition: u32, end: Offset);
     /// A log has a batch that no checkpoint's table knows of.
     fn appended(&mut self, topic: TopicId, partition: u32, header: &Header);
+    /// The message ids of a batch, which its log has yet to get where it ends at or below it.
+    fn identified(&mut self, body: &Bytes, ends: Ends<'_>) -> Result<(), TableError>;
     /// An entry for a gap, as `(kind, body)`.
     fn gap(&self, topic: TopicId, partition: u32, span: &OffsetSpan, epoch: Epoch)
     -> (Kind, Bytes);
 }
+
+/// Where a log ends; `None` where there is none any more.
+pub(crate) type Ends<'a> = &'a dyn Fn(TopicId, u32) -> Option<Offset>;
 
 /// What an entry does to a log besides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -267,8 +272,10 @@ impl Replaying<'_> {
                 continue;
             }
             for (kind, body) in &frame.entries {
-                if *kind == Kind::Append {
-                    self.append(body)?;
+                match kind {
+                    Kind::Append => self.append(body)?,
+                    Kind::MessageIds => self.identified(&frame.head, body)?,
+                    _ => {}
                 }
             }
             self.tables(&frame)?;
@@ -290,6 +297,17 @@ impl Replaying<'_> {
         replayed.map_err(|source| RecoverError::Replay { topic, partition, source })
     }
 
+    /// Stands before its batch in one frame. The table's index says nothing of it: a partition
+    /// is ahead of that in a checkpoint, and cut at its log's mark.
+    fn identified(&mut self, head: &FrameHead, body: &Bytes) -> Result<(), RecoverError> {
+        let ends = |topic, partition| {
+            self.logs.get(&(topic, partition)).map(|opened| opened.log.end().offset)
+        };
+        let (shard, index) = (head.shard, head.index);
+        let identified = self.rebuild.identified(body, &ends);
+        identified.map_err(|source| RecoverError::Table { shard, index, source })
+    }
+
     /// Applies a frame's table entries, unless the table has them already.
     fn tables(&mut self, frame: &Replayed) -> Result<(), RecoverError> {
         let FrameHead { shard, index, .. } = frame.head;
@@ -298,7 +316,8 @@ impl Replaying<'_> {
             return Ok(());
         }
         *applied = index;
-        for (kind, body) in frame.entries.iter().filter(|(kind, _)| *kind != Kind::Append) {
+        let is_of_table = |kind| !matches!(kind, Kind::Append | Kind::MessageIds);
+        for (kind, body) in frame.entries.iter().filter(|(kind, _)| is_of_table(*kind)) {
             let effect = self.rebuild.apply(shard, *kind, body);
             let effect = effect.map_err(|source| RecoverError::Table { shard, index, source })?;
             if let Effect::Gap { topic, partition, span, epoch } = effect

@@ -20,6 +20,8 @@ use weir_protocol::id::TopicId;
 use weir_storage::log::{NoRoom, Place, Room, Upkeep};
 use weir_storage::offset::{Epoch, Offset};
 
+use super::identified::Identified;
+use super::message_ids::MessageIds;
 use super::producers::{Producers, Verdict};
 use super::request::Batch;
 use super::reserve::Reservation;
@@ -41,6 +43,8 @@ pub(crate) struct Partition {
     pub(crate) upkeep: Upkeep,
     /// Whose batches are stored, those under way among them.
     pub(crate) producers: Producers,
+    /// What was sent with a message id of late; empty where its topic keeps no window.
+    pub(crate) message_ids: MessageIds,
     /// Batches that wait for room, in their order; each has its permit.
     pub(crate) parked: VecDeque<Batch>,
     /// What the first of them was last found to wait for.
@@ -61,7 +65,8 @@ pub(crate) enum Path {
 /// What became of a batch.
 #[derive(Debug)]
 pub(crate) enum Admitted {
-    Append(Box<Append>),
+    /// What it brings of message ids goes into the same frame.
+    Append(Box<Append>, Option<Identified>),
     /// Not now; the reason tells what to ask for.
     Wait(Batch, Wait),
     Refused(Batch, AppendError),
@@ -92,12 +97,13 @@ impl Wait {
 }
 
 impl Partition {
-    /// Gives a batch its offset and place. `journal` says whether the journal takes an entry of
-    /// so many bytes, and reserves them; it is asked once a batch.
+    /// Gives a batch its offset and place. `journal` says whether the journal takes what it has
+    /// of a batch, and reserves room for it; it is asked once a batch.
     pub(crate) fn admit(
         &mut self,
         mut batch: Batch,
-        journal: impl FnOnce(usize) -> bool,
+        now_ms: i64,
+        journal: impl FnOnce(&Batch) -> bool,
     ) -> Admitted {
         match self.producers.judge(&batch.header) {
             Verdict::New => {}
@@ -110,7 +116,7 @@ impl Partition {
                 return Admitted::Wait(batch, Wait::Reservation);
             }
             Path::Journal if !batch.in_journal => {
-                if !journal(append::entry_bytes(batch.bytes.len())) {
+                if !journal(&batch) {
                     return Admitted::Wait(batch, Wait::Journal);
                 }
                 batch.in_journal = true;
@@ -120,9 +126,11 @@ impl Partition {
         match self.room.reserve(self.next, batch.bytes.len() as u64) {
             Ok(place) => {
                 self.producers.append(&batch.header, self.next);
+                let ids = batch.ids.take().filter(|ids| !ids.of_records.is_empty());
+                let identified = ids.map(|ids| self.message_ids.append(self.next, &ids, now_ms));
                 let append = self.place(batch, place);
                 self.next = next;
-                Admitted::Append(Box::new(append))
+                Admitted::Append(Box::new(append), identified)
             }
             Err(NoRoom::Growing) => Admitted::Wait(batch, Wait::Growth),
             Err(NoRoom::Full) => Admitted::Refused(batch, AppendError::DiskFull),
@@ -175,7 +183,7 @@ impl Partition {
     }
 
     fn place(&self, batch: Batch, place: Place) -> Append {
-        let Batch { mut header, bytes, waiters, permit, in_journal: _, taken_at: _ } = batch;
+        let Batch { mut header, bytes, waiters, permit, .. } = batch;
         header.base_offset = self.next.get();
         header.leader_epoch = self.epoch.get();
         let prefix = batch::prefix(header.base_offset, bytes.len(), header.leader_epoch);

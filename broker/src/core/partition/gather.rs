@@ -13,9 +13,13 @@ use std::mem;
 
 use parking_lot::Mutex;
 use weir_protocol::batch::{Builder, Header, PushError, TimestampType, put_append_time};
+use weir_protocol::limits::BATCH_BYTES_MAX;
+use weir_storage::journal::FRAME_BYTES_MAX;
 
+use super::identified;
+use super::message_id::{Ids, MessageId, Window};
 use super::request::{Batch, Seat};
-use crate::core::commit::append::{Waiter, Waiters};
+use crate::core::commit::append::{self, Waiter, Waiters};
 use crate::core::commit::permit::Permit;
 
 /// The gatherer of one partition.
@@ -32,6 +36,7 @@ struct Gathered {
     timestamp_type: TimestampType,
     waiters: Vec<(Waiter, u32)>,
     permits: Vec<Permit>,
+    ids: Option<Ids>,
     full: Vec<Batch>,
     announced: bool,
 }
@@ -44,6 +49,8 @@ pub(crate) struct Record<'a> {
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) value: Option<&'a [u8]>,
     pub(crate) headers: &'a [(&'a [u8], Option<&'a [u8]>)],
+    /// Where the topic keeps message ids: for how long, and the record's own.
+    pub(crate) message_id: Option<(Window, Option<MessageId>)>,
 }
 
 /// What the one who pushed has to do.
@@ -63,6 +70,7 @@ impl Gather {
             timestamp_type: TimestampType::CreateTime,
             waiters: Vec::new(),
             permits: Vec::new(),
+            ids: None,
             full: Vec::new(),
             announced: false,
         };
@@ -89,6 +97,10 @@ impl Gather {
         let push = |builder: &mut Builder| {
             builder.push(record.timestamp, record.key, record.value, headers.clone())
         };
+        if open.has_ids_enough() {
+            let batch = open.close();
+            open.full.push(batch);
+        }
         if let Err(error) = push(&mut open.builder) {
             if error != PushError::Full || open.builder.is_empty() {
                 return Err(error);
@@ -100,6 +112,11 @@ impl Gather {
         let place = open.builder.records() - 1;
         open.waiters.push((waiter, place));
         open.permits.push(permit);
+        if let Some((window, id)) = record.message_id {
+            let ids = open.ids.get_or_insert_with(|| Ids::none(window));
+            ids.window = window;
+            ids.of_records.extend(id.map(|id| (place, id)));
+        }
         if mem::replace(&mut open.announced, true) {
             return Ok(Pushed::Joined);
         }
@@ -139,6 +156,11 @@ impl Gathered {
         self.timestamp_type = timestamp_type;
     }
 
+    /// Whether one more message id may be too much for a frame of the journal.
+    fn has_ids_enough(&self) -> bool {
+        self.ids.as_ref().is_some_and(|ids| IDS_MAX <= ids.of_records.len())
+    }
+
     fn close(&mut self) -> Batch {
         let bytes = self.builder.finish(None);
         let header = Header::parse(&bytes).expect(MADE_WELL);
@@ -151,6 +173,7 @@ impl Gathered {
         Batch {
             header,
             bytes,
+            ids: self.ids.take(),
             waiters: Waiters::Gathered(mem::take(&mut self.waiters)),
             permit: Permit::merge(mem::take(&mut self.permits)),
             in_journal: false,
@@ -160,6 +183,15 @@ impl Gathered {
 }
 
 const MADE_WELL: &str = "the builder makes batches that parse";
+
+/// Message ids in one batch: they fit a frame of the journal beside the largest batch.
+const IDS_MAX: usize = 1024;
+
+const _: () = {
+    let beside = identified::entry_bytes(IDS_MAX) + append::entry_bytes(BATCH_BYTES_MAX);
+    // Heads and padding are less than what is left.
+    assert!(beside + 1024 <= FRAME_BYTES_MAX);
+};
 
 #[cfg(test)]
 mod tests {
@@ -173,7 +205,8 @@ mod tests {
         let value = vec![0; bytes];
         let timestamp_type = TimestampType::CreateTime;
         let value = Some(&value[..]);
-        let record = Record { timestamp: 0, timestamp_type, key: None, value, headers: &[] };
+        let (key, headers, message_id) = Default::default();
+        let record = Record { timestamp: 0, timestamp_type, key, value, headers, message_id };
         let (signals, append_time) = (Signals::default(), None);
         let waiter = Waiter { signals, token: 0, ack: AckAt::Applied, append_time };
         gather.push(&record, waiter, budget.take(bytes as u64).await)

@@ -167,6 +167,7 @@ mod tests {
             key: None,
             value: Some(b"a"),
             headers: &[],
+            message_id: None,
         };
         let waiter =
             Waiter { signals: Signals::default(), token, ack: AckAt::Applied, append_time: None };

@@ -3,10 +3,14 @@
 pub(crate) mod admission;
 pub(crate) mod gather;
 pub(crate) mod handle;
+pub(crate) mod identified;
+pub(crate) mod message_id;
+pub(crate) mod message_ids;
 mod producer;
 pub(crate) mod producers;
 pub(crate) mod request;
 pub(crate) mod reserve;
+pub(crate) mod sift;
 pub(crate) mod trim;
 
 pub(crate) use handle::Handle;

@@ -1,5 +1,6 @@
 //! What a shard is asked about its partitions.
 
+use std::iter::once;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,8 +12,10 @@ use weir_storage::offset::Index;
 
 use super::admission::Partition;
 use super::gather::Gather;
+use super::identified;
+use super::message_id::Ids;
 use super::trim::Before;
-use crate::core::commit::append::Waiters;
+use crate::core::commit::append::{self, Waiters};
 use crate::core::commit::number::Number;
 use crate::core::commit::permit::Permit;
 use crate::core::commit::trim::TrimWaiter;
@@ -50,10 +53,21 @@ pub(crate) struct Batch {
     pub(crate) header: Header,
     /// The whole batch, as it came: checked at the door.
     pub(crate) bytes: Bytes,
+    /// The message ids in it, where its topic keeps a window of them.
+    pub(crate) ids: Option<Ids>,
     pub(crate) waiters: Waiters,
     pub(crate) permit: Option<Permit>,
     /// Whether the journal has reserved room for it.
     pub(crate) in_journal: bool,
     /// When its shard took it; `None` before.
     pub(crate) taken_at: Option<Instant>,
+}
+
+impl Batch {
+    /// What the journal has of it: the payloads of its entries.
+    pub(crate) fn payloads(&self) -> impl Iterator<Item = usize> + use<> {
+        let ids = self.ids.as_ref().map_or(0, |ids| ids.of_records.len());
+        let beside = (ids != 0).then(|| identified::entry_bytes(ids));
+        once(append::entry_bytes(self.bytes.len())).chain(beside)
+    }
 }

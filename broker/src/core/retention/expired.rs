@@ -109,6 +109,8 @@ mod tests {
             segment_bytes: 1 << 20,
             batch_bytes_max: 1024,
             timestamp_type: TimestampType::CreateTime,
+            message_id_window_ms: None,
+            message_id_window_records: None,
         }
     }
 

@@ -16,7 +16,8 @@ use std::collections::VecDeque;
 
 use weir_storage::offset::{Index, Offset};
 
-use crate::core::partition::request::Batch;
+use crate::core::commit::append::Waiters;
+use crate::core::commit::permit::Permit;
 use crate::core::wake::{AppendError, WakeList};
 
 /// The answers of one lane that wait.
@@ -28,8 +29,9 @@ pub(super) struct Echoes {
 #[derive(Debug)]
 struct Echo {
     behind: Index,
-    batch: Batch,
+    waiters: Waiters,
     outcome: Result<Offset, AppendError>,
+    _permit: Option<Permit>,
 }
 
 impl Echoes {
@@ -37,14 +39,15 @@ impl Echoes {
         self.waiting.is_empty()
     }
 
-    /// Answers `batch` with `outcome` once `behind` is applied.
+    /// Answers those who wait for a batch with `outcome` once `behind` is applied.
     pub(super) fn push(
         &mut self,
         behind: Index,
-        batch: Batch,
+        waiters: Waiters,
+        permit: Option<Permit>,
         outcome: Result<Offset, AppendError>,
     ) {
-        self.waiting.push_back(Echo { behind, batch, outcome });
+        self.waiting.push_back(Echo { behind, waiters, outcome, _permit: permit });
     }
 
     /// Whether some can be told, now that all up to `applied` is.
@@ -55,7 +58,7 @@ impl Echoes {
     /// Tells those whose answer is certain.
     pub(super) fn tell(&mut self, applied: Index, wakes: &mut WakeList) {
         while let Some(mut echo) = self.waiting.pop_front_if(|echo| echo.behind <= applied) {
-            echo.batch.waiters.answer_all(echo.outcome, wakes);
+            echo.waiters.answer_all(echo.outcome, wakes);
         }
     }
 
@@ -63,7 +66,7 @@ impl Echoes {
     pub(super) fn give_up(&mut self, wakes: &mut WakeList) {
         for mut echo in self.waiting.drain(..) {
             let unknown = AppendError::OutcomeUnknown;
-            echo.batch.waiters.refuse(echo.outcome.err().unwrap_or(unknown), wakes);
+            echo.waiters.refuse(echo.outcome.err().unwrap_or(unknown), wakes);
         }
     }
 }

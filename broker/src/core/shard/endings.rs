@@ -3,8 +3,9 @@
 use tokio::sync::oneshot;
 use weir_protocol::id::TopicId;
 
+use super::appends::turn_away;
 use super::entries::{Change, GONE_BYTES};
-use super::state::{Asker, Shard, promised, turn_away};
+use super::state::{Asker, Shard, promised};
 use crate::clock::Moment;
 use crate::core::wake::AppendError;
 

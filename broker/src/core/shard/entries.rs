@@ -6,6 +6,7 @@
 //!   LogStart        topic 16 | partition u32 | start u64
 //!   TopicGone       topic 16
 //!   Producer        topic 16 | partition u32 | below u64
+//!   MessageIds      topic 16 | partition u32 | see `core::partition::identified`
 //!   OffsetCommit    ┐
 //!   GroupMeta       ┘ in `core::group::entries`
 //! ```
@@ -18,6 +19,7 @@ use weir_storage::journal::Kind;
 use weir_storage::offset::{Epoch, Offset, OffsetSpan};
 
 use crate::core::group;
+use crate::core::partition::identified::{self, Identified};
 
 /// The length of an OffsetReserve entry.
 pub(crate) const RESERVE_BYTES: usize = 28;
@@ -42,6 +44,8 @@ pub(crate) enum Change {
     Start { topic: TopicId, partition: u32, start: Offset },
     /// The producers are forgotten whose last batch lies below an offset.
     Forget { topic: TopicId, partition: u32, below: Offset },
+    /// What became of the message ids of a batch; beside its Append, in one frame.
+    MessageIds { topic: TopicId, partition: u32, identified: Identified },
     /// The topic has ended: its partitions in this shard, and what groups committed of it.
     Gone { topic: TopicId },
     /// Something of a group.
@@ -86,6 +90,13 @@ impl Change {
                 body.put_u64_le(below.get());
                 Kind::Producer
             }
+            Self::MessageIds { topic, partition, identified } => {
+                body.reserve(identified::entry_bytes(identified.ids.len()));
+                body.put_slice(topic.as_bytes());
+                body.put_u32_le(*partition);
+                identified.encode(&mut body);
+                Kind::MessageIds
+            }
             Self::Gone { topic } => {
                 body.put_slice(topic.as_bytes());
                 Kind::TopicGone
@@ -119,6 +130,11 @@ impl Change {
                 partition: body.get_u32_le(),
                 below: Offset::new(body.get_u64_le()),
             },
+            (Kind::MessageIds, 20..) => {
+                let (topic, partition) = (topic(&mut body), body.get_u32_le());
+                let identified = Identified::decode(body).ok_or(EntryError { kind, bytes })?;
+                Self::MessageIds { topic, partition, identified }
+            }
             (Kind::TopicGone, GONE_BYTES) => Self::Gone { topic: topic(&mut body) },
             (Kind::OffsetCommit | Kind::GroupMeta, _) => {
                 let entry = group::Entry::decode(kind, body);
@@ -149,6 +165,16 @@ mod tests {
             Change::Gap { topic, partition: 2, span, epoch: Epoch::new(4) },
             Change::Start { topic, partition: 2, start: Offset::new(7) },
             Change::Forget { topic, partition: 2, below: Offset::new(9) },
+            Change::MessageIds {
+                topic,
+                partition: 2,
+                identified: Identified {
+                    base: Offset::new(5),
+                    at_ms: 9,
+                    kept_from: Offset::new(3),
+                    ids: Vec::new(),
+                },
+            },
             Change::Gone { topic },
         ] {
             let (kind, body) = change.encode();

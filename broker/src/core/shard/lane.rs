@@ -15,9 +15,10 @@ use weir_storage::journal::{Room, frame_bytes};
 use weir_storage::offset::{Index, Offset};
 
 use super::echoes::Echoes;
+use crate::core::commit::append::Waiters;
+use crate::core::commit::permit::Permit;
 use crate::core::commit::progress::Progress;
 use crate::core::commit::seam::{self, Entry, OUTSTANDING_MAX, Proposal, WorkSender};
-use crate::core::partition::request::Batch;
 use crate::core::wake::{AppendError, WakeList};
 
 /// Bytes of entries in a frame; one larger entry has a frame of its own.
@@ -66,6 +67,11 @@ impl Lane {
         self.room.as_ref().is_none_or(|room| room.reserve(alone(payload_bytes)))
     }
 
+    /// The same for entries that are promised room together.
+    pub(crate) fn promise_all(&self, payloads: impl Iterator<Item = usize>) -> bool {
+        self.room.as_ref().is_none_or(|room| room.reserve(payloads.map(alone).sum()))
+    }
+
     /// The same from the reserve, for what must go on when the journal is full.
     pub(crate) fn promise_from_reserve(&self, payload_bytes: usize) -> bool {
         self.room.as_ref().is_none_or(|room| room.reserve_from_reserve(alone(payload_bytes)))
@@ -78,15 +84,28 @@ impl Lane {
         }
     }
 
+    /// Gives up what was promised together.
+    pub(crate) fn give_up_all(&self, payloads: impl Iterator<Item = usize>) {
+        if let Some(room) = &self.room {
+            room.give_back(payloads.map(alone).sum());
+        }
+    }
+
     pub(crate) fn progress(&self) -> &Progress {
         &self.progress
     }
 
     /// Adds an entry, and says with which index it will be proposed.
     pub(crate) fn push(&mut self, entry: Entry) -> Index {
-        let bytes = entry.payload_bytes();
+        self.push_together([entry])
+    }
+
+    /// Adds entries to one frame, so that they are applied all or none.
+    pub(crate) fn push_together<const N: usize>(&mut self, entries: [Entry; N]) -> Index {
+        let bytes: usize = entries.iter().map(Entry::payload_bytes).sum();
         let fits = self.frames.back().is_some_and(|frame| {
-            frame.bytes + bytes <= FRAME_BYTES_MAX && frame.entries.len() < FRAME_ENTRIES_MAX
+            let is_short = frame.entries.len() + N <= FRAME_ENTRIES_MAX;
+            is_short && frame.bytes + bytes <= FRAME_BYTES_MAX
         });
         if !fits {
             self.frames.push_back(Frame::default());
@@ -94,13 +113,20 @@ impl Lane {
         let index = self.sent.plus(self.frames.len() as u64);
         let frame = self.frames.back_mut().expect("a frame was opened above");
         frame.bytes += bytes;
-        frame.entries.push(entry);
+        frame.entries.extend(entries);
         index
     }
 
-    /// Answers a batch that is not appended, once all that was pushed before is applied.
-    pub(crate) fn echo(&mut self, batch: Batch, outcome: Result<Offset, AppendError>) {
-        self.echoes.push(self.sent.plus(self.frames.len() as u64), batch, outcome);
+    /// Answers those who wait for what is not appended, once all that was pushed before is
+    /// applied.
+    pub(crate) fn echo(
+        &mut self,
+        waiters: Waiters,
+        permit: Option<Permit>,
+        outcome: Result<Offset, AppendError>,
+    ) {
+        let behind = self.sent.plus(self.frames.len() as u64);
+        self.echoes.push(behind, waiters, permit, outcome);
     }
 
     /// Gives the answers that waited for what is applied now.

@@ -1,6 +1,7 @@
 //! A shard: the group of partitions that share one order of entries, and the task that owns it.
 
 pub(crate) mod actor;
+mod appends;
 mod echoes;
 mod endings;
 pub(crate) mod entries;

@@ -74,7 +74,7 @@ mod tests {
     fn partition(topic: TopicId, number: u32) -> Partition {
         let disk = Arc::new(CrashDisk::new());
         let opened = Log::create(disk, FilePath::new("/topic/0"), Options::default()).unwrap();
-        let (slot, next, epoch, producers, growth_asked) = Default::default();
+        let (slot, next, epoch, producers, message_ids, growth_asked) = Default::default();
         Partition {
             topic,
             number,
@@ -85,6 +85,7 @@ mod tests {
             room: opened.room,
             upkeep: opened.upkeep,
             producers,
+            message_ids,
             parked: VecDeque::new(),
             waits_for: Wait::Growth,
             growth_asked,

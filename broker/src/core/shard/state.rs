@@ -8,7 +8,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,22 +16,22 @@ use tokio::sync::{Notify, oneshot};
 use weir_protocol::id::TopicId;
 use weir_storage::offset::Index;
 
+use super::appends::turn_away;
 use super::entries::{Change, RESERVE_BYTES};
 use super::groups::Desk;
 use super::lane::Lane;
 use super::seats::Seats;
 use super::table::Table;
 use crate::clock::Moment;
-use crate::core::commit::append::entry_bytes;
 use crate::core::commit::chore::KeeperInbox;
 use crate::core::commit::halt::Halt;
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::commit::seam::Entry;
-use crate::core::commit::space::{Space, ask_if_free};
+use crate::core::commit::space::Space;
 use crate::core::commit::trim::{TrimWaiter, tell};
 use crate::core::commit::watermark::DiskFill;
 use crate::core::group::{Answer, Coordinator};
-use crate::core::partition::admission::{Admitted, Partition, Path, Wait};
+use crate::core::partition::admission::Wait;
 use crate::core::partition::request::{Batch, Request, Seat};
 use crate::core::wake::{AppendError, WakeList};
 
@@ -60,7 +59,7 @@ pub(crate) struct Parts {
 pub(crate) struct Shard {
     pub(super) seats: Seats,
     /// Seats with parked batches.
-    waiting: BTreeSet<Seat>,
+    pub(super) waiting: BTreeSet<Seat>,
     pub(super) table: Table,
     pub(super) groups: Desk,
     /// Changes proposed and not yet applied, by index.
@@ -68,15 +67,15 @@ pub(crate) struct Shard {
     /// Topics that end as soon as the journal has room to say so.
     pub(super) ending: VecDeque<(TopicId, oneshot::Sender<()>)>,
     pub(super) journal: Lane,
-    log: Lane,
+    pub(super) log: Lane,
     /// Producers that its partitions remember.
     pub(super) producers: usize,
-    space: Sender<Space>,
+    pub(super) space: Sender<Space>,
     pub(super) keeper: KeeperInbox,
-    bell: Arc<Notify>,
+    pub(super) bell: Arc<Notify>,
     pub(super) room_bell: RoomBell,
     halt: Halt,
-    fill: DiskFill,
+    pub(super) fill: DiskFill,
     room_wait: Duration,
     pub(super) wakes: WakeList,
 }
@@ -178,8 +177,8 @@ impl Shard {
 
     fn snapshot(&mut self, asker: oneshot::Sender<(Index, Bytes)>) {
         let applied = self.settle_changes();
-        let known = self.seats.values().map(|of| ((of.topic, of.number), &of.producers));
-        let _ = asker.send((applied, self.table.encode(known)));
+        let open: Vec<_> = self.seats.values().collect();
+        let _ = asker.send((applied, self.table.encode(&open)));
     }
 
     /// Whether a batch waits for room: [`Shard::expire`] is called now and then.
@@ -294,85 +293,10 @@ impl Shard {
             || self.log.progress().is_stopped()
     }
 
-    fn append(&mut self, seat: Seat, mut batch: Batch, at: Moment) {
-        if self.is_stopped() {
-            return batch.waiters.refuse(AppendError::WritesStopped, &mut self.wakes);
-        }
-        match self.seats.get_mut(seat) {
-            None => batch.waiters.refuse(AppendError::TopicGone, &mut self.wakes),
-            Some(partition) => {
-                batch.taken_at = Some(at.now);
-                partition.parked.push_back(batch);
-                if !self.waiting.contains(&seat) {
-                    self.admit_parked(seat, at.wall_ms);
-                }
-            }
-        }
-    }
-
-    /// Admits a partition's parked batches, oldest first, until one has to wait.
-    fn admit_parked(&mut self, seat: Seat, now_ms: i64) {
-        let Some(partition) = self.seats.get_mut(seat) else { return };
-        let producers = partition.producers.len();
-        if self.fill.is_full() {
-            for batch in partition.parked.drain(..) {
-                turn_away(batch, AppendError::DiskFull, &self.journal, &mut self.wakes);
-            }
-            return self.fill.doubt();
-        }
-        while let Some(batch) = partition.parked.pop_front() {
-            let bytes = batch.bytes.len() as u64;
-            let promise = |bytes| promised(&self.room_bell, || self.journal.promise(bytes));
-            let admitted = partition.admit(batch, promise);
-            let lane = match partition.path {
-                Path::Journal => &mut self.journal,
-                Path::Log(_) => &mut self.log,
-            };
-            match admitted {
-                Admitted::Append(append) => {
-                    lane.push(Entry::Append(append));
-                }
-                Admitted::Judged(mut batch, outcome) => {
-                    if std::mem::take(&mut batch.in_journal) {
-                        lane.give_up(entry_bytes(batch.bytes.len()));
-                    }
-                    lane.echo(batch, outcome);
-                }
-                Admitted::Refused(batch, error) => {
-                    turn_away(batch, error, &self.journal, &mut self.wakes);
-                    ask_growth(partition, bytes, &self.space, &self.bell);
-                }
-                Admitted::Wait(mut batch, Wait::Journal) if self.room_bell.disk_is_full() => {
-                    batch.waiters.refuse(AppendError::DiskFull, &mut self.wakes);
-                    ask_if_free(&self.space, Space::Make);
-                }
-                Admitted::Wait(batch, wait) => {
-                    partition.parked.push_front(batch);
-                    partition.waits_for = wait;
-                    self.waiting.insert(seat);
-                    match wait {
-                        Wait::Growth => ask_growth(partition, bytes, &self.space, &self.bell),
-                        Wait::Journal => self.keeper.want_checkpoint(),
-                        Wait::Reservation => {}
-                    }
-                    break;
-                }
-            }
-        }
-        if partition.room.wants_growth() {
-            ask_growth(partition, 0, &self.space, &self.bell);
-        }
-        if producers < partition.producers.len() {
-            self.producers += partition.producers.len() - producers;
-            self.limit_producers(seat);
-        }
-        self.reserve(seat, now_ms);
-    }
-
     /// Proposes a partition's next block of offsets, if it is due. From the journal's reserve, as
     /// all changes: they are few, and nothing goes on without. Where even that is used up, the
     /// batches that wait for the block wait for a checkpoint.
-    fn reserve(&mut self, seat: Seat, now_ms: i64) {
+    pub(super) fn reserve(&mut self, seat: Seat, now_ms: i64) {
         let Some(partition) = self.seats.get_mut(seat) else { return };
         if !partition.is_reservation_due() {
             return;
@@ -410,6 +334,11 @@ impl Shard {
 
     /// What a change that is committed means for its partition, and for who waits for it.
     fn take_effect(&mut self, change: &Change, asker: Asker) {
+        if let Change::Start { topic, partition, start } = change
+            && let Some(seated) = self.seats.named_mut(*topic, *partition)
+        {
+            seated.message_ids.begin_at(*start);
+        }
         match (change, asker) {
             (Change::Reserve { topic, partition, end }, _) => {
                 if let Some(seated) = self.seats.named_mut(*topic, *partition) {
@@ -440,33 +369,5 @@ pub(super) fn promised(room_bell: &RoomBell, promise: impl Fn() -> bool) -> bool
     promise() || {
         room_bell.want();
         promise()
-    }
-}
-
-/// Refuses a batch that had no place yet, and gives up what it was promised.
-pub(super) fn turn_away(
-    mut batch: Batch,
-    error: AppendError,
-    journal: &Lane,
-    wakes: &mut WakeList,
-) {
-    if batch.in_journal {
-        journal.give_up(entry_bytes(batch.bytes.len()));
-    }
-    batch.waiters.refuse(error, wakes);
-}
-
-/// Asks the space thread for room, once at a time. Where it has no place, the bell brings the
-/// shard back here.
-fn ask_growth(partition: &Partition, bytes: u64, space: &Sender<Space>, bell: &Arc<Notify>) {
-    let asked = &partition.growth_asked;
-    if asked.swap(true, Ordering::AcqRel) {
-        return;
-    }
-    let upkeep = partition.upkeep.clone();
-    let work = Space::Grow { upkeep, bytes, asked: Arc::clone(asked), bell: Arc::clone(bell) };
-    if space.try_send(work).is_err() {
-        asked.store(false, Ordering::Release);
-        bell.notify_one();
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! Each kind of thing that is remembered has a section of the bytes, and a file here.
 
+mod message_ids;
 mod partitions;
 mod producers;
 mod section;
@@ -13,11 +14,14 @@ use bytes::Bytes;
 use weir_protocol::id::TopicId;
 use weir_storage::offset::Offset;
 
+use self::message_ids::Remembered;
 use self::partitions::Partitions;
 use self::producers::Known;
 use self::section::{Kind, Writer};
 use super::entries::Change;
 use crate::core::group;
+use crate::core::partition::admission::Partition;
+use crate::core::partition::message_ids::MessageIds;
 use crate::core::partition::producers::Producers;
 
 /// The table.
@@ -27,6 +31,8 @@ pub(crate) struct Table {
     groups: group::Table,
     /// While a start rebuilds it; then the open partitions have them, ahead of what is applied.
     producers: Known,
+    /// The same of message ids.
+    message_ids: Remembered,
 }
 
 /// A checkpointed table that cannot be understood.
@@ -52,15 +58,20 @@ impl Table {
             Change::Start { topic, partition, start } => {
                 let row = self.partitions.row_mut(*topic, *partition);
                 row.start = row.start.max(*start);
+                self.message_ids.begin_at((*topic, *partition), *start);
             }
             // The log itself remembers its gaps.
             Change::Gap { .. } => {}
             Change::Forget { topic, partition, below } => {
                 self.producers.of((*topic, *partition)).forget(*below);
             }
+            Change::MessageIds { topic, partition, identified } => {
+                self.message_ids.of((*topic, *partition)).apply(identified);
+            }
             Change::Gone { topic } => {
                 self.partitions.forget(*topic);
                 self.producers.forget(*topic);
+                self.message_ids.forget(*topic);
                 self.groups.topic_gone(*topic);
             }
             Change::Group(entry) => self.groups.apply(entry),
@@ -86,20 +97,29 @@ impl Table {
         self.producers.of((topic, partition))
     }
 
-    /// The table of a shard whose partitions have taken over what it knew of producers.
-    pub(crate) fn without_producers(self) -> Self {
-        Self { producers: Known::default(), ..self }
+    /// What a checkpoint's table remembers of a log's message ids from `end` on is cut off.
+    pub(crate) fn cut_message_ids(&mut self, topic: TopicId, partition: u32, end: Offset) {
+        self.message_ids.cut((topic, partition), end);
     }
 
-    /// The table's bytes, with what the `open` partitions know of their producers, in their order.
-    pub(crate) fn encode<'a>(
-        &self,
-        open: impl Iterator<Item = ((TopicId, u32), &'a Producers)>,
-    ) -> Bytes {
+    /// The message ids that a partition remembers, which takes them over.
+    pub(crate) fn take_message_ids(&mut self, topic: TopicId, partition: u32) -> MessageIds {
+        self.message_ids.take((topic, partition))
+    }
+
+    /// The table of a shard whose partitions have taken over what it knew of their batches.
+    pub(crate) fn without_batches(self) -> Self {
+        let (producers, message_ids) = Default::default();
+        Self { producers, message_ids, ..self }
+    }
+
+    /// The table's bytes, with what the `open` partitions know of their batches, in their order.
+    pub(crate) fn encode(&self, open: &[&Partition]) -> Bytes {
         let mut sections = Writer::new();
         sections.put(Kind::Partitions, |bytes| self.partitions.encode(bytes));
         sections.put(Kind::Producers, |bytes| producers::encode(open, bytes));
         sections.put(Kind::Groups, |bytes| self.groups.encode(bytes));
+        sections.put(Kind::MessageIds, |bytes| message_ids::encode(open, bytes));
         sections.finish()
     }
 
@@ -117,6 +137,7 @@ impl Table {
                         TableError::Malformed { kind: Kind::Groups, bytes: bytes.len() };
                     table.groups = group::Table::decode(bytes).ok_or(malformed)?;
                 }
+                (Kind::MessageIds, bytes) => table.message_ids = Remembered::decode(bytes)?,
                 (Kind::Filler, _) => {}
             }
         }
@@ -154,7 +175,7 @@ mod tests {
         for at in [17, 5] {
             table.apply(&start(at));
         }
-        assert_eq!(Table::decode(&table.encode(std::iter::empty())), Ok(table.clone()));
+        assert_eq!(Table::decode(&table.encode(&[])), Ok(table.clone()));
         table.apply(&Change::Gone { topic: topic(1) });
         assert_eq!(table.reserved_end(topic(1), 1), Offset::ZERO);
         assert_eq!(table.reserved_end(topic(2), 0), Offset::new(4096));
@@ -179,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_section_that_is_unknown_doubled_or_torn_refuses_the_table() {
-        let whole = with(1).encode(std::iter::empty());
+        let whole = with(1).encode(&[]);
         let behind = |section: &[u8]| {
             let mut bytes = BytesMut::from(&whole[..]);
             bytes.put_slice(section);

@@ -10,6 +10,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use weir_protocol::batch::MESSAGE_ID_HEADER;
 use weir_protocol::code::Code;
 
 use super::asked::{Asked, Named};
@@ -18,7 +19,9 @@ use super::problem::{Outcome, Problem};
 use super::record::{Incoming, IncomingRecords, Outgoing};
 use super::shared::{Shared, stopped};
 use super::walk::{Item, Skipped, Walk};
-use crate::session::{Fetched, FirstBatch, From, Offset, Placed, ReadLimits, Refusal, Start};
+use crate::session::{
+    Fetched, FirstBatch, From, Offset, Placed, ReadLimits, Record, Refusal, Start,
+};
 
 /// Where the records of a request are, in its order.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,12 +38,17 @@ struct Placement {
 /// Publishes records, and answers when they are as durable as the topic promises.
 ///
 /// Either all of a request is taken or, but for a failing disk, nothing. Sending again after an
-/// answer that did not come may store records twice.
+/// answer that did not come may store records twice, but for those with a message id on a topic
+/// that remembers them: the header `weir-message-id` of a record, or `Idempotency-Key` of a request
+/// with one record.
 #[utoipa::path(
     post,
     path = "/v1/topics/{topic}/records",
     tag = "records",
-    params(("topic" = String, Path, description = "The topic's name.")),
+    params(
+        ("topic" = String, Path, description = "The topic's name."),
+        ("Idempotency-Key" = Option<String>, Header, description = "Names the one record."),
+    ),
     request_body = Vec<Incoming<'_>>,
     responses(
         (status = 200, body = Published),
@@ -59,13 +67,41 @@ pub(super) async fn publish(
     body: Body,
 ) -> Result<Response, Problem> {
     let whole = shared.bodies.read(&headers, body).await?;
-    let records = whole.json::<IncomingRecords<'_>>()?.into_records()?;
+    let mut records = whole.json::<IncomingRecords<'_>>()?.into_records()?;
     if records.is_empty() {
         return Err(Refusal::no_records().into());
+    }
+    if let Some(id) = headers.get(IDEMPOTENCY_KEY) {
+        identify(&mut records, id.as_bytes())?;
     }
     let session = shared.door.enter();
     let placed = session.publish(&topic, &records, ACK_WAIT_MAX).await?;
     tell(placed).map(IntoResponse::into_response)
+}
+
+/// Gives the one record of a request the message id that its headers say.
+fn identify(records: &mut [Record], id: &[u8]) -> Result<(), Problem> {
+    let [record] = records else {
+        let says = format!(
+            "the header {IDEMPOTENCY_KEY} names one record and the request has {}: give each \
+             record a header {} of its own",
+            records.len(),
+            MESSAGE_ID_HEADER.escape_ascii()
+        );
+        return Err(Problem::malformed(says));
+    };
+    if record.headers.iter().any(|(name, _)| name == MESSAGE_ID_HEADER) {
+        let says = format!(
+            "the record has a header {} and the request a header {IDEMPOTENCY_KEY}: give one",
+            MESSAGE_ID_HEADER.escape_ascii()
+        );
+        return Err(Problem::malformed(says));
+    }
+    // As the header's draft has it, the key is text in quotes; nearly nobody writes them.
+    let unquoted = id.strip_prefix(b"\"").and_then(|id| id.strip_suffix(b"\""));
+    let id = unquoted.unwrap_or(id).to_vec();
+    record.headers.push((MESSAGE_ID_HEADER.to_vec(), Some(id)));
+    Ok(())
 }
 
 fn tell(placed: Vec<Placed>) -> Result<Json<Published>, Problem> {
@@ -195,6 +231,9 @@ fn within(name: &str, value: u64, allowed: RangeInclusive<u64>) -> Result<u64, P
 pub(super) fn shutting_down() -> Problem {
     Problem::new(Code::ShuttingDown, "the broker is shutting down: ask again in a moment")
 }
+
+/// The header of a request that names its one record.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 const LIMIT_DEFAULT: u32 = 100;
 const LIMIT_MAX: u64 = 10_000;

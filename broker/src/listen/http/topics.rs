@@ -39,6 +39,15 @@ pub(super) struct TopicSettings {
     batch_bytes_max: Option<u32>,
     /// Whose clock the records' timestamps are of.
     timestamp_type: Option<TimestampTypeName>,
+    /// How long message ids are remembered, in milliseconds, so that a record sent again is not
+    /// stored again; null or 0 for not at all. For `synced` topics.
+    #[serde(deserialize_with = "said")]
+    #[schema(value_type = Option<u64>)]
+    message_id_window_ms: Option<Option<u64>>,
+    /// How many message ids a partition remembers; null for 100,000.
+    #[serde(deserialize_with = "said")]
+    #[schema(value_type = Option<u64>)]
+    message_id_window_records: Option<Option<u64>>,
 }
 
 /// When a record counts as taken.
@@ -90,6 +99,8 @@ impl TopicSettings {
                 TimestampTypeName::Create => TimestampType::CreateTime,
                 TimestampTypeName::Append => TimestampType::LogAppendTime,
             }),
+            message_id_window_ms: limit(self.message_id_window_ms),
+            message_id_window_records: limit(self.message_id_window_records),
         };
         Ok((self.partitions, wanted))
     }
@@ -110,6 +121,8 @@ pub(super) struct Topic {
     segment_bytes: u64,
     batch_bytes_max: u32,
     timestamp_type: TimestampTypeName,
+    message_id_window_ms: Option<u64>,
+    message_id_window_records: Option<u32>,
     /// Where each partition's records are.
     offsets: Vec<Offsets>,
     /// What is damaged and not served; not there where nothing is.
@@ -174,6 +187,8 @@ impl Topic {
                 TimestampType::CreateTime => TimestampTypeName::Create,
                 TimestampType::LogAppendTime => TimestampTypeName::Append,
             },
+            message_id_window_ms: settings.message_id_window_ms,
+            message_id_window_records: settings.message_id_window_records,
             offsets: offsets.collect(),
             quarantined: facts.quarantined.iter().map(QuarantinedSpan::of).collect(),
         }

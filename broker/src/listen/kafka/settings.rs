@@ -254,6 +254,7 @@ mod tests {
             segment_bytes: Some(1 << 20),
             batch_bytes_max: Some(1000),
             timestamp_type: Some(TimestampType::LogAppendTime),
+            ..Wanted::default()
         };
         assert_eq!(wanted(given.into_iter()), Ok(expected));
     }

@@ -39,6 +39,8 @@ pub(super) fn wanted(settings: &WireSettings) -> Result<Wanted, Refusal> {
         segment_bytes: settings.segment_bytes,
         batch_bytes_max: settings.batch_bytes_max.map(batch_bytes_max).transpose()?,
         timestamp_type: settings.timestamp_type,
+        message_id_window_ms: settings.message_id_window_ms.map(Limit::At),
+        message_id_window_records: settings.message_id_window_records.map(Limit::At),
     })
 }
 
@@ -53,6 +55,8 @@ fn resolved(settings: &Settings) -> ResolvedSettings {
         segment_bytes: settings.segment_bytes,
         batch_bytes_max: u64::from(settings.batch_bytes_max),
         timestamp_type: settings.timestamp_type,
+        message_id_window_ms: settings.message_id_window_ms.unwrap_or(0),
+        message_id_window_records: u64::from(settings.message_id_window_records.unwrap_or(0)),
     }
 }
 

@@ -5,8 +5,8 @@ use serde::Serialize;
 use weir_client::Client;
 use weir_protocol::batch::TimestampType;
 use weir_protocol::native::{
-    Durability, PartitionDescription, QuarantinedSpan, RETENTION_UNLIMITED, Settings,
-    TopicDescription,
+    Durability, PartitionDescription, QuarantinedSpan, RETENTION_UNLIMITED, ResolvedSettings,
+    Settings, TopicDescription,
 };
 
 use super::delete_records::DeleteRecords;
@@ -123,6 +123,13 @@ struct Changeable {
     /// Whose clock the records' timestamps are of [default: create]
     #[arg(long, value_enum)]
     timestamp_type: Option<TimestampTypeName>,
+    /// Remembers message ids this long, so that a record sent again is not stored again:
+    /// milliseconds, or with a unit (2m, 1h), or 0 for not at all [default: 0]
+    #[arg(long, value_name = "TIME", value_parser = quantity::milliseconds)]
+    message_id_window: Option<u64>,
+    /// How many message ids each partition remembers, or 0 for 100,000
+    #[arg(long, value_name = "N")]
+    message_id_window_records: Option<u64>,
 }
 
 /// What an acknowledged record survives.
@@ -253,6 +260,8 @@ impl Changeable {
             segment_bytes: self.segment_bytes,
             batch_bytes_max: self.batch_bytes_max,
             timestamp_type,
+            message_id_window_ms: self.message_id_window,
+            message_id_window_records: self.message_id_window_records,
         }
     }
 }
@@ -270,6 +279,8 @@ struct TopicJson {
     segment_bytes: u64,
     batch_bytes_max: u64,
     timestamp_type: &'static str,
+    message_id_window_ms: Option<u64>,
+    message_id_window_records: Option<u64>,
     offsets: Vec<OffsetsJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     quarantined: Vec<QuarantinedJson>,
@@ -305,6 +316,8 @@ impl TopicJson {
             segment_bytes: settings.segment_bytes,
             batch_bytes_max: settings.batch_bytes_max,
             timestamp_type: settings.timestamp_type.name(),
+            message_id_window_ms: some(settings.message_id_window_ms),
+            message_id_window_records: some(settings.message_id_window_records),
             offsets: offsets
                 .map(|(partition, PartitionDescription { start, tail, .. })| OffsetsJson {
                     partition,
@@ -356,7 +369,7 @@ fn description(topic: &TopicDescription) -> String {
         ("timestamp_type", settings.timestamp_type.name().to_owned()),
     ];
     let mut text = String::new();
-    for (name, value) in facts {
+    for (name, value) in facts.into_iter().chain(message_ids(settings)) {
         text.push_str(&format!("{name:<17}{value}\n"));
     }
     let columns = [
@@ -402,6 +415,18 @@ fn kept(partition: &PartitionDescription) -> u64 {
     partition.tail.saturating_sub(partition.start)
 }
 
+/// The window of message ids, where there is one.
+fn message_ids(settings: &ResolvedSettings) -> Option<(&'static str, String)> {
+    let ms = some(settings.message_id_window_ms).map(print::number)?;
+    let of = some(settings.message_id_window_records)
+        .map_or_else(String::new, |records| format!(", {} of a partition", print::number(records)));
+    Some(("message_ids", format!("kept for {ms} ms{of}")))
+}
+
+fn some(setting: u64) -> Option<u64> {
+    (setting != 0).then_some(setting)
+}
+
 fn limit(setting: u64) -> Option<u64> {
     (setting != RETENTION_UNLIMITED).then_some(setting)
 }
@@ -411,11 +436,9 @@ const CLOSED: &str = "closed";
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use weir_protocol::id::TopicId;
     use weir_protocol::name::TopicName;
-    use weir_protocol::native::ResolvedSettings;
-
-    use super::*;
 
     fn flights() -> TopicDescription {
         let partition = |start, tail| PartitionDescription { start, tail, epoch: 1 };
@@ -429,6 +452,8 @@ mod tests {
                 segment_bytes: 128 << 20,
                 batch_bytes_max: 1 << 20,
                 timestamp_type: TimestampType::CreateTime,
+                message_id_window_ms: 120_000,
+                message_id_window_records: 5_000,
             },
             partitions: vec![partition(0, 12_000), partition(500, 8_500)],
             quarantined: Vec::new(),
@@ -456,6 +481,7 @@ mod tests {
              segment_bytes    128.00 MiB\n\
              batch_bytes_max  1.00 MiB\n\
              timestamp_type   create\n\
+             message_ids      kept for 120,000 ms, 5,000 of a partition\n\
              \n\
              PARTITION  START    TAIL  OFFSETS\n        \
                      0      0  12,000   12,000\n        \
@@ -496,6 +522,7 @@ mod tests {
         assert_eq!(json["retention_ms"], serde_json::Value::Null);
         assert_eq!(json["retention_bytes"], 10_u64 << 30);
         assert_eq!(json["offsets"][1]["tail"], 8_500);
+        assert_eq!(json["message_id_window_ms"], 120_000);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! Plain: time is an argument; [`Producer`](super::Producer) holds it under a lock, pushes records
 //! in, and the sender takes batches out.
 //!
-//! A record with a key goes to the partition that every Kafka client would choose; one without
-//! stays with a partition until that got about one batch, then the next partition has its turn.
+//! A record with a key goes to the partition that every Kafka client would choose, and one without
+//! that has a message id as if that were its key, so that the broker finds it again. One with
+//! neither stays with a partition until that got about one batch, then the next has its turn.
 //! Partitions take turns to send.
 //!
 //! Invariants: `buffered_bytes` is the sum of all partitions' batches, and more than
@@ -132,7 +133,7 @@ impl Accumulator {
             self.active.push_back(number);
         }
         self.buffered_bytes += pushed.bytes;
-        if record.key.is_none() && record.partition.is_none() {
+        if record.partition.is_none() && record.routed_by().is_none() {
             self.stick(pushed.bytes);
         }
         Ok(Push::Done { delivery: pushed.delivery, is_news: pushed.is_news })
@@ -265,13 +266,13 @@ impl Accumulator {
 
     fn choose(&self, record: &NewRecord<'_>) -> Result<u32, SendError> {
         let partitions = u32::try_from(self.partitions.len()).expect("they are counted in a u32");
-        match (record.partition, record.key) {
+        match (record.partition, record.routed_by()) {
             (Some(partition), _) if partitions <= partition => {
                 let topic = self.topic.clone();
                 Err(SendError::UnknownPartition { topic, partition, partitions })
             }
             (Some(partition), _) => Ok(partition),
-            (None, Some(key)) => Ok(partition_of(key, partitions)),
+            (None, Some(name)) => Ok(partition_of(name, partitions)),
             (None, None) => Ok(self.sticky.partition),
         }
     }

@@ -1,6 +1,6 @@
 //! A record on its way in: borrowed, because it is copied into its batch at once.
 
-use weir_protocol::batch::RecordHeader;
+use weir_protocol::batch::{RecordHeader, message_id};
 
 /// A record to send. Whatever is bytes makes one with that value; a pair makes one with a key.
 ///
@@ -62,6 +62,12 @@ impl<'a> NewRecord<'a> {
     pub fn partition(mut self, partition: u32) -> Self {
         self.partition = Some(partition);
         self
+    }
+
+    /// What says where it goes, where it names no partition itself: its key, or its message id.
+    pub(super) fn routed_by(&self) -> Option<&'a [u8]> {
+        let id = || message_id(self.headers.iter().copied()).ok().flatten();
+        self.key.or_else(id)
     }
 
     /// About what it takes in a batch.

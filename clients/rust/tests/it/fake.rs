@@ -253,6 +253,8 @@ pub(crate) fn topic(name: &str, partitions: u32) -> TopicDescription {
         segment_bytes: 1,
         batch_bytes_max: 256 << 10,
         timestamp_type: TimestampType::CreateTime,
+        message_id_window_ms: 0,
+        message_id_window_records: 0,
     };
     let partition = PartitionDescription { start: 0, tail: 0, epoch: 0 };
     TopicDescription {

@@ -10,6 +10,7 @@ use weir_client::batch::PushError;
 use weir_client::{
     Ack, Code, Delivered, Delivery, NewRecord, Producer, RequestError, Retry, SendError,
 };
+use weir_protocol::batch::MESSAGE_ID_HEADER;
 use weir_protocol::native::{ProducerCredit, Response};
 use weir_protocol::partitioner::partition_of;
 
@@ -32,12 +33,20 @@ async fn a_record_is_delivered_at_the_offset_that_the_broker_gave_it() {
 }
 
 #[tokio::test]
-async fn records_of_one_key_share_the_partition_that_kafka_clients_choose() {
+async fn records_of_one_key_or_else_one_id_share_the_partition_that_kafka_clients_choose() {
     let broker = FakeBroker::start().await;
     let (_client, producer, mut peer) = broker.producer(4, |options| options).await;
     for key in ["JFK", "LHR", "TXL", "GRU"] {
         let produced = first_batch(&mut peer, producer.send((key, "landed"))).await;
         assert_eq!(produced, partition_of(key.as_bytes(), 4));
+    }
+    for id in ["order-1", "order-2", "order-7"] {
+        let headers = [(MESSAGE_ID_HEADER, Some(id.as_bytes()))];
+        let sent = NewRecord::new("landed").headers(&headers);
+        assert_eq!(
+            first_batch(&mut peer, producer.send(sent)).await,
+            partition_of(id.as_bytes(), 4)
+        );
     }
     let named = NewRecord::new("landed").key("JFK").partition(3);
     assert_eq!(first_batch(&mut peer, producer.send(named)).await, 3);

@@ -389,26 +389,22 @@ fn topic() -> impl Strategy<Value = TopicDescription> {
 }
 
 fn settings() -> impl Strategy<Value = Settings> {
-    let value = || proptest::option::of(any::<u64>());
+    let values = proptest::array::uniform6(proptest::option::of(any::<u64>()));
     let timestamp_types = proptest::option::of(timestamp_type());
-    (proptest::option::of(durability()), value(), value(), value(), value(), timestamp_types)
-        .prop_map(
-            |(
+    (proptest::option::of(durability()), timestamp_types, values).prop_map(
+        |(durability, timestamp_type, [age, size, segment, batch, window_ms, window_records])| {
+            Settings {
                 durability,
-                retention_ms,
-                retention_bytes,
-                segment_bytes,
-                batch_bytes_max,
+                retention_ms: age,
+                retention_bytes: size,
+                segment_bytes: segment,
+                batch_bytes_max: batch,
                 timestamp_type,
-            )| Settings {
-                durability,
-                retention_ms,
-                retention_bytes,
-                segment_bytes,
-                batch_bytes_max,
-                timestamp_type,
-            },
-        )
+                message_id_window_ms: window_ms,
+                message_id_window_records: window_records,
+            }
+        },
+    )
 }
 
 fn timestamp_type() -> impl Strategy<Value = TimestampType> {
@@ -416,26 +412,21 @@ fn timestamp_type() -> impl Strategy<Value = TimestampType> {
 }
 
 fn resolved_settings() -> impl Strategy<Value = ResolvedSettings> {
-    (durability(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), timestamp_type())
-        .prop_map(
-            |(
+    let values = proptest::array::uniform6(prop_oneof![4 => any::<u64>(), 1 => Just(0)]);
+    (durability(), timestamp_type(), values).prop_map(
+        |(durability, timestamp_type, [age, size, segment, batch, window_ms, window_records])| {
+            ResolvedSettings {
                 durability,
-                retention_ms,
-                retention_bytes,
-                segment_bytes,
-                batch_bytes_max,
+                retention_ms: age,
+                retention_bytes: size,
+                segment_bytes: segment,
+                batch_bytes_max: batch,
                 timestamp_type,
-            )| {
-                ResolvedSettings {
-                    durability,
-                    retention_ms,
-                    retention_bytes,
-                    segment_bytes,
-                    batch_bytes_max,
-                    timestamp_type,
-                }
-            },
-        )
+                message_id_window_ms: window_ms,
+                message_id_window_records: window_records,
+            }
+        },
+    )
 }
 
 fn durability() -> impl Strategy<Value = Durability> {

@@ -16,6 +16,7 @@ use weir_protocol::id::TopicId;
 
 use super::TableError;
 use super::section::Kind;
+use crate::core::partition::admission::Partition;
 use crate::core::partition::producers::Producers;
 
 /// The producers by their partitions.
@@ -51,13 +52,10 @@ fn partition(bytes: &mut &[u8]) -> Option<((TopicId, u32), Producers)> {
     Some(((TopicId::from_bytes(topic), number), Producers::decode(bytes)?))
 }
 
-pub(super) fn encode<'a>(
-    open: impl Iterator<Item = ((TopicId, u32), &'a Producers)>,
-    bytes: &mut BytesMut,
-) {
-    for ((topic, number), producers) in open.filter(|(_, producers)| !producers.is_empty()) {
-        bytes.put_slice(topic.as_bytes());
-        bytes.put_u32_le(number);
-        producers.encode(bytes);
+pub(super) fn encode(open: &[&Partition], bytes: &mut BytesMut) {
+    for partition in open.iter().filter(|partition| !partition.producers.is_empty()) {
+        bytes.put_slice(partition.topic.as_bytes());
+        bytes.put_u32_le(partition.number);
+        partition.producers.encode(bytes);
     }
 }

@@ -1,0 +1,142 @@
+//! Batches that come in: each gets its place in the order they came, or waits for one.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crossbeam::channel::Sender;
+use tokio::sync::Notify;
+
+use super::entries::Change;
+use super::lane::Lane;
+use super::state::{Shard, promised};
+use crate::clock::Moment;
+use crate::core::commit::seam::Entry;
+use crate::core::commit::space::{Space, ask_if_free};
+use crate::core::partition::admission::{Admitted, Partition, Path, Wait};
+use crate::core::partition::identified::Identified;
+use crate::core::partition::request::{Batch, Seat};
+use crate::core::partition::sift::{Sifted, sift};
+use crate::core::wake::{AppendError, WakeList};
+
+impl Shard {
+    pub(super) fn append(&mut self, seat: Seat, mut batch: Batch, at: Moment) {
+        if self.is_stopped() {
+            return batch.waiters.refuse(AppendError::WritesStopped, &mut self.wakes);
+        }
+        match self.seats.get_mut(seat) {
+            None => batch.waiters.refuse(AppendError::TopicGone, &mut self.wakes),
+            Some(partition) => {
+                batch.taken_at = Some(at.now);
+                partition.parked.push_back(batch);
+                if !self.waiting.contains(&seat) {
+                    self.admit_parked(seat, at.wall_ms);
+                }
+            }
+        }
+    }
+
+    /// Admits a partition's parked batches, oldest first, until one has to wait.
+    pub(super) fn admit_parked(&mut self, seat: Seat, now_ms: i64) {
+        let Some(partition) = self.seats.get_mut(seat) else { return };
+        let producers = partition.producers.len();
+        if self.fill.is_full() {
+            for batch in partition.parked.drain(..) {
+                turn_away(batch, AppendError::DiskFull, &self.journal, &mut self.wakes);
+            }
+            return self.fill.doubt();
+        }
+        while let Some(batch) = partition.parked.pop_front() {
+            let Sifted { batch, stored } = sift(batch, &mut partition.message_ids, now_ms);
+            for (waiters, offset) in stored {
+                self.journal.echo(waiters, None, Ok(offset));
+            }
+            let Some(batch) = batch else { continue };
+            let bytes = batch.bytes.len() as u64;
+            let promise = |batch: &Batch| {
+                promised(&self.room_bell, || self.journal.promise_all(batch.payloads()))
+            };
+            let admitted = partition.admit(batch, now_ms, promise);
+            let lane = match partition.path {
+                Path::Journal => &mut self.journal,
+                Path::Log(_) => &mut self.log,
+            };
+            match admitted {
+                Admitted::Append(append, None) => {
+                    lane.push(Entry::Append(append));
+                }
+                Admitted::Append(append, Some(identified)) => {
+                    let ids = ids_of(partition, identified);
+                    lane.push_together([ids, Entry::Append(append)]);
+                }
+                Admitted::Judged(batch, outcome) => {
+                    if batch.in_journal {
+                        lane.give_up_all(batch.payloads());
+                    }
+                    lane.echo(batch.waiters, batch.permit, outcome);
+                }
+                Admitted::Refused(batch, error) => {
+                    turn_away(batch, error, &self.journal, &mut self.wakes);
+                    ask_growth(partition, bytes, &self.space, &self.bell);
+                }
+                Admitted::Wait(mut batch, Wait::Journal) if self.room_bell.disk_is_full() => {
+                    batch.waiters.refuse(AppendError::DiskFull, &mut self.wakes);
+                    ask_if_free(&self.space, Space::Make);
+                }
+                Admitted::Wait(batch, wait) => {
+                    partition.parked.push_front(batch);
+                    partition.waits_for = wait;
+                    self.waiting.insert(seat);
+                    match wait {
+                        Wait::Growth => ask_growth(partition, bytes, &self.space, &self.bell),
+                        Wait::Journal => self.keeper.want_checkpoint(),
+                        Wait::Reservation => {}
+                    }
+                    break;
+                }
+            }
+        }
+        if partition.room.wants_growth() {
+            ask_growth(partition, 0, &self.space, &self.bell);
+        }
+        if producers < partition.producers.len() {
+            self.producers += partition.producers.len() - producers;
+            self.limit_producers(seat);
+        }
+        self.reserve(seat, now_ms);
+    }
+}
+
+/// The entry of a batch's message ids.
+fn ids_of(partition: &Partition, identified: Identified) -> Entry {
+    let (topic, number) = (partition.topic, partition.number);
+    let (kind, body) = Change::MessageIds { topic, partition: number, identified }.encode();
+    Entry::Table { kind, body }
+}
+
+/// Refuses a batch that had no place yet, and gives up what it was promised.
+pub(super) fn turn_away(
+    mut batch: Batch,
+    error: AppendError,
+    journal: &Lane,
+    wakes: &mut WakeList,
+) {
+    if batch.in_journal {
+        journal.give_up_all(batch.payloads());
+    }
+    batch.waiters.refuse(error, wakes);
+}
+
+/// Asks the space thread for room, once at a time. Where it has no place, the bell brings the
+/// shard back here.
+fn ask_growth(partition: &Partition, bytes: u64, space: &Sender<Space>, bell: &Arc<Notify>) {
+    let asked = &partition.growth_asked;
+    if asked.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let upkeep = partition.upkeep.clone();
+    let work = Space::Grow { upkeep, bytes, asked: Arc::clone(asked), bell: Arc::clone(bell) };
+    if space.try_send(work).is_err() {
+        asked.store(false, Ordering::Release);
+        bell.notify_one();
+    }
+}
