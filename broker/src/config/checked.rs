@@ -17,6 +17,7 @@ use weir_protocol::limits;
 use super::errors::ConfigError;
 use super::file::{self, ConfigFile};
 use super::groups::Groups;
+use super::http::Http;
 use super::kafka::Kafka;
 use super::listen::Listen;
 use super::overrides::Overrides;
@@ -26,6 +27,7 @@ use super::overrides::Overrides;
 pub struct Config {
     pub data: PathBuf,
     pub listen: Listen,
+    pub http: Http,
     pub journal: Journal,
     pub disk: Disk,
     pub log: Log,
@@ -58,6 +60,7 @@ impl Config {
         Ok(Self {
             data: file.data,
             listen: Listen::check(&file.listen)?,
+            http: Http::check(file.http)?,
             journal: Journal::check(&file.journal)?,
             disk: Disk::check(&file.disk)?,
             log: Log::check(&file.log)?,

@@ -43,6 +43,12 @@ pub enum ConfigError {
     )]
     Advertised { value: String },
 
+    #[error(
+        "http.allowed_origins has '{value}'; it takes origins as browsers send them: a scheme, a \
+         host and, if it is not the scheme's own, a port, such as https://app.example.com"
+    )]
+    Origin { value: String },
+
     #[error("data is empty; it takes the path of a directory, such as ./weir-data")]
     NoDirectory,
 }

@@ -25,6 +25,7 @@ pub(super) struct ConfigFile {
     /// directory of ext4 or xfs on a disk of its own: appends are mapped there.
     pub data: PathBuf,
     pub listen: ListenSection,
+    pub http: HttpSection,
     pub journal: JournalSection,
     pub disk: DiskSection,
     pub log: LogSection,
@@ -41,6 +42,7 @@ impl Default for ConfigFile {
         Self {
             data: PathBuf::from("./weir-data"),
             listen: ListenSection::default(),
+            http: HttpSection::default(),
             journal: JournalSection::default(),
             disk: DiskSection::default(),
             log: LogSection::default(),
@@ -80,6 +82,16 @@ impl Default for ListenSection {
             insecure: false,
         }
     }
+}
+
+/// What pages may do that browsers load from elsewhere.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct HttpSection {
+    /// Origins, as browsers send them, of pages that may read what they ask the broker for. Set it
+    /// where a page is not served under the broker's own address. No memory.
+    pub allowed_origins: Vec<String>,
 }
 
 /// What makes records durable.

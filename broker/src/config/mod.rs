@@ -13,6 +13,7 @@ mod checked;
 mod errors;
 mod file;
 mod groups;
+mod http;
 mod kafka;
 mod listen;
 mod overrides;
@@ -26,6 +27,7 @@ pub use checked::{
 };
 pub use errors::ConfigError;
 pub use groups::Groups;
+pub use http::Http;
 pub use kafka::{Advertised, Kafka};
 pub use listen::Listen;
 pub use overrides::Overrides;

@@ -148,6 +148,33 @@ fn text_that_is_not_understood_is_refused_with_its_place_and_what_would_be() {
 }
 
 #[test]
+fn an_origin_is_one_that_a_browser_could_send() {
+    let list = |origin: &str| format!("http.allowed_origins = ['{origin}']");
+    for origin in ["https://a.example", "http://localhost:3000", "http://[::1]:8080"] {
+        let allowed = load(&list(origin), Overrides::default()).unwrap().http.allowed_origins;
+        assert_eq!(allowed, [origin]);
+    }
+    for origin in [
+        "",
+        "*",
+        "null",
+        "a.example",
+        "https://",
+        "https://a.example/",
+        "https://A.example",
+        "https://a.example:0",
+        "https://a.example:https",
+        "ftp://a.example",
+        "https://a b",
+    ] {
+        assert!(refusal(&list(origin)).contains(&format!("has '{origin}'")), "{origin}");
+    }
+    let many = "'http://a', ".repeat(65);
+    let many = refusal(&format!("http.allowed_origins = [{many}]"));
+    assert_eq!(many, "http.allowed_origins is 65; it takes 0 to 64");
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named() {
     let overrides =
         Overrides { config: Some(PathBuf::from("/no/weir.toml")), ..Overrides::default() };
@@ -282,6 +309,7 @@ fn to_cell(value: Value) -> Cell {
         Value::Integer(number) => Cell::Number(number.try_into().unwrap()),
         Value::Boolean(word) => Cell::Word(word.to_string()),
         Value::String(word) => Cell::Word(word),
+        Value::Array(list) => Cell::Word(format!("{list:?}")),
         other => panic!("no option is written as {other}"),
     }
 }

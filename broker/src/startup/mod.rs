@@ -76,7 +76,7 @@ impl Broker {
     /// # Errors
     /// See [`StartError`]; each says what to do.
     pub async fn start(config: Config, world: World) -> Result<Self, StartError> {
-        let Config { data, listen, journal, log, topics, retention, kafka, .. } = config;
+        let Config { data, listen, journal, log, topics, retention, .. } = config;
         let (limits, groups, disk) = (config.limits, config.groups, config.disk);
         let metrics = Arc::new(Metrics::new());
         let data = Arc::new(open_directory(data, &world).await?);
@@ -91,8 +91,9 @@ impl Broker {
         let retention = retain(&engine, &world, &metrics, &retention, &stopped);
         let door = door(&engine, policy, retention, &data, &limits, &world, &metrics);
         let addresses = bound.addresses();
-        addresses.tell_kafka_clients_way(&kafka);
-        bound.serve(&limits, kafka, door, &metrics, world.randomness, stopped);
+        let faces = Faces { http: config.http, kafka: config.kafka };
+        addresses.tell_kafka_clients_way(&faces.kafka);
+        bound.serve(&limits, faces, door, &metrics, world.randomness, stopped);
         addresses.write_down(&data, &world.hands).await?;
         let running = Running { engine, stop, seats, drain: limits.shutdown_drain };
         Ok(Self { addresses, metrics, running })
@@ -135,6 +136,13 @@ fn layout_of(
 ) -> Result<Layout, StartError> {
     Layout::of(data, journal, log, topics, limits, groups, disk)
         .map_err(|source| StartError::System { doing: "ask for the disk's room", source })
+}
+
+/// What the operator decided about faces that have more to decide than an address.
+#[derive(Debug)]
+struct Faces {
+    http: config::Http,
+    kafka: config::Kafka,
 }
 
 impl From<BindError> for StartError {
@@ -244,7 +252,7 @@ impl Bound {
     fn serve(
         self,
         limits: &Limits,
-        of_kafka: config::Kafka,
+        faces: Faces,
         door: Arc<Door>,
         metrics: &Arc<Metrics>,
         randomness: Randomness,
@@ -255,11 +263,17 @@ impl Bound {
             routes: admin::routes(Arc::clone(&door), Arc::clone(metrics), stopped.clone()),
             openapi: admin::openapi(),
         };
+        let (stop, of_http) = (stopped.clone(), &faces.http);
         let web =
-            http::Http::new(Arc::clone(&door), limits, metrics, randomness, admin, stopped.clone());
+            http::Http::new(Arc::clone(&door), of_http, limits, metrics, randomness, admin, stop);
         tokio::spawn(http.run(stopped.clone(), move |stream, _| web.clone().serve(stream)));
-        let face =
-            kafka::Kafka::new(Arc::clone(&door), of_kafka, limits, tracks.clone(), stopped.clone());
+        let face = kafka::Kafka::new(
+            Arc::clone(&door),
+            faces.kafka,
+            limits,
+            tracks.clone(),
+            stopped.clone(),
+        );
         let face = Arc::new(face);
         tokio::spawn(kafka.run(stopped.clone(), move |stream, _| Arc::clone(&face).serve(stream)));
         let face = Arc::new(native::Native::new(door, limits, tracks, stopped.clone()));

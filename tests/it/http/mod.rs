@@ -4,6 +4,7 @@ mod delete_records;
 mod description;
 mod groups;
 mod live;
+mod origins;
 mod queues;
 mod records;
 mod refusals;

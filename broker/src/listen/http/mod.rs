@@ -14,6 +14,7 @@ mod body;
 mod codes;
 mod delete_records;
 mod groups;
+mod origins;
 mod problem;
 mod shared;
 
@@ -43,7 +44,7 @@ use self::body::Bodies;
 use self::live::LiveSeats;
 use self::shared::Shared;
 use crate::clock::Randomness;
-use crate::config::Limits;
+use crate::config::{self, Limits};
 use crate::metrics::Metrics;
 use crate::session::Door;
 
@@ -59,6 +60,7 @@ pub(crate) struct Http {
 impl Http {
     pub(crate) fn new(
         door: Arc<Door>,
+        config: &config::Http,
         limits: &Limits,
         metrics: &Metrics,
         randomness: Randomness,
@@ -75,7 +77,12 @@ impl Http {
             openapi: Bytes::from(openapi),
             stop: stop.clone(),
         };
-        Self { routes: routes::router(&shared, guests.routes, &metrics.http), stop }
+        let routes = routes::router(&shared, guests.routes, &metrics.http);
+        let routes = match origins::layer(&config.allowed_origins) {
+            Some(layer) => routes.layer(layer),
+            None => routes,
+        };
+        Self { routes, stop }
     }
 
     /// Serves a connection to its end.
