@@ -4,6 +4,7 @@
 
 mod append_time;
 mod cold;
+mod commits;
 mod damage;
 mod delete_records;
 mod disk;

@@ -2,6 +2,7 @@
 //!
 //! A connection that stays idle holds no memory for it.
 
+use std::future::pending;
 use std::io::{self, ErrorKind};
 
 use bytes::BytesMut;
@@ -65,6 +66,17 @@ impl Intake {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Waits until the peer has gone, while something else is done for it. What it sends meanwhile
+    /// is kept for later; one that has sent `ahead_bytes_max` is there, and not watched any more.
+    pub(super) async fn until_gone(&mut self, socket: &impl Source, ahead_bytes_max: usize) {
+        while self.untaken().len() < ahead_bytes_max {
+            if self.fill(socket, 1).await.is_err() {
+                return;
+            }
+        }
+        pending().await
     }
 
     /// Waits until there is something to read; an idle connection holds no memory for it.

@@ -25,6 +25,7 @@ mod refusal;
 mod subscribe;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 
@@ -117,6 +118,11 @@ impl Session {
     /// not woken by others.
     pub(crate) fn apart(&self) -> Self {
         Self { signals: Signals::default(), ..self.clone() }
+    }
+
+    /// The time that never goes back, for who answers in time.
+    pub(crate) fn now(&self) -> Instant {
+        self.door.clock.now()
     }
 
     /// What the broker says of itself.

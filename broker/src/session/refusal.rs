@@ -35,7 +35,7 @@ impl Refusal {
     }
 
     /// For what was not handed in yet when its time was over.
-    pub(super) fn overloaded() -> Self {
+    pub(crate) fn overloaded() -> Self {
         let message = "the broker has as much under way as it takes: nothing of this was stored, \
                        send it again later";
         Self::new(Code::Overloaded, message)

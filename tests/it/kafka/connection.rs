@@ -6,8 +6,9 @@ use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use weir_broker::shutdown::Stopped;
 use weir_protocol::kafka::api::metadata;
-use weir_protocol::kafka::{Text, encode_request};
+use weir_protocol::kafka::{ErrorCode, Text, encode_request};
 use weir_tests::kafka::{KafkaWire, fetch_request, produce_request};
 use weir_tests::wire::batch;
 use weir_tests::{Place, TestBroker};
@@ -72,10 +73,53 @@ async fn who_leaves_in_the_midst_of_a_fetch_leaves_nothing_behind() {
     let mut kafka = KafkaWire::connect(broker.kafka()).await;
     kafka.metadata(&["flights"]).await;
     let mut fetch = fetch_request("flights", 0);
-    fetch.max_wait_ms = 10;
+    fetch.max_wait_ms = 60_000;
     kafka.send(11, fetch).await;
+    // What is read ahead of the fetch does not hide that its client leaves.
+    kafka.send(11, fetch_request("flights", 0)).await;
     broker.metric_is("weir_subscriptions", 1.0).await;
     drop(kafka);
     broker.metric_is("weir_subscriptions", 0.0).await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_produce_is_answered_in_the_time_it_gives_whatever_becomes_of_it() {
+    let broker = Place::crashing().start().await;
+    let mut kafka = KafkaWire::connect(broker.kafka()).await;
+    kafka.metadata(&["flights"]).await;
+    let gate = broker.place().gate().clone();
+    gate.shut();
+    let mut hasty = produce_request("flights", -1, batch(&[b"a"]));
+    hasty.timeout_ms = 50;
+    let hasty = kafka.send(9, hasty).await;
+    let patient = kafka.send(9, produce_request("flights", -1, batch(&[b"b"]))).await;
+    assert_eq!(kafka.produced(hasty).await, Err(ErrorCode::RequestTimedOut));
+    gate.open();
+    assert_eq!(kafka.produced(patient).await, Ok(1), "the first was stored all the same");
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_handed_in_by_who_wants_no_answer_outlasts_a_stop() {
+    let place = Place::crashing();
+    let broker = place.start().await;
+    let mut kafka = KafkaWire::connect(broker.kafka()).await;
+    kafka.metadata(&["flights"]).await;
+    place.gate().shut();
+    for _ in 0..5 {
+        kafka.send(9, produce_request("flights", 0, batch(&[b"a"]))).await;
+    }
+    // The broker has read them: a later request is answered.
+    kafka.metadata(&["flights"]).await;
+    let stopping = tokio::spawn(broker.stop());
+    assert_eq!(kafka.next().await, None);
+    place.gate().open();
+    let (place, stopped) = stopping.await.unwrap();
+    assert_eq!(stopped, Stopped::Cleanly);
+    let broker = place.start().await;
+    let mut kafka = KafkaWire::connect(broker.kafka()).await;
+    let got = kafka.fetch("flights", 0).await;
+    assert_eq!((got.error_code, got.high_watermark), (ErrorCode::None, 5));
     broker.stop().await;
 }

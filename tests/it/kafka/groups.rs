@@ -265,3 +265,21 @@ async fn offsets_outlive_the_broker_and_end_with_their_group() {
     assert_eq!(committed(&mut kafka).await.0, -1);
     broker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_while_it_waits_for_its_group_keeps_no_connection() {
+    let broker = broker().await;
+    let mut one = Member::told(&broker, 60_000).await;
+    let joined = ask!(one.kafka, 5, JoinGroup, join(&one.id, 60_000));
+    one.joined(&joined);
+    let alone = one.sync(&[(&one.id, b"all")]);
+    answered!(one.kafka.ask(4, alone).await, SyncGroup);
+    let mut other = Member::told(&broker, 60_000).await;
+    other.kafka.send(5, Request::JoinGroup(join(&other.id, 60_000))).await;
+    while one.heartbeat().await == ErrorCode::None {}
+    broker.metric_is("weir_connections{face=\"kafka\"}", 2.0).await;
+    drop(other);
+    broker.metric_is("weir_connections{face=\"kafka\"}", 1.0).await;
+    assert_eq!(one.heartbeat().await, ErrorCode::RebalanceInProgress);
+    broker.stop().await;
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::state::Shard;
 use crate::clock::Clock;
@@ -22,6 +22,9 @@ const TURN_REQUESTS_MAX: usize = 512;
 
 /// How often batches that wait for room are looked at, while there are any.
 const EXPIRY_EVERY: Duration = Duration::from_millis(250);
+
+/// How long a stop lets batches wait for room whose producers want no answer.
+const ROOM_GRACE: Duration = Duration::from_secs(1);
 
 /// The task's ends.
 #[derive(Debug)]
@@ -83,6 +86,17 @@ impl Actor {
         }
     }
 
+    /// Waits for the room of batches of which nobody would hear that they were refused.
+    async fn place_unheard(&mut self) {
+        while self.shard.has_unheard_parked() && !self.shard.is_stopped() {
+            self.shard.propose(self.clock.wall_ms());
+            if !self.shard.is_behind() {
+                self.bell.notified().await;
+            }
+            self.shard.settle(self.clock.wall_ms());
+        }
+    }
+
     /// Takes what is asked of groups.
     fn take_calls(&mut self, first: Call) {
         let at = self.clock.moment();
@@ -122,7 +136,8 @@ impl Actor {
     }
 
     /// Finishes what was taken: requests still in the inbox are decided too, what cannot be
-    /// placed at once is refused.
+    /// placed at once is refused. Where nobody would hear of that, it has a moment to get its room:
+    /// the log of a new topic is made ready with its first batch.
     async fn drain(&mut self) {
         while let Ok(request) = self.inbox.try_recv() {
             self.shard.take(request, self.clock.moment());
@@ -133,6 +148,7 @@ impl Actor {
         }
         self.shard.refuse_joining();
         self.shard.settle(self.clock.wall_ms());
+        let _ = timeout(ROOM_GRACE, self.place_unheard()).await;
         self.shard.refuse_parked(AppendError::ShuttingDown);
         loop {
             self.shard.propose(self.clock.wall_ms());

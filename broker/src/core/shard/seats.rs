@@ -27,6 +27,10 @@ impl Seats {
         self.open.insert(seat.0, partition);
     }
 
+    pub(super) fn get(&self, seat: Seat) -> Option<&Partition> {
+        self.open.get(seat.0)
+    }
+
     pub(super) fn get_mut(&mut self, seat: Seat) -> Option<&mut Partition> {
         self.open.get_mut(seat.0)
     }

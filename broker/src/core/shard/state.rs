@@ -23,6 +23,7 @@ use super::lane::Lane;
 use super::seats::Seats;
 use super::table::Table;
 use crate::clock::Moment;
+use crate::core::commit::append::Waiters;
 use crate::core::commit::chore::KeeperInbox;
 use crate::core::commit::halt::Halt;
 use crate::core::commit::room_bell::RoomBell;
@@ -184,6 +185,12 @@ impl Shard {
     /// Whether a batch waits for room: [`Shard::expire`] is called now and then.
     pub(super) fn has_parked(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// Whether a batch waits for room of which nobody would hear that it was refused.
+    pub(super) fn has_unheard_parked(&self) -> bool {
+        let mut parked = self.waiting.iter().filter_map(|seat| self.seats.get(*seat));
+        parked.any(|p| p.parked.iter().any(|batch| matches!(batch.waiters, Waiters::Nobody)))
     }
 
     /// Refuses batches that waited for room too long. They were never proposed: nothing of them

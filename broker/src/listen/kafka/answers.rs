@@ -4,9 +4,13 @@
 //!   next ◄── ready │ batches under way: 2 of 3 │ ready │ batches under way ◄── begin, push
 //! ```
 //!
+//! A produce request says how long its answer may take. When the next answer has waited so long for
+//! its batches, it goes without: what became of those is not known, and nobody asks any more.
+//!
 //! Invariant: an answer goes when all before it went. A place of a produce request is done once.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use bytes::BytesMut;
 use weir_protocol::kafka::api::produce;
@@ -45,6 +49,8 @@ struct Produced {
     route: Route,
     response: produce::Response,
     missing: usize,
+    /// Until when it waits; `None`: as long as it takes.
+    until: Option<Instant>,
 }
 
 /// A batch of a produce request: what comes back with the session's signal.
@@ -90,24 +96,46 @@ impl Answers {
         self.waiting.push_back(Answer::Ready(frame));
     }
 
-    /// Keeps a place for the answer to a produce request, whose partitions stand in `response`.
-    pub(super) fn begin(&mut self, route: Route, response: produce::Response) -> u32 {
+    /// Keeps a place for the answer to a produce request, whose partitions stand in `response` as
+    /// they are told where no answer comes in time.
+    pub(super) fn begin(
+        &mut self,
+        route: Route,
+        response: produce::Response,
+        until: Option<Instant>,
+    ) -> u32 {
         let missing = response.responses.iter().map(|topic| topic.partition_responses.len()).sum();
         let number = self.first.wrapping_add(self.waiting.len() as u32);
-        self.waiting.push_back(Answer::UnderWay(Produced { route, response, missing }));
+        self.waiting.push_back(Answer::UnderWay(Produced { route, response, missing, until }));
         self.settle(number);
         number
     }
 
-    /// A batch was answered.
+    /// A batch was answered; too late, if its request was answered without it.
     pub(super) fn done(&mut self, token: BatchToken, outcome: Result<Stored, Refusal>) {
         let at = token.number.wrapping_sub(self.first) as usize;
-        let Some(Answer::UnderWay(produced)) = self.waiting.get_mut(at) else {
-            unreachable!("an answer waits until all of its batches are done");
-        };
+        let Some(Answer::UnderWay(produced)) = self.waiting.get_mut(at) else { return };
         produced.set(token.place as usize, outcome);
         produced.missing -= 1;
         self.settle(token.number);
+    }
+
+    /// Until when the next answer waits for its batches.
+    pub(super) fn until(&self) -> Option<Instant> {
+        match self.waiting.front()? {
+            Answer::Ready(_) => None,
+            Answer::UnderWay(produced) => produced.until,
+        }
+    }
+
+    /// Makes the next answer ready as it is if it has waited for its batches long enough.
+    pub(super) fn give_up(&mut self, now: Instant) {
+        if let Some(Answer::UnderWay(produced)) = self.waiting.front_mut()
+            && produced.until.is_some_and(|until| until <= now)
+        {
+            produced.missing = 0;
+            self.settle(self.first);
+        }
     }
 
     /// The next answer that can go.
@@ -153,6 +181,7 @@ impl Produced {
             };
             match outcome {
                 Ok(Stored { base, append_time }) => {
+                    (partition.error_code, partition.error_message) = (ErrorCode::None, None);
                     partition.base_offset = base.get().cast_signed();
                     partition.log_append_time_ms = append_time.unwrap_or(-1);
                 }
@@ -188,10 +217,13 @@ pub(super) const TOPIC_IDS_FROM: i16 = 13;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use weir_protocol::code::Code;
     use weir_protocol::kafka::Api;
 
     use super::*;
+    use crate::clock::Clock;
 
     fn stored(base: u64) -> Stored {
         Stored { base: Offset::new(base), append_time: None }
@@ -221,8 +253,8 @@ mod tests {
     #[test]
     fn answers_go_in_the_order_of_their_requests() {
         let mut answers = Answers { first: u32::MAX, ..Answers::default() };
-        let first = answers.begin(route(1), response(2));
-        let second = answers.begin(route(2), response(1));
+        let first = answers.begin(route(1), response(2), None);
+        let second = answers.begin(route(2), response(1), None);
         answers.push(route(3), &response(0).into());
         answers.done(BatchToken { number: second, place: 0 }, Ok(stored(7)));
         answers.done(BatchToken { number: first, place: 1 }, Ok(stored(9)));
@@ -244,8 +276,34 @@ mod tests {
     #[test]
     fn a_request_without_batches_is_answered_at_once() {
         let mut answers = Answers::default();
-        answers.begin(route(1), response(0));
+        answers.begin(route(1), response(0), None);
         assert_eq!(sent(&answers.next().unwrap()).0, 1);
+    }
+
+    #[test]
+    fn an_answer_that_waited_long_enough_goes_as_it_is_and_others_wait_on() {
+        let mut answers = Answers::default();
+        let begun = Clock::fake().0.now();
+        let after = |ms| Some(begun + Duration::from_millis(ms));
+        let mut timed_out = response(2);
+        for partition in &mut timed_out.responses[0].partition_responses {
+            partition.error_code = ErrorCode::RequestTimedOut;
+        }
+        let first = answers.begin(route(1), timed_out, after(10));
+        let second = answers.begin(route(2), response(1), after(5));
+        answers.done(BatchToken { number: first, place: 1 }, Ok(stored(9)));
+        assert_eq!(answers.until(), after(10), "the next answer's, whatever others wait for");
+        answers.give_up(begun + Duration::from_millis(9));
+        assert!(answers.next().is_none());
+        answers.give_up(begun + Duration::from_millis(10));
+        let (_, answer) = sent(&answers.next().unwrap());
+        let codes = answer.responses[0].partition_responses.iter().map(|told| told.error_code);
+        assert_eq!(codes.collect::<Vec<_>>(), [ErrorCode::RequestTimedOut, ErrorCode::None]);
+        answers.done(BatchToken { number: first, place: 0 }, Ok(stored(7)));
+        assert!(answers.next().is_none(), "what comes too late is nobody's answer");
+        answers.done(BatchToken { number: second, place: 0 }, Ok(stored(8)));
+        assert_eq!(sent(&answers.next().unwrap()).0, 2);
+        assert_eq!((answers.len(), answers.ready_bytes()), (0, 0));
     }
 
     #[test]

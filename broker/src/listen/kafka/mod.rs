@@ -11,6 +11,7 @@
 //!
 //! One file for each group of APIs; `requests.rs` leads to each.
 
+mod alarm;
 mod answers;
 mod api_versions;
 mod cluster;

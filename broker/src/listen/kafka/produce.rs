@@ -3,10 +3,13 @@
 //! All batches of a request are handed in, then the next request is read: they become durable side
 //! by side, and [`Answers`](super::answers::Answers) puts what became of them in order.
 //!
-//! Of Kafka's acks, 0 wants no answer, 1 is `written` and −1 what the topic promises. The time that
-//! a request gives for its acknowledgement is not followed: a batch waits for room as long as
-//! `limits.room_wait_ms_max`, and is told then as not stored in time.
+//! Of Kafka's acks, 0 wants no answer, 1 is `written` and −1 what the topic promises. A request
+//! says how long its answer may take: what is not handed in by then is not stored, and of what is
+//! not durable by then nobody knows. A batch waits for room for `limits.room_wait_ms_max` at most.
 
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout_at;
 use weir_protocol::id::TopicId;
 use weir_protocol::kafka::api::produce::{
     Request, RequestPartition, RequestTopic, Response, ResponsePartition, ResponseTopic,
@@ -30,14 +33,19 @@ impl Connection {
                 return Ok(());
             }
         };
-        let number = self.state.lock().answers.begin(route, answer_with(&request, ErrorCode::None));
+        let until = until(self.session.now(), request.timeout_ms);
+        let answer = answer_with(&request, ErrorCode::RequestTimedOut);
+        let number = self.state.lock().answers.begin(route, answer, until);
         let mut way = Way { connection: self, number, place: 0, places: places(&request) };
         for topic in request.topic_data {
             let id = topic_id(&self.session, &topic.name, topic.topic_id);
             for partition in topic.partition_data {
                 let token = way.token().pack();
                 let taken = match &id {
-                    Ok(id) => hand_in(&self.session, *id, partition, ack, token).await,
+                    Ok(id) => {
+                        let handing_in = hand_in(&self.session, *id, partition, ack, token);
+                        in_time(handing_in, until).await
+                    }
                     Err(refusal) => Err(refusal.clone()),
                 };
                 way.passed(taken);
@@ -64,6 +72,21 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// Until when a request is answered that gives so many milliseconds; none is no time.
+fn until(now: Instant, timeout_ms: i32) -> Option<Instant> {
+    let given = u64::try_from(timeout_ms).ok().filter(|ms| 0 < *ms)?;
+    now.checked_add(Duration::from_millis(given))
+}
+
+/// Hands a batch in while there is time.
+async fn in_time(
+    handing_in: impl Future<Output = Result<(), Refusal>>,
+    until: Option<Instant>,
+) -> Result<(), Refusal> {
+    let Some(until) = until else { return handing_in.await };
+    timeout_at(until.into(), handing_in).await.unwrap_or_else(|_| Err(Refusal::overloaded()))
 }
 
 async fn hand_in(

@@ -2,7 +2,8 @@
 //!
 //! It reads no further while a batch waits for memory or for its shard, while a fetch waits for
 //! records, and while the client leaves unread what it was answered: that is how the broker's
-//! pace reaches a client. The answers of batches go on meanwhile.
+//! pace reaches a client. The answers of batches go on meanwhile. Of a client that waits for
+//! records or for its group it reads a little ahead, to notice when it leaves.
 //!
 //! The protocol has no way to say that bytes were not understood. A request that is none, or asks
 //! for what is not served, ends the connection, as it does with Kafka; what was asked before it
@@ -12,9 +13,12 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::select;
 use tokio::time::timeout;
 use weir_protocol::kafka::api::api_versions;
-use weir_protocol::kafka::{Api, DecodeError, FrameError, RequestFrame, frame_bytes, take_frame};
+use weir_protocol::kafka::{
+    Api, DecodeError, FrameError, Request, RequestFrame, frame_bytes, take_frame,
+};
 
 use super::answers::Route;
 use super::connection::{Connection, Ended};
@@ -23,6 +27,9 @@ use crate::listen::intake::Intake;
 
 /// How long the rest of a request may keep the broker waiting.
 const STALL_MAX: Duration = Duration::from_secs(30);
+
+/// What is read ahead of a request that waits, to notice when its client leaves.
+const AHEAD_BYTES_MAX: usize = 16 << 10;
 
 /// The bytes of a frame's length.
 const LENGTH_BYTES: usize = 4;
@@ -43,7 +50,7 @@ impl Connection {
         loop {
             self.answers_have_room().await;
             let frame = self.next(&mut intake, silence_max).await?;
-            self.take(frame, &mut feeds).await?;
+            self.take(frame, &mut feeds, &mut intake).await?;
             silence_max = self.limits().idle_max;
         }
     }
@@ -77,7 +84,12 @@ impl Connection {
         }
     }
 
-    async fn take(&self, frame: Bytes, feeds: &mut Feeds) -> Result<(), Ended> {
+    async fn take(
+        &self,
+        frame: Bytes,
+        feeds: &mut Feeds,
+        intake: &mut Intake,
+    ) -> Result<(), Ended> {
         let frame = match RequestFrame::read(frame) {
             Ok(frame) => frame,
             Err(DecodeError::UnsupportedVersion { api: Api::ApiVersions, correlation, .. }) => {
@@ -93,7 +105,18 @@ impl Connection {
         };
         let route = Route { correlation: frame.header.correlation, version: frame.header.version };
         match frame.request() {
-            Ok(request) => self.serve(route, frame.header.client_id, request, feeds).await,
+            Ok(request) => {
+                let waits = may_wait(&request);
+                let serving = self.serve(route, frame.header.client_id, request, feeds);
+                if !waits {
+                    return serving.await;
+                }
+                select! {
+                    biased;
+                    served = serving => served,
+                    () = intake.until_gone(&self.socket, AHEAD_BYTES_MAX) => Err(Ended::Gone),
+                }
+            }
             Err(fault) => {
                 let (api, version) = (frame.header.api, route.version);
                 tracing::debug!(%api, version, %fault, "a Kafka client's request is malformed");
@@ -101,6 +124,11 @@ impl Connection {
             }
         }
     }
+}
+
+/// Whether a request may wait for others than the broker: for records, or for members of a group.
+fn may_wait(request: &Request) -> bool {
+    matches!(request, Request::Fetch(_) | Request::JoinGroup(_) | Request::SyncGroup(_))
 }
 
 fn told(error: FrameError) -> Ended {

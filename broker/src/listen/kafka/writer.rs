@@ -7,6 +7,7 @@ use tokio::task::yield_now;
 use tokio::time::{Duration, timeout};
 use weir_protocol::kafka::Response;
 
+use super::alarm::Alarm;
 use super::answers::{BatchToken, Route, Stored};
 use super::connection::{Connection, Ended, State};
 use crate::session::Signal;
@@ -22,7 +23,8 @@ const STALL_MAX: Duration = Duration::from_secs(30);
 impl Connection {
     /// Writes until the socket fails.
     pub(super) async fn write(&self) -> Ended {
-        let mut signals = Vec::new();
+        let (mut signals, mut alarm) = (Vec::new(), Alarm::default());
+        let next = || self.state.lock().answers.until();
         loop {
             self.take_signals(&mut signals);
             match self.send() {
@@ -37,6 +39,9 @@ impl Connection {
                     biased;
                     () = self.session.signals().wait() => {}
                     () = self.bell.notified() => {}
+                    () = alarm.ring(next) => {
+                        self.state.lock().answers.give_up(self.session.now());
+                    }
                 },
                 Err(_) => return Ended::Gone,
             }

@@ -1,7 +1,8 @@
 //! One connection: what its two halves share, and how it ends.
 //!
-//! Reader and writer are two futures of one task: they never run at the same moment, and an
-//! answer costs no hop between threads. Each wakes the other by a bell.
+//! Reader and writer are two futures of one task, and what carries commits out is a third: they
+//! never run at the same moment, and an answer costs no hop between threads. They wake each other
+//! by bells.
 
 use std::io;
 
@@ -13,6 +14,7 @@ use weir_protocol::limits::BATCH_BYTES_MAX;
 use weir_protocol::native::{Amount, ErrorReply, ReceiverCredit, Response};
 
 use super::ConnectionLimits;
+use super::commits::Commits;
 use super::memberships::Memberships;
 use super::outbox::Outbox;
 use super::socket::Socket;
@@ -31,6 +33,7 @@ pub(super) struct Connection {
     pub(super) limits: ConnectionLimits,
     pub(super) wish: Wish,
     pub(super) state: Mutex<State>,
+    pub(super) commits: Commits,
     /// Rung by the reader when there is something to write.
     pub(super) bell: Notify,
     /// Rung by the writer when the socket took something.
@@ -83,8 +86,9 @@ impl Connection {
             in_flight: 0,
             producer: ReceiverCredit::new(window, largest),
         };
-        let (state, bell, written) = (Mutex::new(state), Notify::new(), Notify::new());
-        Self { socket, session, limits, wish, state, bell, written }
+        let (state, commits) = (Mutex::new(state), Commits::default());
+        let (bell, written) = (Notify::new(), Notify::new());
+        Self { socket, session, limits, wish, state, commits, bell, written }
     }
 
     /// Serves until either side ends it.
@@ -93,6 +97,7 @@ impl Connection {
             biased;
             ended = self.read() => ended,
             ended = self.write() => ended,
+            never = self.carry_out_commits() => match never {},
             _ = stopped.wait_for(|stopped| *stopped) => self.shut_down(),
         };
         match ended {

@@ -71,7 +71,11 @@ impl Connection {
         match request {
             Request::Produce(produce) => self.produce(correlation, produce).await?,
             Request::Flow(flow) => self.flow(flow),
-            request => self.answer_request(correlation, request).await,
+            Request::CommitOffsets(commit) => self.commit_in_turn(correlation, commit).await,
+            request => {
+                self.commits_before(&request).await;
+                self.answer_request(correlation, request).await;
+            }
         }
         Ok(())
     }
