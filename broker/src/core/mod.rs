@@ -7,8 +7,8 @@
 //!        └───────────── Signals: done, ready ◄── Tail ◄── apply to the log
 //! ```
 //!
-//! Arrows between the modules point one way: `catalog → shard → group → partition → commit → wake`
-//! and `read → partition`.
+//! Arrows between the modules point one way: `catalog → shard → group, queue → partition → commit →
+//! wake`, `queue → read` and `read → partition`.
 
 pub(crate) mod catalog;
 pub(crate) mod commit;

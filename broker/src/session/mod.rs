@@ -37,6 +37,7 @@ use crate::core::catalog::topic::{Topic, Topics};
 use crate::core::commit::halt::Halt;
 use crate::core::commit::watermark::DiskFill;
 use crate::core::group::Groups;
+use crate::core::queue;
 use crate::core::read::ColdReads;
 use crate::core::retention::Retention;
 use crate::metrics;
@@ -78,6 +79,9 @@ pub(crate) struct Door {
     pub(crate) gate: Gate,
     pub(crate) topics: Topics,
     pub(crate) queues: Queues,
+    /// Where the records of queues are asked for.
+    #[allow(dead_code, reason = "the workers of sessions take it into use next")]
+    pub(crate) work: queue::Queues,
     pub(crate) policy: Policy,
     pub(crate) catalog: mpsc::Sender<CatalogRequest>,
     pub(crate) groups: Groups,

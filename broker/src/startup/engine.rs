@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use weir_protocol::id::TopicId;
 use weir_storage::directory::{DataDir, Reserve, SHARDS, partition_shard};
-use weir_storage::offset::Index;
+use weir_storage::offset::{Index, JournalPos};
 use weir_storage::{journal, log};
 
 use super::World;
@@ -31,6 +31,8 @@ use crate::core::commit::watermark::{DiskFill, DiskWatch, Marks};
 use crate::core::group::{self, Call, Coordinator, Groups};
 use crate::core::partition::producers::IDLE_PERIODS;
 use crate::core::partition::request::{REQUESTS_MAX, Request};
+use crate::core::queue::{self, Foreman, Scouts};
+use crate::core::read::ColdReads;
 use crate::core::shard::actor::Actor;
 use crate::core::shard::lane::Lane;
 use crate::core::shard::state::{self, Shard};
@@ -44,6 +46,8 @@ use crate::metrics::Metrics;
 pub(crate) struct Engine {
     pub(crate) topics: Topics,
     pub(crate) queues: Queues,
+    /// The work of the same.
+    pub(crate) work: queue::Queues,
     pub(crate) catalog: mpsc::Sender<CatalogRequest>,
     /// Shards 1 and up, in their order.
     pub(crate) shards: Vec<mpsc::Sender<Request>>,
@@ -97,23 +101,19 @@ impl Engine {
             world,
             metrics,
             fill: &DiskFill::new(inboxes.space.clone()),
+            cold_reads: &ColdReads::new(metrics.cold_reads.clone()),
+            run: report.run,
         };
-        let (shards, groups) = wiring.shards(tables.shards, &layout);
+        let (shards, groups, work) = wiring.shards(tables.shards, &layout);
         let (catalog, catalog_inbox) = mpsc::channel(catalog::REQUESTS_MAX);
         let checkpointer = wiring.checkpointer(live_tables(&catalog, &shards), kept, &report);
-        let owned = Owned {
-            journal,
-            journal_from: report.journal_from,
-            maker,
-            checkpointer,
-            room_bell: wiring.room_bell.clone(),
-            halt: halt.clone(),
-            watch: wiring.watch(layout.marks),
-        };
+        let from = report.journal_from;
+        let owned = wiring.owned(journal, from, maker, checkpointer, layout.marks);
         let threads = Threads::start(outlets, &inboxes, owned, &layout, world, metrics)?;
         let opener = Arc::new(wiring.opener(&shards, layout.log));
         let (clock_record, rate) = (tables.catalog.clock(), layout.scrub_bytes_per_second);
         let (topics, queues) = adopt_all(&opener, &tables.catalog, logs, tables.rebuilt).await?;
+        tell_queues(&work, &tables.catalog, &topics).await;
         let watching = Watching::start(&opener, &topics, report.run, rate, world, metrics)?;
         let actor = catalog::Actor {
             lane: wiring.lane(CATALOG_SHARD),
@@ -124,6 +124,7 @@ impl Engine {
             inbox: catalog_inbox,
             topics: topics.clone(),
             queues: queues.clone(),
+            work: work.clone(),
             deleter: deleter(&opener, &inboxes, &catalog),
             opener,
             policy: layout.policy,
@@ -136,6 +137,7 @@ impl Engine {
             fill: wiring.fill.clone(),
             topics,
             queues,
+            work,
             catalog,
             shards,
             groups,
@@ -242,6 +244,18 @@ async fn adopt_all(
     Ok((Topics::of(all), Queues::of(queues)))
 }
 
+/// Tells the shards which queues there are.
+async fn tell_queues(work: &queue::Queues, table: &Table, topics: &Topics) {
+    let mut all = Vec::new();
+    for queue in table.queues() {
+        all.push(queue.id);
+        if let Some(topic) = topics.by_id(queue.topic) {
+            work.is(&queue.definition(&topic), &topic.partitions).await;
+        }
+    }
+    work.are_all(all).await;
+}
+
 /// What all shards share when they start.
 struct Wiring<'a> {
     data: &'a Arc<DataDir>,
@@ -255,6 +269,8 @@ struct Wiring<'a> {
     world: &'a World,
     metrics: &'a Metrics,
     fill: &'a DiskFill,
+    cold_reads: &'a ColdReads,
+    run: u32,
 }
 
 impl Wiring<'_> {
@@ -285,6 +301,20 @@ impl Wiring<'_> {
         }
     }
 
+    /// What the threads own.
+    fn owned(
+        &self,
+        journal: journal::Journal,
+        journal_from: JournalPos,
+        maker: journal::Maker,
+        checkpointer: Checkpointer,
+        marks: Marks,
+    ) -> Owned {
+        let (room_bell, halt) = (self.room_bell.clone(), self.halt.clone());
+        let (watch, cold_reads) = (self.watch(marks), self.cold_reads.clone());
+        Owned { journal, journal_from, maker, checkpointer, room_bell, halt, watch, cold_reads }
+    }
+
     fn watch(&self, marks: Marks) -> DiskWatch {
         let (disk, directory) = (Arc::clone(self.data.disk()), self.data.path().to_owned());
         let metrics = self.metrics.disk.clone();
@@ -309,10 +339,12 @@ impl Wiring<'_> {
         &self,
         tables: Vec<table::Table>,
         layout: &Layout,
-    ) -> (Vec<mpsc::Sender<Request>>, Groups) {
+    ) -> (Vec<mpsc::Sender<Request>>, Groups, queue::Queues) {
         let shard = |(number, table)| self.shard(number, table, layout);
-        let (shards, calls) = (1..SHARDS).zip(tables).map(shard).unzip();
-        (shards, Groups::new(calls, self.world.randomness.clone(), layout.groups.clone()))
+        let ends = (1..SHARDS).zip(tables).map(shard);
+        let (shards, (calls, queue_calls)): (_, (Vec<_>, Vec<_>)) = ends.unzip();
+        let groups = Groups::new(calls, self.world.randomness.clone(), layout.groups.clone());
+        (shards, groups, queue::Queues::new(queue_calls))
     }
 
     fn shard(
@@ -320,14 +352,18 @@ impl Wiring<'_> {
         number: u16,
         table: table::Table,
         layout: &Layout,
-    ) -> (mpsc::Sender<Request>, mpsc::Sender<Call>) {
+    ) -> (mpsc::Sender<Request>, (mpsc::Sender<Call>, mpsc::Sender<queue::Call>)) {
         let (sender, inbox) = mpsc::channel(REQUESTS_MAX);
         let (call_sender, calls) = mpsc::channel(group::REQUESTS_MAX);
+        let (queue_sender, queue_calls) = mpsc::channel(queue::REQUESTS_MAX);
+        let scouts = Scouts::new(self.cold_reads.clone(), &queue_sender);
         let clock = self.world.clock.clone();
         let bell = self.bells.of(number);
         let shard = Shard::new(state::Parts {
             table,
             groups: Coordinator::new(layout.groups.clone(), clock.moment()),
+            queues: Foreman::new(self.run, self.world.randomness.clone(), scouts),
+            at: clock.moment(),
             journal: self.lane(number),
             log: Lane::new(number, self.inboxes.log.clone(), None, Index::ZERO, &bell),
             space: self.inboxes.space.clone(),
@@ -339,8 +375,9 @@ impl Wiring<'_> {
             room_wait: layout.room_wait,
         });
         let producer_period = layout.producer_idle / u32::from(IDLE_PERIODS);
-        tokio::spawn(Actor { shard, inbox, calls, bell, clock, producer_period }.run());
-        (sender, call_sender)
+        let actor = Actor { shard, inbox, calls, queue_calls, bell, clock, producer_period };
+        tokio::spawn(actor.run());
+        (sender, (call_sender, queue_sender))
     }
 }
 

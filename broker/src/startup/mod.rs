@@ -201,6 +201,7 @@ fn door(
         gate: Gate::open(),
         topics: engine.topics.clone(),
         queues: engine.queues.clone(),
+        work: engine.work.clone(),
         policy,
         catalog: engine.catalog.clone(),
         groups: engine.groups.clone(),

@@ -66,6 +66,7 @@ pub(super) struct Owned {
     pub(super) room_bell: RoomBell,
     pub(super) halt: Halt,
     pub(super) watch: DiskWatch,
+    pub(super) cold_reads: ColdReads,
 }
 
 /// Makes all inboxes.
@@ -93,8 +94,8 @@ impl Threads {
         world: &World,
         metrics: &Metrics,
     ) -> Result<Self, EngineError> {
-        let Owned { journal, journal_from, maker, checkpointer, room_bell, halt, watch } = owned;
-        let cold_reads = ColdReads::new(metrics.cold_reads.clone());
+        let Owned { journal, journal_from, maker, checkpointer, .. } = owned;
+        let Owned { room_bell, halt, watch, cold_reads, .. } = owned;
         let space = SpaceStage {
             inbox: outlets.space,
             maker,

@@ -27,6 +27,7 @@ use super::topic::{Topic, Topics};
 use crate::clock::{Clock, Randomness};
 use crate::core::commit::halt::Halt;
 use crate::core::commit::seam::Entry as Proposed;
+use crate::core::queue;
 use crate::core::shard::lane::Lane;
 use crate::metrics;
 
@@ -117,6 +118,8 @@ pub(crate) struct Actor {
     pub(crate) halt: Halt,
     pub(crate) topics: Topics,
     pub(crate) queues: Queues,
+    /// The shards' part of the same.
+    pub(crate) work: queue::Queues,
     pub(crate) opener: Arc<Opener>,
     pub(crate) deleter: delete::Deleter,
     pub(crate) policy: Policy,
@@ -240,7 +243,9 @@ impl Actor {
         let readers = self.table.queues().filter(|queue| queue.topic == id);
         let readers: Vec<_> = readers.map(|queue| queue.id).collect();
         self.commit(Command::Delete { id }).await?;
-        readers.into_iter().for_each(|queue| self.queues.withdraw(queue));
+        for queue in readers {
+            self.withdraw_queue(queue).await;
+        }
         self.topics.withdraw(id);
         self.deleter.close(id).await?;
         self.deleter.remove_files(id);
@@ -268,6 +273,7 @@ impl Actor {
         open.extend(self.opener.create(id, &entry, first).await?);
         let topic = opener::topic(id, &entry, open);
         self.topics.publish(Arc::clone(&topic));
+        self.tell_readers(&topic).await;
         Ok(topic)
     }
 

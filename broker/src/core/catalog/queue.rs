@@ -10,7 +10,8 @@ use parking_lot::RwLock;
 use weir_protocol::id::{QueueId, TopicId};
 use weir_protocol::name::{QueueName, TopicName};
 
-use crate::core::queue::Settings;
+use super::topic::Topic;
+use crate::core::queue::{Definition, Settings};
 
 /// A queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,11 +27,27 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
+    /// The queue as its shards know it. Dead letters have no dead letter of their own.
+    pub(crate) fn definition(&self, topic: &Topic) -> Arc<Definition> {
+        let is_of_dead_letters = self.name.as_str().ends_with(DEAD_LETTER_SUFFIX);
+        Arc::new(Definition {
+            id: self.id,
+            name: self.name.clone(),
+            topic: self.topic,
+            partitions: u32::try_from(topic.partitions.len()).expect("partitions are limited"),
+            settings: self.settings.clone(),
+            dead_letter: (!is_of_dead_letters).then(|| self.dead_letter()),
+        })
+    }
+
     /// Where its dead letters go.
     pub(crate) fn dead_letter(&self) -> TopicName {
         self.settings.dead_letter.clone().unwrap_or_else(|| self.name.dead_letter())
     }
 }
+
+/// What the name of a queue of dead letters ends with.
+const DEAD_LETTER_SUFFIX: &str = ".dead";
 
 /// All queues; clones share them.
 #[derive(Clone, Debug, Default)]

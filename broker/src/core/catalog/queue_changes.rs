@@ -14,6 +14,7 @@ use super::queue::Queue;
 use super::queue_settings::Wanted;
 use super::settings;
 use super::table::Table;
+use super::topic::Topic;
 use crate::core::queue::Settings;
 
 /// What the catalogue is asked about queues.
@@ -93,7 +94,7 @@ impl Actor {
         let created_ms = self.clock.wall_ms();
         let queue = Queue { id, name, topic, secret, settings, created_ms };
         self.commit(Command::QueueCreate(queue.clone())).await?;
-        Ok(self.publish_queue(queue))
+        Ok(self.publish_queue(queue).await)
     }
 
     /// The topic of a new queue, made where it is not there.
@@ -130,7 +131,7 @@ impl Actor {
         check_dead_letter(&self.table, name, &topic.name, &settings)?;
         self.commit(Command::QueueAlter { id: queue.id, settings: settings.clone() }).await?;
         queue.settings = settings;
-        Ok(self.publish_queue(queue))
+        Ok(self.publish_queue(queue).await)
     }
 
     async fn delete_queue(&mut self, name: &QueueName) -> Result<(), CatalogError> {
@@ -138,14 +139,38 @@ impl Actor {
         let unknown = || QueueError::Unknown(name.clone());
         let id = self.table.queue_named(name).ok_or_else(unknown)?.id;
         self.commit(Command::QueueDelete { id }).await?;
-        self.queues.withdraw(id);
+        self.withdraw_queue(id).await;
         Ok(())
     }
 
-    fn publish_queue(&self, queue: Queue) -> Arc<Queue> {
+    /// Whoever finds the queue finds it with its shards too.
+    async fn publish_queue(&self, queue: Queue) -> Arc<Queue> {
         let queue = Arc::new(queue);
+        self.tell_shards(&queue).await;
         self.queues.publish(Arc::clone(&queue));
         queue
+    }
+
+    /// Nobody finds a queue any more, and its workers find out. Where a shard cannot keep that, the
+    /// next start has it forgotten.
+    pub(super) async fn withdraw_queue(&self, id: QueueId) {
+        self.queues.withdraw(id);
+        if let Err(error) = self.work.gone(id).await {
+            tracing::warn!(queue = %id, %error, "what is kept of a deleted queue goes later");
+        }
+    }
+
+    /// A topic has more partitions, or was made again: its queues read them too.
+    pub(super) async fn tell_readers(&self, topic: &Topic) {
+        for queue in self.table.queues().filter(|queue| queue.topic == topic.id) {
+            self.work.is(&queue.definition(topic), &topic.partitions).await;
+        }
+    }
+
+    async fn tell_shards(&self, queue: &Queue) {
+        if let Some(topic) = self.topics.by_id(queue.topic) {
+            self.work.is(&queue.definition(&topic), &topic.partitions).await;
+        }
     }
 }
 

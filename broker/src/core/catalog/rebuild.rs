@@ -92,6 +92,7 @@ impl Rebuild for Rebuilding {
             | Change::Forget { .. }
             | Change::MessageIds { .. }
             | Change::Gone { .. }
+            | Change::Queue(_)
             | Change::Group(_) => Effect::None,
         })
     }

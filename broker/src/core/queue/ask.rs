@@ -5,6 +5,7 @@ use weir_storage::offset::Offset;
 use super::answer::Answer;
 use super::draft::room;
 use super::foreman::{Bench, Foreman, JournalRoom, Key, random};
+use super::leases::NO_LEASE;
 use super::machine::Around;
 use super::refusal::QueueError;
 use super::request::{Dying, Log, Outcome, Receipt, Reply, Take, Taken, Verb, Wish, WorkerId};
@@ -163,7 +164,7 @@ impl Bench {
         let of_this = moved.iter().filter(|(log, _)| *log == self.place.log);
         for offset in of_this.map(|(_, offset)| offset.get()) {
             if self.machine.dying.contains(&offset) && !around.track.is_resolved(offset) {
-                self.machine.leases.settle(offset, 0);
+                self.machine.leases.settle(offset, NO_LEASE);
                 self.machine.draft.resolve(offset);
             }
         }

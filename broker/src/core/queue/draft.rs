@@ -25,7 +25,7 @@ pub(super) struct Draft {
 const FRAME_BYTES: usize = 256;
 
 /// Bytes of attempts in one entry, about; more become several.
-const ATTEMPTS_BYTES: usize = 256 << 10;
+const ATTEMPTS_BYTES: usize = 16 << 10;
 
 /// Room that so many changes need at the most, whatever entries they are put into: resolved
 /// records, attempts, and the bytes of these attempts' reasons.

@@ -64,7 +64,7 @@ pub(super) const ATTEMPT_BYTES: usize = 8 + 4 + 4 + 8 + 8 + 8 + 2;
 pub(crate) const REASON_BYTES_MAX: usize = 1_024;
 
 /// Items of one entry; more become several.
-pub(super) const ITEMS_MAX: usize = 16 << 10;
+pub(super) const ITEMS_MAX: usize = 1 << 10;
 
 const VERSION: u8 = 1;
 const RESOLVE: u8 = 1;

@@ -82,8 +82,8 @@ pub(crate) trait JournalRoom {
     fn give_up(&self, bytes: usize);
 }
 
-/// What one promise is for at the most; more is promised in pieces.
-const PROMISE_BYTES_MAX: usize = 512 << 10;
+/// What one promise is for at the most; more is promised in pieces. The smallest journal takes it.
+const PROMISE_BYTES_MAX: usize = 16 << 10;
 
 /// The wall clock may be set, so that what waits for it is looked at now and then.
 const WALL_WAIT_MAX: Duration = Duration::from_secs(5);

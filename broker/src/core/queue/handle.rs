@@ -123,7 +123,7 @@ impl Queues {
     }
 
     /// Goes on from an offset: all below is resolved and nothing from there on. What is leased
-    /// stays leased.
+    /// stays leased; deliveries and failures count from nought again.
     ///
     /// # Errors
     /// See [`QueueError`].

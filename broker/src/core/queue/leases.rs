@@ -43,6 +43,9 @@ pub(super) enum State {
     Settling,
 }
 
+/// The number of no lease: of records whose fate is decided without one.
+pub(super) const NO_LEASE: u32 = u32::MAX;
+
 /// Timers that may be there for nothing before they are cleared away.
 const STALE_MAX: usize = 64;
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use weir_storage::offset::Offset;
 
+use super::leases::NO_LEASE;
 use super::machine::{Around, Machine};
 use super::request::PartitionFacts;
 use super::scouted::Scouted;
@@ -117,7 +118,7 @@ impl Machine {
         if around.definition.dead_letter.is_some() {
             return self.die(offset, Attempt::default(), UNREADABLE);
         }
-        self.leases.settle(offset, 0);
+        self.leases.settle(offset, NO_LEASE);
         self.draft.resolve(offset);
     }
 

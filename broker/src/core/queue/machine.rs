@@ -107,6 +107,8 @@ impl Machine {
     pub(super) fn begin_again(&mut self, track: &Track) {
         self.next = track.floor();
         self.hwm_proposed = track.hwm();
+        // What was seen to of it may be undone.
+        self.start_seen = 0;
         (self.ready, self.keys) = Default::default();
         self.delays.clear();
         self.deaths.clear();
@@ -155,7 +157,9 @@ impl Machine {
 
     /// Puts a record where it belongs that is not resolved, not leased and not in any place.
     pub(super) fn place(&mut self, offset: u64, around: &Around<'_>) {
-        if self.keys.is_waiting(offset) || self.leases.of(offset).is_some() {
+        // What retention took is on its way to being resolved.
+        let is_gone = offset < self.start_seen;
+        if is_gone || self.keys.is_waiting(offset) || self.leases.of(offset).is_some() {
             return;
         }
         let attempt = around.track.attempt(offset);

@@ -13,7 +13,7 @@
 //! It knows no wire, no user and no journal. The machines know no clock and no channel. What is
 //! kept costs what is *unresolved below the highest record handed out*: a backlog costs nothing.
 
-#![allow(dead_code, unused_imports, reason = "the shards take it into use next")]
+#![allow(dead_code, unused_imports, reason = "the workers of sessions take it into use next")]
 
 mod answer;
 mod ask;

@@ -184,7 +184,7 @@ pub(crate) enum Outcome {
     /// The lease is over: the record is resolved, or another's, or no lease is needed to see that
     /// it can be handed out again.
     Expired,
-    /// There never was such a lease.
+    /// There never was such a lease, or a crash has left no trace of it.
     Unknown,
     /// The queue has no dead letter that the record could go to.
     NoDeadLetter,

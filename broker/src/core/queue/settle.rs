@@ -12,7 +12,7 @@
 //! the journal, and *expired* from then on: a resolved record is not remembered one by one.
 
 use super::entries::REASON_BYTES_MAX;
-use super::leases::{Lease, State};
+use super::leases::{Lease, NO_LEASE, State};
 use super::machine::{Around, Machine};
 use super::request::{Again, Outcome, Receipt, Verb, WorkerId};
 use super::settings::{DELAY_MS_MAX, LateAcks, LeaseExpiry};
@@ -66,7 +66,7 @@ impl Machine {
         match verb {
             Verb::Ack => {
                 self.counts.acks += 1;
-                self.leases.settle(offset, receipt.delivery);
+                self.leases.settle(offset, tried.deliveries);
                 self.draft.resolve(offset);
             }
             Verb::Extend { lease } => self.leases.extend(offset, around.at.now + *lease),
@@ -95,7 +95,7 @@ impl Machine {
     fn standing(&self, receipt: &Receipt, around: &Around<'_>) -> Standing {
         let (offset, track) = (receipt.offset.get(), around.track);
         let is_of_now = receipt.epoch == around.epoch;
-        if around.epoch < receipt.epoch || receipt.delivery == 0 {
+        if around.epoch < receipt.epoch || matches!(receipt.delivery, 0 | NO_LEASE) {
             return Standing::Unknown;
         }
         match self.leases.of(offset) {
@@ -225,7 +225,7 @@ impl Machine {
                 left -= 1;
                 self.pick(offset, around.track);
                 self.counts.expired += 1;
-                self.leases.settle(offset, 0);
+                self.leases.settle(offset, NO_LEASE);
                 self.draft.resolve(offset);
             }
         }

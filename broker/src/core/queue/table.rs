@@ -9,7 +9,7 @@ use super::request::Log;
 use super::track::Track;
 
 /// The tracks.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Table {
     pub(super) tracks: BTreeMap<Place, Track>,
 }

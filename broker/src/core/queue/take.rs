@@ -32,6 +32,7 @@ impl Machine {
         leased: &mut Vec<Leased>,
     ) {
         let before = leased.len();
+        self.workers.forget(take.worker);
         self.has_rung = false;
         let until = around.at.now + take.lease;
         let mut left = self.leasable(around).unwrap_or_default().min(u64::from(take.max));

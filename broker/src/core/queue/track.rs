@@ -31,6 +31,9 @@ pub(crate) struct Track {
     pub(super) reason_bytes: u64,
 }
 
+// A set of offsets is equal to itself; the crate only does not say so.
+impl Eq for Track {}
+
 /// What became of a record so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Attempt {
@@ -51,10 +54,10 @@ pub(crate) struct Attempt {
 const ATTEMPT_BYTES: u64 = 80;
 
 /// Offsets that share a container of the bitmap, about what one takes beside its offsets, and what
-/// it takes at the most.
+/// an offset takes in it at the most.
 const CONTAINER_OFFSETS: u64 = 1 << 16;
 const CONTAINER_BYTES: u64 = 64;
-const CONTAINER_BITMAP_BYTES: u64 = 8 << 10;
+const OFFSET_BYTES: u64 = 8;
 
 impl Track {
     /// All below is resolved.
@@ -88,7 +91,7 @@ impl Track {
     pub(crate) fn state_bytes(&self) -> u64 {
         let span = self.hwm - self.floor();
         let containers = (span / CONTAINER_OFFSETS + 2).min(self.unresolved);
-        let offsets = (2 * self.unresolved).min(containers * CONTAINER_BITMAP_BYTES);
+        let offsets = self.unresolved * OFFSET_BYTES;
         let attempts = self.attempts.len() as u64 * ATTEMPT_BYTES;
         containers * CONTAINER_BYTES + offsets + attempts + self.reason_bytes
     }

@@ -15,6 +15,7 @@ use super::state::Shard;
 use crate::clock::Clock;
 use crate::core::group::Call;
 use crate::core::partition::request::Request;
+use crate::core::queue;
 use crate::core::wake::AppendError;
 
 /// Requests decided in one turn, so that other tasks have theirs.
@@ -33,6 +34,8 @@ pub(crate) struct Actor {
     pub(crate) inbox: mpsc::Receiver<Request>,
     /// What is asked of groups: never behind batches.
     pub(crate) calls: mpsc::Receiver<Call>,
+    /// What is asked of queues: never behind batches either.
+    pub(crate) queue_calls: mpsc::Receiver<queue::Call>,
     pub(crate) bell: Arc<Notify>,
     pub(crate) clock: Clock,
     /// What producers are silent for is counted in these.
@@ -58,13 +61,20 @@ impl Actor {
         period.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = self.shard.groups_deadline();
+            let queues_due = self.shard.queues_deadline();
             tokio::select! {
                 biased;
                 () = self.bell.notified() => self.shard.settle(self.clock.wall_ms()),
                 Some(call) = self.calls.recv(), if self.shard.takes_calls() => {
                     self.take_calls(call);
                 }
+                Some(call) = self.queue_calls.recv(), if self.shard.takes_calls() => {
+                    self.take_queue_calls(call);
+                }
                 () = until(due, &self.clock) => self.expire_groups(),
+                () = until(queues_due, &self.clock) => {
+                    self.shard.expire_queues(self.clock.moment());
+                }
                 _ = expiry.tick(), if self.shard.has_parked() => {
                     self.shard.expire(self.clock.now());
                 }
@@ -110,6 +120,19 @@ impl Actor {
         }
     }
 
+    /// Takes what is asked of queues.
+    fn take_queue_calls(&mut self, first: queue::Call) {
+        let at = self.clock.moment();
+        self.shard.take_queue_call(first, at);
+        for _ in 1..TURN_REQUESTS_MAX {
+            if !self.shard.takes_calls() {
+                return;
+            }
+            let Ok(call) = self.queue_calls.try_recv() else { return };
+            self.shard.take_queue_call(call, at);
+        }
+    }
+
     /// Does what is due in groups; heartbeats that wait come first, so that no member is taken for
     /// silent whom only this task has not heard.
     fn expire_groups(&mut self) {
@@ -145,6 +168,10 @@ impl Actor {
         self.calls.close();
         while let Ok(call) = self.calls.try_recv() {
             self.shard.take_call(call, self.clock.moment());
+        }
+        self.queue_calls.close();
+        while let Ok(call) = self.queue_calls.try_recv() {
+            self.shard.take_queue_call(call, self.clock.moment());
         }
         self.shard.refuse_joining();
         self.shard.settle(self.clock.wall_ms());

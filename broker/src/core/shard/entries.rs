@@ -9,6 +9,7 @@
 //!   MessageIds      topic 16 | partition u32 | see `core::partition::identified`
 //!   OffsetCommit    ┐
 //!   GroupMeta       ┘ in `core::group::entries`
+//!   QueueAck          in `core::queue::entries`
 //! ```
 //!
 //! Little-endian. What an entry is for stands in its kind; a body of another length is refused.
@@ -18,8 +19,8 @@ use weir_protocol::id::TopicId;
 use weir_storage::journal::Kind;
 use weir_storage::offset::{Epoch, Offset, OffsetSpan};
 
-use crate::core::group;
 use crate::core::partition::identified::{self, Identified};
+use crate::core::{group, queue};
 
 /// The length of an OffsetReserve entry.
 pub(crate) const RESERVE_BYTES: usize = 28;
@@ -50,6 +51,8 @@ pub(crate) enum Change {
     Gone { topic: TopicId },
     /// Something of a group.
     Group(group::Entry),
+    /// Something of a queue.
+    Queue(queue::Entry),
 }
 
 /// A table entry that cannot be understood.
@@ -102,6 +105,7 @@ impl Change {
                 Kind::TopicGone
             }
             Self::Group(entry) => return entry.encode(),
+            Self::Queue(entry) => return (Kind::QueueAck, entry.encode()),
         };
         (kind, body.freeze())
     }
@@ -139,6 +143,10 @@ impl Change {
             (Kind::OffsetCommit | Kind::GroupMeta, _) => {
                 let entry = group::Entry::decode(kind, body);
                 Self::Group(entry.ok_or(EntryError { kind, bytes })?)
+            }
+            (Kind::QueueAck, _) => {
+                let entry = queue::Entry::decode(body);
+                Self::Queue(entry.ok_or(EntryError { kind, bytes })?)
             }
             _ => return Err(EntryError { kind, bytes }),
         };

@@ -16,6 +16,7 @@ use std::time::Instant;
 use weir_protocol::id::TopicId;
 
 use super::entries::Change;
+use super::queues;
 use super::state::{Asker, Shard, promised};
 use crate::clock::Moment;
 use crate::core::group::{Call, Coordinator, Entry, GroupError, IfNoRoom, Step};
@@ -176,12 +177,17 @@ impl Shard {
                 true => GroupError::OutcomeUnknown,
                 false => GroupError::WritesStopped,
             };
-            if let Asker::Groups(answers) = asker {
-                for answer in answers {
-                    answer.refuse(error.clone(), &mut self.wakes);
+            match asker {
+                Asker::Groups(answers) => {
+                    for answer in answers {
+                        answer.refuse(error.clone(), &mut self.wakes);
+                    }
                 }
+                Asker::Queues(answers) => queues::refuse_all(answers, &error),
+                Asker::Nobody | Asker::Closes(_) | Asker::Trims(_) => {}
             }
         }
+        self.refuse_queues_behind();
         self.wakes.ring();
     }
 

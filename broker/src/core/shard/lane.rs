@@ -91,6 +91,16 @@ impl Lane {
         }
     }
 
+    /// Gives promises up for those of entries that need less room together.
+    pub(crate) fn exchange(&self, promised: &[usize], payloads: &[usize]) {
+        let Some(room) = &self.room else { return };
+        // A promise has room for a mark behind its frame, and giving back gives one.
+        let mark = frame_bytes(empty());
+        let whole = |of: &[usize]| of.iter().map(|bytes| alone(*bytes) + mark).sum::<usize>();
+        let surplus = whole(promised).checked_sub(whole(payloads) + mark);
+        room.give_back(surplus.expect("what is promised has more room than what came of it"));
+    }
+
     pub(crate) fn progress(&self) -> &Progress {
         &self.progress
     }

@@ -8,6 +8,7 @@ pub(crate) mod entries;
 mod forgetting;
 mod groups;
 pub(crate) mod lane;
+mod queues;
 mod seats;
 pub(crate) mod state;
 pub(crate) mod table;

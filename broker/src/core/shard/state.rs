@@ -20,6 +20,7 @@ use super::appends::turn_away;
 use super::entries::{Change, RESERVE_BYTES};
 use super::groups::Desk;
 use super::lane::Lane;
+use super::queues::QueueDesk;
 use super::seats::Seats;
 use super::table::Table;
 use crate::clock::Moment;
@@ -34,6 +35,7 @@ use crate::core::commit::watermark::DiskFill;
 use crate::core::group::{Answer, Coordinator};
 use crate::core::partition::admission::Wait;
 use crate::core::partition::request::{Batch, Request, Seat};
+use crate::core::queue::{self, Foreman};
 use crate::core::wake::{AppendError, WakeList};
 
 /// What a shard is made of when it starts.
@@ -41,6 +43,9 @@ use crate::core::wake::{AppendError, WakeList};
 pub(crate) struct Parts {
     pub(crate) table: Table,
     pub(crate) groups: Coordinator,
+    pub(crate) queues: Foreman,
+    /// When it starts.
+    pub(crate) at: Moment,
     /// To the commit thread.
     pub(crate) journal: Lane,
     /// To the log thread.
@@ -63,6 +68,7 @@ pub(crate) struct Shard {
     pub(super) waiting: BTreeSet<Seat>,
     pub(super) table: Table,
     pub(super) groups: Desk,
+    pub(super) queues: QueueDesk,
     /// Changes proposed and not yet applied, by index.
     pub(super) changes: VecDeque<(Index, Change, Asker)>,
     /// Topics that end as soon as the journal has room to say so.
@@ -89,17 +95,20 @@ pub(super) enum Asker {
     Trims(Option<TrimWaiter>),
     /// Answers about groups.
     Groups(Vec<Answer>),
+    /// Answers about queues.
+    Queues(Vec<queue::Answer>),
 }
 
 impl Shard {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { table, groups, journal, log, .. } = parts;
+        let Parts { table, groups, queues, at, journal, log, .. } = parts;
         let Parts { space, keeper, bell, room_bell, halt, fill, room_wait, .. } = parts;
         Self {
             seats: Seats::default(),
             waiting: BTreeSet::new(),
             table,
             groups: Desk::new(groups),
+            queues: QueueDesk::new(queues, at),
             changes: VecDeque::new(),
             ending: VecDeque::new(),
             journal,
@@ -123,8 +132,10 @@ impl Shard {
 
     /// Whether all that it proposed has been applied.
     pub(super) fn is_idle(&self) -> bool {
-        let nobody_waits =
-            self.waiting.is_empty() && self.ending.is_empty() && !self.groups.has_put_off();
+        let nobody_waits = self.waiting.is_empty()
+            && self.ending.is_empty()
+            && !self.groups.has_put_off()
+            && !self.queues.has_put_off();
         self.journal.is_idle() && self.log.is_idle() && nobody_waits
     }
 
@@ -221,6 +232,7 @@ impl Shard {
         }
         self.end_topics();
         self.propose_put_off();
+        self.retry_queues();
         for seat in std::mem::take(&mut self.waiting) {
             self.admit_parked(seat, now_ms);
         }
@@ -228,10 +240,14 @@ impl Shard {
 
     /// Hands over what was decided, and asks to be woken where something is still to come.
     pub(super) fn propose(&mut self, now_ms: i64) {
+        self.finish_queues();
         self.journal.propose(now_ms);
         self.log.propose(now_ms);
         self.wakes.ring();
-        let waits = self.has_parked() || self.has_echoes() || self.groups.has_put_off();
+        let waits = self.has_parked()
+            || self.has_echoes()
+            || self.groups.has_put_off()
+            || self.queues.waits();
         if !self.changes.is_empty() || waits || !self.is_open() {
             self.want();
         }
@@ -258,6 +274,7 @@ impl Shard {
             || self.has_echoes()
             || !self.ending.is_empty()
             || self.groups.has_put_off()
+            || self.queues.has_put_off()
             || self.changes.iter().any(|(index, ..)| !will_apply(*index))
     }
 
@@ -279,6 +296,7 @@ impl Shard {
         // Who waits for these is told by the answer that does not come.
         self.ending.clear();
         self.refuse_put_off(error);
+        self.refuse_queues(error);
         self.wakes.ring();
     }
 
@@ -332,9 +350,10 @@ impl Shard {
     fn settle_changes(&mut self) -> Index {
         let applied = self.journal.progress().applied();
         while self.changes.front().is_some_and(|(index, ..)| *index <= applied) {
-            let Some((_, change, asker)) = self.changes.pop_front() else { break };
+            let Some((index, change, asker)) = self.changes.pop_front() else { break };
             self.table.apply(&change);
             self.take_effect(&change, asker);
+            self.tell_queues_behind(index);
         }
         applied
     }
@@ -365,7 +384,8 @@ impl Shard {
                 let _ = closed.send(());
             }
             (Change::Group(entry), asker) => self.group_changed(entry, asker),
-            (_, Asker::Nobody | Asker::Trims(_) | Asker::Groups(_)) => {}
+            (Change::Queue(entry), asker) => self.queue_changed(entry, asker),
+            (_, Asker::Nobody | Asker::Trims(_) | Asker::Groups(_) | Asker::Queues(_)) => {}
         }
     }
 }

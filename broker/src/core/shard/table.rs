@@ -19,16 +19,17 @@ use self::partitions::Partitions;
 use self::producers::Known;
 use self::section::{Kind, Writer};
 use super::entries::Change;
-use crate::core::group;
 use crate::core::partition::admission::Partition;
 use crate::core::partition::message_ids::MessageIds;
 use crate::core::partition::producers::Producers;
+use crate::core::{group, queue};
 
 /// The table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Table {
     partitions: Partitions,
     groups: group::Table,
+    queues: queue::Table,
     /// While a start rebuilds it; then the open partitions have them, ahead of what is applied.
     producers: Known,
     /// The same of message ids.
@@ -75,6 +76,7 @@ impl Table {
                 self.groups.topic_gone(*topic);
             }
             Change::Group(entry) => self.groups.apply(entry),
+            Change::Queue(entry) => self.queues.apply(entry),
         }
     }
 
@@ -90,6 +92,10 @@ impl Table {
 
     pub(crate) fn groups(&self) -> &group::Table {
         &self.groups
+    }
+
+    pub(crate) fn queues(&self) -> &queue::Table {
+        &self.queues
     }
 
     /// What a partition knows of its producers, while a start rebuilds it.
@@ -119,6 +125,7 @@ impl Table {
         sections.put(Kind::Partitions, |bytes| self.partitions.encode(bytes));
         sections.put(Kind::Producers, |bytes| producers::encode(open, bytes));
         sections.put(Kind::Groups, |bytes| self.groups.encode(bytes));
+        sections.put(Kind::Queues, |bytes| self.queues.encode(bytes));
         sections.put(Kind::MessageIds, |bytes| message_ids::encode(open, bytes));
         sections.finish()
     }
@@ -136,6 +143,11 @@ impl Table {
                     let malformed =
                         TableError::Malformed { kind: Kind::Groups, bytes: bytes.len() };
                     table.groups = group::Table::decode(bytes).ok_or(malformed)?;
+                }
+                (Kind::Queues, bytes) => {
+                    let malformed =
+                        TableError::Malformed { kind: Kind::Queues, bytes: bytes.len() };
+                    table.queues = queue::Table::decode(bytes).ok_or(malformed)?;
                 }
                 (Kind::MessageIds, bytes) => table.message_ids = Remembered::decode(bytes)?,
                 (Kind::Filler, _) => {}

@@ -1,1 +1,8 @@
-//! Tests of the queues.
+//! Tests of the queues, below their door.
+
+mod drill;
+mod entries;
+mod memory;
+mod model;
+mod verbs;
+mod walk;

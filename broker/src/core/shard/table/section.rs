@@ -23,6 +23,7 @@ pub(crate) enum Kind {
     Partitions = 1,
     Producers = 2,
     Groups = 3,
+    Queues = 4,
     MessageIds = 5,
     /// Empty, and last.
     Filler = 0xFFFF,
@@ -34,6 +35,7 @@ impl Kind {
             1 => Ok(Self::Partitions),
             2 => Ok(Self::Producers),
             3 => Ok(Self::Groups),
+            4 => Ok(Self::Queues),
             5 => Ok(Self::MessageIds),
             0xFFFF => Ok(Self::Filler),
             kind => Err(TableError::UnknownSection { kind }),
