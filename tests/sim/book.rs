@@ -10,10 +10,10 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use weir_broker::startup::{Entrance, Pipe};
 use weir_protocol::id::TopicId;
-use weir_protocol::native::{Durability, TopicDescription};
+use weir_protocol::native::{Durability, RETENTION_UNLIMITED, TopicDescription};
 
 use crate::checker::topics::Topics;
-use crate::checker::{Broken, Checker, Number, Place, Promise};
+use crate::checker::{Ages, Broken, Checker, Number, Place, Promise};
 use crate::dice::Dice;
 use crate::line::Lost;
 use crate::trace::{Trace, note};
@@ -43,7 +43,19 @@ pub(crate) struct Known {
     pub(crate) id: TopicId,
     pub(crate) partitions: u32,
     pub(crate) promise: Promise,
+    /// Whether it loses records for their age.
+    pub(crate) has_ages: bool,
 }
+
+/// When a simulation begins, by its wall clock.
+pub(crate) const BEGINNING_MS: i64 = 1_700_000_000_000;
+
+/// How long a topic keeps its records that does not keep them for ever: longer than any simulation
+/// takes, and shorter than most leaps of its clock.
+pub(crate) const KEPT_MS: u64 = 30 * 86_400_000;
+
+/// Further ahead than any leap.
+const FUTURE_MS: i64 = BEGINNING_MS + 10 * 365 * 86_400_000;
 
 impl Book {
     pub(crate) fn new(trace: Trace) -> Self {
@@ -97,11 +109,13 @@ impl Book {
             Durability::Synced | Durability::Ephemeral => Promise::Synced,
         };
         let partitions = u32::try_from(topic.partitions.len()).expect("partitions are limited");
+        let has_ages = topic.settings.retention_ms != RETENTION_UNLIMITED;
         let mut pages = self.open();
         pages.known.retain(|known| known.id != topic.id);
-        pages.known.push(Known { id: topic.id, partitions, promise });
+        pages.known.push(Known { id: topic.id, partitions, promise, has_ages });
         for number in 0..partitions {
-            pages.checker.opened((topic.id, number), promise);
+            let ages = if has_ages { ages_of(number) } else { Ages::Never };
+            pages.checker.opened((topic.id, number), promise, ages);
         }
     }
 
@@ -119,6 +133,24 @@ impl Book {
     pub(crate) fn read(&self, place: Place, offset: u64, number: Number) {
         let outcome = self.open().checker.read(place, offset, number);
         self.judge(outcome);
+    }
+}
+
+/// What the records of a partition are, by their stamps.
+fn ages_of(partition: u32) -> Ages {
+    match partition % 3 {
+        0 => Ages::Old,
+        1 => Ages::Young,
+        _ => Ages::Never,
+    }
+}
+
+/// The stamp of a partition's records.
+pub(crate) fn stamp(partition: u32, number: Number) -> i64 {
+    match ages_of(partition) {
+        Ages::Old => number.cast_signed(),
+        Ages::Young => BEGINNING_MS,
+        Ages::Never => FUTURE_MS,
     }
 }
 

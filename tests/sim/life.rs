@@ -83,6 +83,8 @@ pub(crate) struct Life<'a> {
     /// Kept to the last: to let it go is to tell its connections to end.
     broker: Option<Embedded>,
     last: Instant,
+    /// Whether its broker found topics that lose records for their age.
+    pub(crate) has_ages: bool,
 }
 
 /// Something that went off, or on.
@@ -90,7 +92,8 @@ struct PowerOff;
 
 impl<'a> Life<'a> {
     pub(crate) fn new(run: &'a mut Run, disk: SimDisk, stages: Stages, weather: Weather) -> Self {
-        Self { run, disk, stages, weather, broker: None, last: Instant::now() }
+        let (broker, last) = (None, Instant::now());
+        Self { run, disk, stages, weather, broker, last, has_ages: false }
     }
 
     /// Lives, and says how it ended for those who trusted in it.
@@ -124,11 +127,15 @@ impl<'a> Life<'a> {
         let (book, dice) = (self.run.book.clone(), self.run.dice.another());
         let audit = tokio::spawn(auditor::audit(book, way.clone(), dice, self.disk.clone()));
         self.until_done("the audit", &[&audit]).await?;
+        self.has_ages = self.run.book.known().iter().any(|known| known.has_ages);
         let clients = self.clients(&way);
         drop(way);
         for _ in 0..plan.turns {
             if plan.weather {
-                self.weather.blow(&mut self.run.dice, &self.disk, &self.run.hand);
+                let leapt = self.weather.blow(&mut self.run.dice, &self.disk, &self.run.hand);
+                if leapt && !self.run.clock_is_recorded {
+                    self.run.book.open().checker.believe_leaps();
+                }
             }
             self.turn().await?;
         }

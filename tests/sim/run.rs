@@ -12,7 +12,7 @@ use weir_broker::hands::Hands;
 use weir_protocol::id::TopicId;
 use weir_storage::disk::CrashDisk;
 
-use crate::book::Book;
+use crate::book::{BEGINNING_MS, Book};
 use crate::checker::{Broken, Checker, Ending, Place};
 use crate::clients::consumer::Cursors;
 use crate::dice::Dice;
@@ -48,6 +48,8 @@ pub(crate) struct Outcome {
     pub(crate) audited: u64,
     /// Deletions of records that were answered.
     pub(crate) trims: u64,
+    /// Partitions that were found to have lost records for their age.
+    pub(crate) aged: u64,
     pub(crate) tail: String,
 }
 
@@ -59,6 +61,8 @@ pub(crate) struct Run {
     pub(crate) clock: Clock,
     pub(crate) hand: FakeClock,
     pub(crate) cursors: Cursors,
+    /// Whether the broker has an earlier time on its disk to compare its clock with.
+    pub(crate) clock_is_recorded: bool,
     settings: NamedTempFile,
     kind: Kind,
 }
@@ -68,11 +72,13 @@ pub(crate) fn run(seed: u64, kind: Kind) -> Outcome {
     watch_panics();
     let trace = Trace::default();
     let (clock, hand) = Clock::fake();
-    hand.set_wall_ms(1_700_000_000_000);
+    hand.set_wall_ms(BEGINNING_MS);
     let book = Book::new(trace.clone());
     let (dice, cursors) = (Dice::new(seed), Cursors::new());
     let settings = settings();
-    let mut run = Run { dice, trace, book, clock, hand, cursors, settings, kind };
+    let clock_is_recorded = false;
+    let mut run =
+        Run { dice, trace, book, clock, hand, cursors, clock_is_recorded, settings, kind };
     let lived = catch_unwind(AssertUnwindSafe(|| run.all_lives()));
     if let Err(panic) = lived {
         let what = panic.downcast_ref::<String>().cloned();
@@ -81,25 +87,22 @@ pub(crate) fn run(seed: u64, kind: Kind) -> Outcome {
         run.book.judge(Err(Broken::Other { what }));
     }
     let pages = run.book.open();
-    let Checker { acked, audited, trims, .. } = pages.checker;
+    let Checker { acked, audited, trims, aged, .. } = pages.checker;
     let (broken, sum, tail) = (pages.broken.clone(), run.trace.sum(), run.trace.tail());
-    Outcome { seed, sum, broken, acked, audited, trims, tail }
+    Outcome { seed, sum, broken, acked, audited, trims, aged, tail }
 }
 
 impl Run {
     fn all_lives(&mut self) {
+        let fair = Plan { turns: 200, off: Off::Never, ending: Ending::Clean, weather: false };
         let mut disk = CrashDisk::new();
-        for _ in 0..3 + self.dice.below(4) {
-            let plan = self.plan();
-            disk = self.life(disk, plan);
-            if self.book.open().broken.is_some() {
-                return;
-            }
-        }
+        // Half of the brokers know the time before anything goes wrong with it.
+        let first = if self.dice.percent(50) { 2 } else { 0 };
+        let rough = first..first + 3 + self.dice.below(4);
         // Two more in fair weather: what is left must be there, and be there again.
-        for _ in 0..2 {
-            let (off, ending) = (Off::Never, Ending::Clean);
-            disk = self.life(disk, Plan { turns: 200, off, ending, weather: false });
+        for number in 0..rough.end + 2 {
+            let plan = if rough.contains(&number) { self.plan() } else { fair };
+            disk = self.life(disk, plan);
             if self.book.open().broken.is_some() {
                 return;
             }
@@ -136,11 +139,13 @@ impl Run {
         builder.enable_time().start_paused(true);
         builder.event_interval(1 + self.dice.below(16) as u32);
         let runtime = builder.build().expect("a runtime without sockets needs nothing");
-        let (ending, is_bad) = runtime.block_on(async {
+        let (ending, is_bad, has_ages) = runtime.block_on(async {
             let mut life = Life::new(self, disk.clone(), stages.clone(), Weather::default());
             let ending = life.live(plan, hands).await;
-            (ending, life.weather.is_bad(&life.disk))
+            (ending, life.weather.is_bad(&life.disk), life.has_ages)
         });
+        // It writes the time down as soon as it finds a topic that is kept for a time.
+        self.clock_is_recorded |= !plan.weather && has_ages && ending == Ending::Clean;
         disk.off();
         drop(runtime);
         drop(stages);
@@ -175,7 +180,8 @@ impl Run {
 
 fn settings() -> NamedTempFile {
     let mut file = NamedTempFile::new().expect("a file can be made");
-    let text = "[log]\npopulate_bytes_max = 1048576\n[limits]\nshutdown_drain_ms = 3000\n";
+    let text = "[log]\npopulate_bytes_max = 1048576\n[limits]\nshutdown_drain_ms = 3000\n\
+                [retention]\nsweep_interval_ms = 200\n";
     file.write_all(text.as_bytes()).expect("a file can be written");
     file
 }

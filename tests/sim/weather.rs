@@ -3,6 +3,7 @@
 
 use weir_broker::clock::FakeClock;
 
+use crate::book::BEGINNING_MS;
 use crate::dice::Dice;
 use crate::disk::SimDisk;
 
@@ -19,8 +20,8 @@ pub(crate) struct Weather {
 }
 
 impl Weather {
-    /// One turn of it.
-    pub(crate) fn blow(&mut self, dice: &mut Dice, disk: &SimDisk, hand: &FakeClock) {
+    /// One turn of it; says whether the clock leapt.
+    pub(crate) fn blow(&mut self, dice: &mut Dice, disk: &SimDisk, hand: &FakeClock) -> bool {
         self.stalled = self.stalled.take().filter(|(_, turns)| *turns != 0);
         if let Some((_, turns)) = &mut self.stalled {
             *turns -= 1;
@@ -41,10 +42,12 @@ impl Weather {
             }
             10 | 11 => {
                 let jump = dice.below(2 * YEAR_MS as u64).cast_signed() - YEAR_MS;
-                hand.set_wall_ms(1_700_000_000_000 + jump);
+                hand.set_wall_ms(BEGINNING_MS + jump);
+                return true;
             }
             _ => {}
         }
+        false
     }
 
     /// Nothing goes wrong any more.

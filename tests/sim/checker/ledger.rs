@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Acked, Ending, Number, Promise};
+use super::{Acked, Ages, Ending, Number, Promise};
 
 /// Behind what a record must still be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,21 +17,31 @@ pub(crate) enum Keep {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     promise: Promise,
+    ages: Ages,
     known: BTreeMap<u64, (Number, Keep)>,
     /// The bases of its segments' files that were seen on the disk.
     segments: BTreeSet<u64>,
     /// The furthest tail that anybody was told.
     pub(super) tail: u64,
-    /// The start may be as far as here.
+    /// The start may be as far as here because somebody asked for it.
     pub(super) may_start: u64,
-    /// It must be, since somebody was told so.
+    /// It must be, since somebody was told so or saw it.
     pub(super) must_start: u64,
 }
 
 impl Ledger {
-    pub(super) fn new(promise: Promise, (may_start, must_start): (u64, u64)) -> Self {
+    pub(super) fn new(promise: Promise, ages: Ages, (may_start, must_start): (u64, u64)) -> Self {
         let (known, segments) = (BTreeMap::new(), BTreeSet::new());
-        Self { promise, known, segments, tail: 0, may_start, must_start }
+        Self { promise, ages, known, segments, tail: 0, may_start, must_start }
+    }
+
+    /// How far the start may be, where the broker may take a leap of the clock for true or not.
+    pub(super) fn start_max(&self, believes_leaps: bool) -> u64 {
+        match self.ages {
+            Ages::Old => u64::MAX,
+            Ages::Young if believes_leaps => u64::MAX,
+            Ages::Young | Ages::Never => self.may_start,
+        }
     }
 
     /// A record stands at `offset`; says which other one did before.

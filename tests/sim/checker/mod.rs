@@ -48,6 +48,17 @@ pub(crate) enum Promise {
     Written,
 }
 
+/// What the age of a partition's records means for its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ages {
+    /// Its topic keeps them whatever their age, or their stamps say nothing.
+    Never,
+    /// All are older than its topic keeps them.
+    Old,
+    /// All are younger, unless a leap of the clock is believed.
+    Young,
+}
+
 /// What an answer said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Acked {
@@ -76,7 +87,7 @@ pub(crate) enum Broken {
     TailWentBack { place: Place, before: u64, now: u64 },
     #[error("{place:?}: the start went to {now}, and nothing asked for more than {allowed}")]
     StartWentAhead { place: Place, allowed: u64, now: u64 },
-    #[error("{place:?}: the start is {now}, and {told} was answered")]
+    #[error("{place:?}: the start is {now}, and {told} was answered or seen")]
     StartWentBack { place: Place, told: u64, now: u64 },
     #[error("{place:?}: a reader at {expected} was given {given} without a word on those between")]
     Skipped { place: Place, expected: u64, given: u64 },
@@ -105,10 +116,14 @@ pub(crate) struct Checker {
     /// Where partitions may begin, and must, of which nothing is owed any more: their topic's end
     /// may have come to nothing.
     starts: BTreeMap<Place, (u64, u64)>,
+    /// The clock leapt when the broker had nothing to compare it with.
+    believes_leaps: bool,
     /// How often something was checked, so that a run that checks nothing is seen.
     pub(crate) acked: u64,
     pub(crate) audited: u64,
     pub(crate) trims: u64,
+    /// Partitions found to begin further than anybody asked for: their records were old.
+    pub(crate) aged: u64,
 }
 
 /// A partition as one reader found it, from its start to its tail.
@@ -122,9 +137,14 @@ pub(crate) struct Found {
 
 impl Checker {
     /// A partition there is from now on.
-    pub(crate) fn opened(&mut self, place: Place, promise: Promise) {
+    pub(crate) fn opened(&mut self, place: Place, promise: Promise, ages: Ages) {
         let starts = self.starts.get(&place).copied().unwrap_or_default();
-        self.ledgers.entry(place).or_insert_with(|| Ledger::new(promise, starts));
+        self.ledgers.entry(place).or_insert_with(|| Ledger::new(promise, ages, starts));
+    }
+
+    /// The clock leapt, and the broker cannot know: no earlier time of it is on the disk.
+    pub(crate) fn believe_leaps(&mut self) {
+        self.believes_leaps = true;
     }
 
     /// A topic's end was asked for: of its partitions nothing is owed any more.
@@ -217,8 +237,9 @@ impl Checker {
     /// Everything below `start` of a partition is gone, and never comes back.
     pub(crate) fn trimmed(&mut self, place: Place, start: u64) -> Result<(), Broken> {
         let Some(ledger) = self.ledgers.get_mut(&place) else { return Ok(()) };
-        if ledger.may_start < start {
-            return Err(Broken::StartWentAhead { place, allowed: ledger.may_start, now: start });
+        let allowed = ledger.start_max(self.believes_leaps);
+        if allowed < start {
+            return Err(Broken::StartWentAhead { place, allowed, now: start });
         }
         ledger.must_start = ledger.must_start.max(start);
         self.trims += 1;
@@ -227,7 +248,8 @@ impl Checker {
 
     /// Whether a reader at `cursor` may find that its place is gone.
     pub(crate) fn may_be_trimmed(&self, place: Place, cursor: u64) -> bool {
-        self.ledgers.get(&place).is_none_or(|ledger| cursor < ledger.may_start)
+        let ledger = self.ledgers.get(&place);
+        ledger.is_none_or(|ledger| cursor < ledger.start_max(self.believes_leaps))
     }
 
     /// The broker ended.
@@ -249,8 +271,8 @@ impl Checker {
     /// Somebody read a whole partition while nobody wrote.
     pub(crate) fn audit(&mut self, place: Place, found: &Found) -> Result<(), Broken> {
         let Some(ledger) = self.ledgers.get(&place) else { return Ok(()) };
-        if ledger.may_start < found.start {
-            let allowed = ledger.may_start;
+        let allowed = ledger.start_max(self.believes_leaps);
+        if allowed < found.start {
             return Err(Broken::StartWentAhead { place, allowed, now: found.start });
         }
         if found.start < ledger.must_start {
@@ -280,6 +302,10 @@ impl Checker {
             self.read(place, *offset, *number)?;
         }
         self.told_tail(place, found.tail);
+        if let Some(ledger) = self.ledgers.get_mut(&place) {
+            self.aged += u64::from(ledger.may_start.max(ledger.must_start) < found.start);
+            ledger.must_start = ledger.must_start.max(found.start);
+        }
         self.audited += found.records.len() as u64;
         Ok(())
     }

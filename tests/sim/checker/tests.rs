@@ -8,7 +8,7 @@ const PLACE: Place = (TOPIC, 0);
 /// A checker that knows one partition, to which producer 1 has offered record after record.
 fn checker(promise: Promise, offered: u64) -> Checker {
     let mut checker = Checker::default();
-    checker.opened(PLACE, promise);
+    checker.opened(PLACE, promise, Ages::Never);
     for turn in 0..offered {
         checker.offered(PLACE, turn, 1, 1, turn);
     }
@@ -80,7 +80,7 @@ fn a_record_is_stored_once_and_where_it_was_sent() {
     checker.read(PLACE, 0, 0).unwrap();
     assert!(matches!(checker.read(PLACE, 1, 0), Err(Broken::Twice { .. })));
     assert!(matches!(checker.read(PLACE, 1, 9), Err(Broken::Foreign { .. })));
-    checker.opened((TOPIC, 1), Promise::Synced);
+    checker.opened((TOPIC, 1), Promise::Synced, Ages::Never);
     assert!(matches!(checker.read((TOPIC, 1), 0, 1), Err(Broken::Foreign { .. })));
 }
 
@@ -115,6 +115,31 @@ fn tails_and_starts_that_were_told_never_go_back_and_a_start_never_goes_ahead_un
     assert_eq!(checker.audit(PLACE, &trimmed), Ok(()));
     checker.trimmed(PLACE, 5).unwrap();
     assert!(matches!(checker.audit(PLACE, &gap), Err(Broken::StartWentBack { .. })));
+}
+
+#[test]
+fn what_is_old_may_go_unasked_and_what_is_young_only_where_a_leap_is_believed() {
+    let trimmed = Found { start: 2, tail: 2, ..Found::default() };
+    let aged = |ages, believes_leaps| {
+        let mut checker = Checker::default();
+        checker.opened(PLACE, Promise::Synced, ages);
+        checker.offered(PLACE, 0, 2, 1, 0);
+        checker.acked(0, 2, 0, Acked::Topic).unwrap();
+        if believes_leaps {
+            checker.believe_leaps();
+        }
+        let may_be_gone = checker.may_be_trimmed(PLACE, 1);
+        let outcome = checker.audit(PLACE, &trimmed);
+        assert_eq!(outcome.is_ok(), may_be_gone);
+        if outcome.is_ok() {
+            assert_eq!(checker.aged, 1);
+            let back = checker.audit(PLACE, &found(&[0, 1]));
+            assert!(matches!(back, Err(Broken::StartWentBack { .. })));
+        }
+        outcome.is_ok()
+    };
+    assert!(aged(Ages::Old, false) && aged(Ages::Young, true));
+    assert!(!aged(Ages::Young, false) && !aged(Ages::Never, true));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use weir_protocol::native::{
     TopicDescription,
 };
 
-use crate::book::{Book, Way};
+use crate::book::{Book, KEPT_MS, Way};
 use crate::checker::topics::Being;
 use crate::dice::Dice;
 use crate::line::{Line, Lost};
@@ -66,10 +66,19 @@ impl Operator<'_> {
         let durability = Some(*dice.pick(&[Durability::Synced, Durability::Written]));
         let segment_bytes = Some(SEGMENT_BYTES);
         let batch_bytes_max = Some(BATCH_BYTES_MAX);
-        let settings =
-            Settings { durability, segment_bytes, batch_bytes_max, ..Settings::default() };
+        let retention_ms = dice.percent(50).then_some(KEPT_MS);
+        let settings = Settings {
+            durability,
+            segment_bytes,
+            batch_bytes_max,
+            retention_ms,
+            ..Settings::default()
+        };
         let create = CreateTopic { name: parsed(name), partitions, settings };
-        note!(self.book.trace, "the operator creates {name}: {partitions}, {durability:?}");
+        note!(
+            self.book.trace,
+            "the operator creates {name}: {partitions}, {durability:?}, kept {retention_ms:?}"
+        );
         self.change(name, Being::New { partitions }, &Request::CreateTopic(create)).await
     }
 

@@ -9,7 +9,7 @@ use weir_protocol::code::Code;
 use weir_protocol::limits::BATCH_BYTES_MAX;
 use weir_protocol::native::{Ack, Produce, Request, Response};
 
-use crate::book::{Book, Way, payload};
+use crate::book::{Book, Way, payload, stamp};
 use crate::checker::{Acked, Number};
 use crate::dice::Dice;
 use crate::line::{Line, Lost};
@@ -109,7 +109,7 @@ impl Producer<'_> {
         let count = 1 + dice.below(4);
         let first = self.book.numbers(count);
         let acked = if ack == Ack::Written { Acked::Written } else { Acked::Topic };
-        let batch = batch(first, count);
+        let batch = batch(partition, first, count);
         Some((Produce { topic: topic.id, partition, ack, batch }, Sent { first, count, acked }))
     }
 
@@ -142,11 +142,12 @@ fn is_refusal(code: Code) -> bool {
     !matches!(code, Code::OutcomeUnknown | Code::Internal)
 }
 
-fn batch(first: Number, count: u64) -> Bytes {
+fn batch(partition: u32, first: Number, count: u64) -> Bytes {
     let mut builder = Builder::with_bytes_max(BATCH_BYTES_MAX);
     for number in first..first + count {
         let value = payload(number);
-        builder.push(number.cast_signed(), None, Some(&value[..]), []).expect("the values fit");
+        let stamp = stamp(partition, number);
+        builder.push(stamp, None, Some(&value[..]), []).expect("the values fit");
     }
     builder.finish(None)
 }
