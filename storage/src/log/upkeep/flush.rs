@@ -32,7 +32,7 @@ impl Upkeep {
 
     fn flush_below(&self, keeping: &mut Keeping, end: &End) -> Result<(), FlushError> {
         self.seal_all(keeping)?;
-        self.sync_names(keeping, end)?;
+        let names = self.make_names(keeping, end)?;
         if let Some(Segment::Live(live)) = self.shared.segments.at(end.segment) {
             synced(live.ground.file.sync_data(), &live.ground.path())?;
             self.put_indexes_aside(keeping, &live)?;
@@ -40,9 +40,14 @@ impl Upkeep {
         let mut manifest = keeping.manifest.clone().unwrap_or_default();
         manifest.epochs = self.shared.epochs.lock().clone();
         manifest.quarantined = self.shared.segments.find_all(Segment::remembered);
+        // Both are entries of one directory, which is synced once for them.
         if keeping.manifest.as_ref() != Some(&manifest) {
             self.replace_manifest(keeping, manifest)?;
+        } else if names == Names::Unsynced {
+            self.sync_directory()?;
         }
+        // Before the first batch no segment has a name.
+        keeping.named = (0 < end.position).then_some(end.segment);
         Ok(())
     }
 
@@ -52,7 +57,8 @@ impl Upkeep {
         known != self.shared.segments.find_all(Segment::remembered)
     }
 
-    fn sync_names(&self, keeping: &mut Keeping, end: &End) -> Result<(), FlushError> {
+    /// Gives all segments their names; the log's directory is left to be synced.
+    fn make_names(&self, keeping: &Keeping, end: &End) -> Result<Names, FlushError> {
         {
             // A helper that grows the log may be naming a segment at this moment.
             let _growth = self.shared.growth.lock();
@@ -65,13 +71,8 @@ impl Upkeep {
                 synced(options.parents.sync(&**disk, directory, *made), directory)?;
             }
         }
-        // Before the first batch no segment has a name.
         let named = (0 < end.position).then_some(end.segment);
-        if keeping.named != named {
-            self.sync_directory()?;
-            keeping.named = named;
-        }
-        Ok(())
+        Ok(if keeping.named == named { Names::Synced } else { Names::Unsynced })
     }
 
     /// Puts the active segment's indexes aside if they grew by a good part.
@@ -110,6 +111,13 @@ impl Upkeep {
         }
         Ok(())
     }
+}
+
+/// Whether the names of a log's segments are on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    Synced,
+    Unsynced,
 }
 
 /// Indexes are put aside again when they have grown by this part of them.
