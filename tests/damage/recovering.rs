@@ -12,7 +12,7 @@ use weir_storage::journal::DamageCode;
 use weir_tests::Place;
 use weir_tests::wire::{Wire, batch};
 
-use crate::case::{Case, Change, report};
+use crate::case::{Case, Change, Expect, report};
 use crate::classes::Classes;
 use crate::made::{Made, bytes};
 
@@ -99,6 +99,62 @@ async fn a_damaged_journal_is_given_up_with_its_code_alone_and_loses_what_was_to
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_identity_is_written_again_with_its_code_and_nothing_is_lost() {
+    let made = Made::crashed_small().await;
+    for case in Classes::of(made, 1).identity() {
+        let place = made.image.cut_power(3);
+        let sound = bytes(place.crash_disk(), &case.file);
+        case.apply(place.crash_disk());
+        let context = format!("{case:?}");
+        let damaged = bytes(place.crash_disk(), &case.file);
+        let before = contents(place.crash_disk(), place.directory());
+        let (words, code) = told(&place, None);
+        assert!(words.contains("lost: no record"), "{words}");
+        let other: DamageCode = "0BAD-C0DE".parse().unwrap();
+        assert_eq!(told(&place, Some(other)), (words.clone(), code), "{context}");
+        assert!(before == contents(place.crash_disk(), place.directory()), "changed: {context}");
+        let started = place.try_start().await.unwrap_err().to_string();
+        assert!(started.contains("weir recover"), "{started}: {context}");
+        place.crash_disk().switch_off_after(4);
+        assert!(try_recover(&place, Some(code)).is_err(), "{context}");
+        let place = place.cut_power(5);
+        let given_up = try_recover(&place, Some(code));
+        assert!(matches!(given_up, Ok(Outcome::GivenUp { .. })), "{given_up:?}: {context}");
+        let place = place.cut_power(6);
+        let directory = |text: &[u8]| {
+            let text = String::from_utf8_lossy(text);
+            text.lines().find(|line| line.starts_with("directory = ")).unwrap().to_owned()
+        };
+        let written = bytes(place.crash_disk(), &case.file);
+        assert_eq!(directory(&written), directory(&sound), "{context}");
+        let kept = place.directory().join(format!("lost+{code}/identity"));
+        assert_eq!(bytes(place.crash_disk(), &kept), damaged, "{context}");
+        assert_eq!(try_recover(&place, Some(code)), Ok(Outcome::Sound), "{context}");
+        made.goes_on_without(&place, "", &context).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_identity_is_not_guessed_where_no_checkpoint_can_be_read() {
+    let made = Made::crashed_small().await;
+    let classes = Classes::of(made, 1);
+    let place = made.image.cut_power(3);
+    classes.identity()[0].apply(place.crash_disk());
+    let checkpoints = place.directory().join("checkpoint");
+    for name in place.crash_disk().list(&checkpoints).unwrap() {
+        let (name, file, expect) = (String::new(), checkpoints.join(name), Expect::Stops);
+        let change = Change::Flip { position: 20, bit: 3 };
+        Case { name, file, change, expect }.apply(place.crash_disk());
+    }
+    let before = contents(place.crash_disk(), place.directory());
+    let Err(Failure::Failed(words)) = try_recover(&place, None) else {
+        panic!("nothing is known and nothing offered");
+    };
+    assert!(words.contains("from a copy"), "{words}");
+    assert!(before == contents(place.crash_disk(), place.directory()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recovery_that_loses_its_power_anywhere_is_done_again_with_the_same_code() {
     let made = Made::crashed().await;
     let classes = Classes::of(made, 1);
@@ -130,7 +186,7 @@ async fn a_directory_without_a_checkpoint_that_can_be_read_is_left_as_it_is() {
     for name in place.crash_disk().list(&folder).unwrap() {
         let change = Change::Flip { position: 30, bit: 1 };
         let (name, file) = ("checkpoint".to_owned(), folder.join(name));
-        Case { name, file, change, expect: crate::case::Expect::Stops }.apply(place.crash_disk());
+        Case { name, file, change, expect: Expect::Stops }.apply(place.crash_disk());
     }
     let before = contents(place.crash_disk(), place.directory());
     let refused = try_recover(&place, Some("0BAD-C0DE".parse().unwrap())).unwrap_err();

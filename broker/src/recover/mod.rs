@@ -5,6 +5,7 @@
 //!
 //! Invariant: without the code that names exactly the damage that is there, nothing is changed.
 
+mod identity;
 mod offline;
 
 use std::path::PathBuf;

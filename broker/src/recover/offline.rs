@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use weir_protocol::id::TopicId;
-use weir_storage::directory::{DataDir, IDENTITY, NewIdentity, OpenError};
+use weir_storage::directory::{DataDir, IDENTITY, IdentityError, NewIdentity, OpenError};
 use weir_storage::disk::Disk;
 use weir_storage::journal::DamageCode;
 use weir_storage::journal::checkpoint::Checkpoint;
 use weir_storage::log::{self, WriterKind};
 
+use super::identity;
 use crate::clock::Randomness;
 use crate::core::catalog::rebuild::Rebuilding;
 use crate::core::commit::giving_up::{GivenUp, GivingUp};
@@ -37,7 +38,8 @@ pub enum Failure {
     Failed(String),
 }
 
-/// Looks at the journal in the data directory at `path`; gives up what `accepted` names.
+/// Looks at the identity and the journal of the data directory at `path`; gives up what `accepted`
+/// names.
 ///
 /// # Errors
 /// See [`Failure`].
@@ -53,7 +55,12 @@ pub fn recover(
     }
     // Never used, as the directory has an identity.
     let fresh = NewIdentity { cluster: [0; 16], node: [0; 16], directory: [0; 16] };
-    let data = DataDir::open(disk, path, fresh)?;
+    let data = match DataDir::open(Arc::clone(&disk), path, fresh) {
+        Err(OpenError::Identity { path: file, error: IdentityError::Damaged }) => {
+            return identity::restore(disk, path, &file, accepted, randomness);
+        }
+        opened => opened?,
+    };
     let owner = data.identity().directory;
     let loaded = Checkpoint::load(&**data.disk(), &data.checkpoint_dir(), &owner)
         .map_err(RecoverError::from)?;

@@ -63,6 +63,11 @@ impl Identity {
         text
     }
 
+    /// The id of that name in a text that may be damaged, if it is one.
+    pub(super) fn id_in(text: &[u8], key: &str) -> Option<[u8; 16]> {
+        uuid(&String::from_utf8_lossy(text), key).ok()
+    }
+
     pub(super) fn from_text(text: &[u8]) -> Result<Self, IdentityError> {
         let text = str::from_utf8(text).map_err(|_| IdentityError::Damaged)?;
         let lines = text.strip_suffix('\n').ok_or(IdentityError::Damaged)?;
@@ -93,7 +98,10 @@ impl Identity {
 /// Why an identity is not one to go on with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum IdentityError {
-    #[error("the identity is not as it was written; restore the file from a copy")]
+    #[error(
+        "the identity is not as it was written; restore the file from a copy, or see with `weir \
+         recover DIR` whether it can be written again"
+    )]
     Damaged,
     #[error(
         "the data directory is for weir with format {oldest_reader} or newer, this one knows \

@@ -19,6 +19,7 @@ mod identity;
 pub(crate) mod lost;
 pub(crate) mod parts;
 mod reserve;
+mod restoring;
 mod shards;
 #[cfg(test)]
 mod tests;
@@ -61,12 +62,7 @@ impl DataDir {
         if let Known::Identity = known {
             parts::check(&*disk, path)?;
         }
-        let lock = match disk.lock(&path.join(LOCK)) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(OpenError::Locked { path: path.to_owned() });
-            }
-            lock => lock.naming("lock", path).map_err(not_writable)?,
-        };
+        let lock = lock(&*disk, path)?;
         let identity = match known {
             Known::Identity => read_identity(&*disk, path)?,
             Known::Empty => {
@@ -273,6 +269,16 @@ pub enum OpenError {
     Identity { path: PathBuf, error: IdentityError },
     #[error(transparent)]
     Disk(#[from] DiskError),
+}
+
+/// Takes the directory at `path` for this process alone.
+fn lock(disk: &dyn Disk, path: &Path) -> Result<Lock, OpenError> {
+    match disk.lock(&path.join(LOCK)) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(OpenError::Locked { path: path.to_owned() })
+        }
+        lock => lock.naming("lock", path).map_err(not_writable),
+    }
 }
 
 /// Tells a disk that refuses to be written from one that fails.

@@ -5,6 +5,8 @@
 //!   shown as         8F03-61AC             the upper half
 //! ```
 //!
+//! Of a file outside of the journal, the identity, there are the first two alone.
+//!
 //! A code is no secret. It is there so that a command typed for one damage, or for another
 //! directory, does not give up what some other damage would take.
 
@@ -29,6 +31,14 @@ impl DamageCode {
         digest.update(name.as_encoded_bytes());
         digest.update(&position.to_le_bytes());
         digest.update(format!("{what:?}").as_bytes());
+        Self((digest.finalize() >> 32) as u32)
+    }
+
+    /// Names the damage of a file that is whole or not at all, outside of the journal.
+    pub fn of_file(directory: &[u8; 16], file: &Path) -> Self {
+        let mut digest = Digest::new(CrcAlgorithm::Crc64Nvme);
+        digest.update(directory);
+        digest.update(file.file_name().unwrap_or_default().as_encoded_bytes());
         Self((digest.finalize() >> 32) as u32)
     }
 }

@@ -16,6 +16,7 @@ mod codec;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use weir_protocol::id::TopicId;
 
 use self::codec::Unreadable;
 use super::recovery::Vouched;
+use crate::directory::CHECKPOINTS;
 use crate::disk::{Disk, Open, read_exact_at, remove_if_there};
 use crate::errors::{DiskError, Naming};
 use crate::log::End;
@@ -134,6 +136,19 @@ impl Checkpoint {
     /// The number of the next checkpoint that is written into `directory`, whatever lies there.
     pub fn next_number(disk: &dyn Disk, directory: &Path) -> Result<u64, DiskError> {
         Ok(numbers(disk, directory)?.last().map_or(1, |last| last + 1))
+    }
+
+    /// The data directories that the checkpoints of the one at `path` say they belong to, as far as
+    /// they can be read; each once.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn named_directories(disk: &dyn Disk, path: &Path) -> Result<Vec<[u8; 16]>, DiskError> {
+        let mut named = BTreeSet::new();
+        for file in Self::files(disk, &path.join(CHECKPOINTS))? {
+            named.extend(Self::decode(&read_whole(disk, &file)?).map(|found| found.directory));
+        }
+        Ok(named.into_iter().collect())
     }
 
     /// Reads the newest checkpoint and the one before it.
