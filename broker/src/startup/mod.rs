@@ -13,6 +13,9 @@ pub(crate) mod engine;
 mod layout;
 mod threads;
 
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -29,7 +29,7 @@ struct Shared {
     gather: Arc<Gather>,
     reader: Reader,
     tail: Arc<Tail>,
-    gone: AtomicBool,
+    gone: Arc<AtomicBool>,
 }
 
 /// What a handle is made of.
@@ -44,9 +44,19 @@ pub(crate) struct Parts {
 impl Handle {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { inbox, gather, reader, tail } = parts;
-        let gone = AtomicBool::new(false);
+        let gone = Arc::default();
         let shared = Shared { inbox, gather, reader, tail, gone };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// The same for who only reads: it keeps no shard's task from ending, and appends nothing.
+    pub(crate) fn reading(&self) -> Self {
+        let Shared { gather, reader, tail, gone, .. } = &*self.shared;
+        // Nobody listens at its other end.
+        let (inbox, _) = mpsc::channel(1);
+        let (gather, gone) = (Arc::clone(gather), Arc::clone(gone));
+        let (reader, tail) = (reader.clone(), Arc::clone(tail));
+        Self { shared: Arc::new(Shared { inbox, gather, reader, tail, gone }) }
     }
 
     pub(crate) fn reader(&self) -> &Reader {

@@ -177,7 +177,8 @@ impl Foreman {
             }
             let bench = Bench {
                 definition: Arc::clone(definition),
-                partition,
+                // A shard that held its own inbox would never end.
+                partition: partition.reading(),
                 place,
                 machine: Machine::new(track),
                 scout: None,
@@ -237,6 +238,18 @@ impl Foreman {
                 self.dirty.insert(key);
             }
         }
+    }
+
+    /// The shard takes no more calls: scouts come home, and who waits is rung and finds out.
+    pub(crate) fn end(&mut self) {
+        let mut wakes = WakeList::default();
+        for bench in self.benches.values_mut() {
+            bench.machine.workers.ring(u64::MAX, &mut wakes);
+            bench.machine.movers.ring(u64::MAX, &mut wakes);
+        }
+        self.benches.clear();
+        self.timers.clear();
+        wakes.ring();
     }
 
     /// When something is due, if anything is.

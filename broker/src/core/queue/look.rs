@@ -133,7 +133,7 @@ impl Machine {
             ready: self.ready.len(),
             delayed: self.delays.len() as u64,
             leased: self.leases.held() as u64,
-            pending: track.unresolved,
+            pending: track.pending.range_cardinality(..ends.tail),
             dying: self.dying.len() as u64,
             blocked_keys: self.keys.blocked(),
             state_bytes: self.state_bytes(around),

@@ -48,6 +48,7 @@ impl Actor {
     pub(crate) async fn run(mut self) {
         let Some(asker) = self.take_requests().await else { return };
         self.drain().await;
+        self.shard.end_queues();
         let _ = asker.send(());
         while let Some(request) = self.inbox.recv().await {
             self.shard.take_stopped(request);

@@ -66,6 +66,11 @@ impl Shard {
         self.propose_queue_steps(steps);
     }
 
+    /// All that was decided about queues is committed, and no more will be.
+    pub(super) fn end_queues(&mut self) {
+        self.queues.foreman.end();
+    }
+
     /// When something is due in a queue.
     pub(super) fn queues_deadline(&self) -> Option<Instant> {
         self.queues.foreman.deadline().filter(|_| !self.is_stopped())
