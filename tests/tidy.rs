@@ -90,6 +90,19 @@ const FLOORS: &[Floor] = &[
         ],
     ),
     floor(
+        "broker::core::mover",
+        &[
+            CORE,
+            &[
+                "broker::core::catalog",
+                "broker::core::commit",
+                "broker::core::partition",
+                "broker::core::queue",
+                "broker::core::read",
+            ],
+        ],
+    ),
+    floor(
         "broker::core::retention",
         &[CORE, &["broker::core::catalog", "broker::core::commit", "broker::core::partition"]],
     ),

@@ -8,12 +8,13 @@
 //! ```
 //!
 //! Arrows between the modules point one way: `catalog → shard → group, queue → partition → commit →
-//! wake`, `queue → read` and `read → partition`.
+//! wake`, `mover → catalog`, `queue → read` and `read → partition`.
 
 pub(crate) mod catalog;
 pub(crate) mod commit;
 pub(crate) mod group;
 pub(crate) mod live;
+pub(crate) mod mover;
 pub(crate) mod partition;
 pub(crate) mod queue;
 pub(crate) mod read;

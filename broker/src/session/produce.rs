@@ -81,7 +81,16 @@ impl Session {
             }
         };
         let (in_journal, taken_at) = (false, None);
-        let batch = Batch { header, bytes: batch, ids, waiters, permit, in_journal, taken_at };
+        let batch = Batch {
+            header,
+            bytes: batch,
+            ids,
+            origin: None,
+            waiters,
+            permit,
+            in_journal,
+            taken_at,
+        };
         handle.append(batch).await;
         Ok(())
     }

@@ -232,8 +232,9 @@ async fn adopt_all(
             let reserved = rebuilt.reserved_end(id, number).max(end.offset);
             let producers = std::mem::take(rebuilt.producers(id, number));
             let message_ids = rebuilt.take_message_ids(id, number);
+            let moves = rebuilt.take_moves(id, number);
             let (next, epoch) = (end.offset, end.epoch);
-            let start = Start { opened, next, epoch, reserved, producers, message_ids };
+            let start = Start { opened, next, epoch, reserved, producers, message_ids, moves };
             let settings = &entry.settings;
             partitions.push(opener.adopt(id, number, settings, start, &mut adoption).await?);
         }

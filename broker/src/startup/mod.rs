@@ -31,6 +31,7 @@ use crate::auth::Gate;
 use crate::clock::{Clock, Randomness};
 use crate::config::{self, Config, Limits, Listen};
 use crate::core::catalog::actor::Policy;
+use crate::core::mover::Mover;
 use crate::core::retention::{self, Retention, Sweep};
 use crate::hands::Hands;
 use crate::listen::accept::{Acceptor, BindError, Seats};
@@ -92,6 +93,7 @@ impl Broker {
         let engine = Engine::start(Arc::clone(&data), layout, &world, &metrics).await?;
         let (stop, stopped) = watch::channel(false);
         let retention = retain(&engine, &world, &metrics, &retention, &stopped);
+        move_dead(&engine, &world, &stopped);
         let door = door(&engine, policy, retention, &data, &limits, &world, &metrics);
         let addresses = bound.addresses();
         let faces = Faces { http: config.http, kafka: config.kafka };
@@ -188,6 +190,19 @@ fn retain(
     let handle = sweep.handle();
     tokio::spawn(sweep.run(retention.sweep_interval, stopped.clone()));
     handle
+}
+
+/// Starts moving what dies in queues.
+fn move_dead(engine: &Engine, world: &World, stopped: &watch::Receiver<bool>) {
+    let mover = Mover {
+        work: engine.work.clone(),
+        queues: engine.queues.clone(),
+        topics: engine.topics.clone(),
+        catalog: engine.catalog.downgrade(),
+        cold_reads: engine.threads.cold_reads.clone(),
+        clock: world.clock.clone(),
+    };
+    tokio::spawn(mover.run(stopped.clone()));
 }
 
 fn door(

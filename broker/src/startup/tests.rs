@@ -105,6 +105,7 @@ impl Yard {
             header,
             bytes,
             ids: None,
+            origin: None,
             waiters,
             permit: None,
             in_journal: false,

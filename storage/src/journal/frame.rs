@@ -54,6 +54,7 @@ pub enum Kind {
     TopicGone = 10,
     Mark = 11,
     MessageIds = 15,
+    Move = 16,
 }
 
 impl Kind {
@@ -71,6 +72,7 @@ impl Kind {
             10 => Self::TopicGone,
             11 => Self::Mark,
             15 => Self::MessageIds,
+            16 => Self::Move,
             _ => return None,
         })
     }

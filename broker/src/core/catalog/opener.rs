@@ -27,6 +27,7 @@ use crate::core::partition::admission::{Partition, Path, Wait};
 use crate::core::partition::gather::Gather;
 use crate::core::partition::handle;
 use crate::core::partition::message_ids::MessageIds;
+use crate::core::partition::moves::Moves;
 use crate::core::partition::producers::Producers;
 use crate::core::partition::request::{Request, Seat};
 use crate::core::partition::reserve::Reservation;
@@ -86,6 +87,7 @@ pub(crate) struct Start {
     pub(crate) reserved: Offset,
     pub(crate) producers: Producers,
     pub(crate) message_ids: MessageIds,
+    pub(crate) moves: Moves,
 }
 
 /// Open logs on their way to their threads.
@@ -112,8 +114,8 @@ impl Opener {
         let (mut adoption, mut handles) = (Adoption::default(), Vec::new());
         for (number, opened) in logs {
             let epoch = opened.log.end().epoch;
-            let (next, reserved, producers, message_ids) = Default::default();
-            let start = Start { opened, next, epoch, reserved, producers, message_ids };
+            let (next, reserved, producers, message_ids, moves) = Default::default();
+            let start = Start { opened, next, epoch, reserved, producers, message_ids, moves };
             handles.push(self.adopt(id, number, &entry.settings, start, &mut adoption).await?);
         }
         self.hand_over(adoption).await?;
@@ -157,7 +159,7 @@ impl Opener {
         start: Start,
         adoption: &mut Adoption,
     ) -> Result<Handle, OpenError> {
-        let Start { opened, next, epoch, reserved, producers, mut message_ids } = start;
+        let Start { opened, next, epoch, reserved, producers, mut message_ids, moves } = start;
         if settings.message_id_window().is_none() {
             message_ids.forget_ids();
         }
@@ -182,6 +184,7 @@ impl Opener {
             upkeep: upkeep.clone(),
             producers,
             message_ids,
+            moves,
             parked: VecDeque::new(),
             waits_for: Wait::Growth,
             growth_asked: Arc::new(AtomicBool::new(false)),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use tokio::sync::Notify;
 use weir_protocol::id::{QueueId, TopicId};
 use weir_protocol::name::{QueueName, TopicName};
 
@@ -53,6 +54,8 @@ const DEAD_LETTER_SUFFIX: &str = ".dead";
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queues {
     map: Arc<RwLock<Arc<Map>>>,
+    /// Rings the one who looks after all of them.
+    bell: Arc<Notify>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -82,6 +85,16 @@ impl Queues {
         page.take(limit).map(|(_, queue)| Arc::clone(queue)).collect()
     }
 
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Arc<Queue>> {
+        self.read().by_id.values().cloned().collect()
+    }
+
+    /// Waits until there may be another queue, or one that is not as it was. For one who waits.
+    pub(crate) async fn changed(&self) {
+        self.bell.notified().await;
+    }
+
     fn read(&self) -> Arc<Map> {
         Arc::clone(&self.map.read())
     }
@@ -92,6 +105,12 @@ impl Queues {
         let map = Arc::make_mut(&mut *place);
         map.by_name.insert(queue.name.clone(), Arc::clone(&queue));
         map.by_id.insert(queue.id, queue);
+        self.bell.notify_one();
+    }
+
+    /// The topic of some has more partitions.
+    pub(super) fn extended(&self) {
+        self.bell.notify_one();
     }
 
     /// Forgets a queue.

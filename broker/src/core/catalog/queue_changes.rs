@@ -165,6 +165,7 @@ impl Actor {
         for queue in self.table.queues().filter(|queue| queue.topic == topic.id) {
             self.work.is(&queue.definition(topic), &topic.partitions).await;
         }
+        self.queues.extended();
     }
 
     async fn tell_shards(&self, queue: &Queue) {

@@ -20,6 +20,7 @@ use crate::core::commit::checkpoint::{Asked, Tables};
 use crate::core::commit::group_commit::TERM;
 use crate::core::commit::replay::{Effect, Ends, PartitionFacts, PathKind, Rebuild, TableError};
 use crate::core::commit::seam::CATALOG_SHARD;
+use crate::core::partition::moves::MoveEntry;
 use crate::core::partition::producers::Producers;
 use crate::core::partition::request;
 use crate::core::shard::entries::Change;
@@ -91,6 +92,7 @@ impl Rebuild for Rebuilding {
             | Change::Start { .. }
             | Change::Forget { .. }
             | Change::MessageIds { .. }
+            | Change::Move { .. }
             | Change::Gone { .. }
             | Change::Queue(_)
             | Change::Group(_) => Effect::None,
@@ -133,17 +135,27 @@ impl Rebuild for Rebuilding {
     }
 
     fn cut(&mut self, topic: TopicId, partition: u32, end: Offset) {
-        self.producers(topic, partition).cut(end);
         let place = usize::from(partition_shard(topic, partition) - 1);
-        self.shards[place].cut_message_ids(topic, partition, end);
+        self.shards[place].cut(topic, partition, end);
     }
 
-    fn identified(&mut self, body: &Bytes, ends: Ends<'_>) -> Result<(), TableError> {
-        let change = Change::decode(Kind::MessageIds, body).map_err(TableError::new)?;
-        if let Change::MessageIds { topic, partition, identified } = &change
-            && ends(*topic, *partition).is_some_and(|end| end <= identified.base)
-        {
-            self.shard(partition_shard(*topic, *partition))?.apply(&change);
+    fn beside(&mut self, kind: Kind, body: &Bytes, ends: Ends<'_>) -> Result<(), TableError> {
+        let change = Change::decode(kind, body).map_err(TableError::new)?;
+        let (topic, partition, base) = match &change {
+            Change::MessageIds { topic, partition, identified } => {
+                (*topic, *partition, identified.base)
+            }
+            Change::Move { topic, partition, entry: MoveEntry::Came(_, offset) } => {
+                (*topic, *partition, *offset)
+            }
+            // It names what it ends, so that it may come again.
+            Change::Move { topic, partition, entry: MoveEntry::Over(..) } => {
+                (*topic, *partition, Offset::new(u64::MAX))
+            }
+            _ => return Ok(()),
+        };
+        if ends(topic, partition).is_some_and(|end| end <= base) {
+            self.shard(partition_shard(topic, partition))?.apply(&change);
         }
         Ok(())
     }

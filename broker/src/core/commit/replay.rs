@@ -45,8 +45,8 @@ pub(crate) trait Rebuild {
     fn cut(&mut self, topic: TopicId, partition: u32, end: Offset);
     /// A log has a batch that no checkpoint's table knows of.
     fn appended(&mut self, topic: TopicId, partition: u32, header: &Header);
-    /// The message ids of a batch, which its log has yet to get where it ends at or below it.
-    fn identified(&mut self, body: &Bytes, ends: Ends<'_>) -> Result<(), TableError>;
+    /// What a batch brought besides, which its log has yet to get where it ends at or below it.
+    fn beside(&mut self, kind: Kind, body: &Bytes, ends: Ends<'_>) -> Result<(), TableError>;
     /// An entry for a gap, as `(kind, body)`.
     fn gap(&self, topic: TopicId, partition: u32, span: &OffsetSpan, epoch: Epoch)
     -> (Kind, Bytes);
@@ -274,7 +274,7 @@ impl Replaying<'_> {
             for (kind, body) in &frame.entries {
                 match kind {
                     Kind::Append => self.append(body)?,
-                    Kind::MessageIds => self.identified(&frame.head, body)?,
+                    Kind::MessageIds | Kind::Move => self.beside(&frame.head, *kind, body)?,
                     _ => {}
                 }
             }
@@ -299,13 +299,13 @@ impl Replaying<'_> {
 
     /// Stands before its batch in one frame. The table's index says nothing of it: a partition
     /// is ahead of that in a checkpoint, and cut at its log's mark.
-    fn identified(&mut self, head: &FrameHead, body: &Bytes) -> Result<(), RecoverError> {
+    fn beside(&mut self, head: &FrameHead, kind: Kind, body: &Bytes) -> Result<(), RecoverError> {
         let ends = |topic, partition| {
             self.logs.get(&(topic, partition)).map(|opened| opened.log.end().offset)
         };
         let (shard, index) = (head.shard, head.index);
-        let identified = self.rebuild.identified(body, &ends);
-        identified.map_err(|source| RecoverError::Table { shard, index, source })
+        let taken = self.rebuild.beside(kind, body, &ends);
+        taken.map_err(|source| RecoverError::Table { shard, index, source })
     }
 
     /// Applies a frame's table entries, unless the table has them already.
@@ -316,7 +316,7 @@ impl Replaying<'_> {
             return Ok(());
         }
         *applied = index;
-        let is_of_table = |kind| !matches!(kind, Kind::Append | Kind::MessageIds);
+        let is_of_table = |kind| !matches!(kind, Kind::Append | Kind::MessageIds | Kind::Move);
         for (kind, body) in frame.entries.iter().filter(|(kind, _)| is_of_table(*kind)) {
             let effect = self.rebuild.apply(shard, *kind, body);
             let effect = effect.map_err(|source| RecoverError::Table { shard, index, source })?;

@@ -22,6 +22,7 @@ use weir_storage::offset::{Epoch, Offset};
 
 use super::identified::Identified;
 use super::message_ids::MessageIds;
+use super::moves::{MoveEntry, Moves};
 use super::producers::{Producers, Verdict};
 use super::request::Batch;
 use super::reserve::Reservation;
@@ -45,6 +46,8 @@ pub(crate) struct Partition {
     pub(crate) producers: Producers,
     /// What was sent with a message id of late; empty where its topic keeps no window.
     pub(crate) message_ids: MessageIds,
+    /// What came from other logs and may come again.
+    pub(crate) moves: Moves,
     /// Batches that wait for room, in their order; each has its permit.
     pub(crate) parked: VecDeque<Batch>,
     /// What the first of them was last found to wait for.
@@ -65,14 +68,21 @@ pub(crate) enum Path {
 /// What became of a batch.
 #[derive(Debug)]
 pub(crate) enum Admitted {
-    /// What it brings of message ids goes into the same frame.
-    Append(Box<Append>, Option<Identified>),
+    /// What it brings besides goes into the same frame.
+    Append(Box<Append>, Option<Beside>),
     /// Not now; the reason tells what to ask for.
     Wait(Batch, Wait),
     Refused(Batch, AppendError),
     /// Judged by what came before, and answered when that is certain: where it is stored, or why
     /// it may not come.
     Judged(Batch, Result<Offset, AppendError>),
+}
+
+/// What an append brings besides its batch.
+#[derive(Debug)]
+pub(crate) enum Beside {
+    Identified(Identified),
+    Moved(MoveEntry),
 }
 
 /// What a parked batch waits for.
@@ -105,6 +115,14 @@ impl Partition {
         now_ms: i64,
         journal: impl FnOnce(&Batch) -> bool,
     ) -> Admitted {
+        if let Some(origin) = &batch.origin {
+            if let Some(offset) = self.moves.find(origin) {
+                return Admitted::Judged(batch, Ok(offset));
+            }
+            if self.moves.is_full() {
+                return Admitted::Refused(batch, AppendError::Overloaded);
+            }
+        }
         match self.producers.judge(&batch.header) {
             Verdict::New => {}
             Verdict::Stored(offset) => return Admitted::Judged(batch, Ok(offset)),
@@ -126,11 +144,10 @@ impl Partition {
         match self.room.reserve(self.next, batch.bytes.len() as u64) {
             Ok(place) => {
                 self.producers.append(&batch.header, self.next);
-                let ids = batch.ids.take().filter(|ids| !ids.of_records.is_empty());
-                let identified = ids.map(|ids| self.message_ids.append(self.next, &ids, now_ms));
+                let beside = self.beside(&mut batch, now_ms);
                 let append = self.place(batch, place);
                 self.next = next;
-                Admitted::Append(Box::new(append), identified)
+                Admitted::Append(Box::new(append), beside)
             }
             Err(NoRoom::Growing) => Admitted::Wait(batch, Wait::Growth),
             Err(NoRoom::Full) => Admitted::Refused(batch, AppendError::DiskFull),
@@ -138,6 +155,17 @@ impl Partition {
             Err(NoRoom::Closed) => Admitted::Refused(batch, AppendError::Quarantined),
             Err(NoRoom::TooLarge { .. }) => Admitted::Refused(batch, AppendError::TooLarge),
         }
+    }
+
+    /// Takes note of what a batch that is given the next offset brings besides.
+    fn beside(&mut self, batch: &mut Batch, now_ms: i64) -> Option<Beside> {
+        if let Some(origin) = batch.origin.as_deref().copied() {
+            let came = MoveEntry::Came(origin, self.next);
+            self.moves.apply(&came);
+            return Some(Beside::Moved(came));
+        }
+        let ids = batch.ids.take().filter(|ids| !ids.of_records.is_empty())?;
+        Some(Beside::Identified(self.message_ids.append(self.next, &ids, now_ms)))
     }
 
     /// Whether the next block of offsets should be proposed now.

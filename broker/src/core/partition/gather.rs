@@ -174,6 +174,7 @@ impl Gathered {
             header,
             bytes,
             ids: self.ids.take(),
+            origin: None,
             waiters: Waiters::Gathered(mem::take(&mut self.waiters)),
             permit: Permit::merge(mem::take(&mut self.permits)),
             in_journal: false,

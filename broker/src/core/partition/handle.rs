@@ -10,6 +10,7 @@ use weir_storage::log::Reader;
 use weir_storage::offset::Offset;
 
 use super::gather::{Gather, Pushed, Record};
+use super::moves::Over;
 use super::request::{Batch, Request};
 use super::trim::Before;
 use crate::core::commit::append::Waiter;
@@ -109,6 +110,12 @@ impl Handle {
     pub(crate) fn ask_trim(&self, before: Before) {
         let request = Request::Trim(self.shared.gather.seat(), before, None);
         let _ = self.shared.inbox.try_send(request);
+    }
+
+    /// Forgets moves that are over. Where the shard has ended, they are forgotten another time.
+    pub(crate) async fn moves_over(&self, over: Over) {
+        let request = Request::MovesOver(self.shared.gather.seat(), over);
+        let _ = self.shared.inbox.send(request).await;
     }
 
     /// Gathers a record into the partition's next batch; waits where the shard's inbox is full.

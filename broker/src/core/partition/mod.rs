@@ -6,6 +6,7 @@ pub(crate) mod handle;
 pub(crate) mod identified;
 pub(crate) mod message_id;
 pub(crate) mod message_ids;
+pub(crate) mod moves;
 mod producer;
 pub(crate) mod producers;
 pub(crate) mod request;

@@ -14,6 +14,7 @@ use super::admission::Partition;
 use super::gather::Gather;
 use super::identified;
 use super::message_id::Ids;
+use super::moves::{self, MoveId, Over};
 use super::trim::Before;
 use crate::core::commit::append::{self, Waiters};
 use crate::core::commit::number::Number;
@@ -37,6 +38,8 @@ pub(crate) enum Request {
     Open(Seat, Box<Partition>),
     /// Deletes a partition's oldest records, and answers with the first offset that is left.
     Trim(Seat, Before, Option<TrimWaiter>),
+    /// Forgets moves that are over.
+    MovesOver(Seat, Over),
     /// Ends all partitions of a topic, and answers when that is committed.
     Close(TopicId, oneshot::Sender<()>),
     /// Up to which index the shard's table is complete.
@@ -55,6 +58,8 @@ pub(crate) struct Batch {
     pub(crate) bytes: Bytes,
     /// The message ids in it, where its topic keeps a window of them.
     pub(crate) ids: Option<Ids>,
+    /// Where its one record comes from, where it was moved here. It brings no ids then.
+    pub(crate) origin: Option<Box<MoveId>>,
     pub(crate) waiters: Waiters,
     pub(crate) permit: Option<Permit>,
     /// Whether the journal has reserved room for it.
@@ -68,6 +73,7 @@ impl Batch {
     pub(crate) fn payloads(&self) -> impl Iterator<Item = usize> + use<> {
         let ids = self.ids.as_ref().map_or(0, |ids| ids.of_records.len());
         let beside = (ids != 0).then(|| identified::entry_bytes(ids));
-        once(append::entry_bytes(self.bytes.len())).chain(beside)
+        let moved = self.origin.as_ref().map(|_| moves::ENTRY_BYTES);
+        once(append::entry_bytes(self.bytes.len())).chain(beside).chain(moved)
     }
 }

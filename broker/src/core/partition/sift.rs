@@ -41,6 +41,10 @@ enum Place {
 
 /// Takes out of a batch what its partition knows of, as far as it need not be in the log.
 pub(crate) fn sift(batch: Batch, known: &mut MessageIds, now_ms: i64) -> Sifted {
+    if batch.origin.is_some() {
+        // It has the id that it had before, and is meant to be here.
+        return Sifted::whole(batch);
+    }
     let Some(ids) = &batch.ids else {
         known.forget_ids();
         return Sifted::whole(batch);

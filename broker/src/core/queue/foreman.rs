@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use weir_protocol::id::QueueId;
+use weir_protocol::id::{QueueId, TopicId};
 
 use super::answer::Answer;
 use super::draft::room;
@@ -147,6 +147,11 @@ impl Foreman {
                 self.dirty.insert(key);
             }
         }
+    }
+
+    /// Whose records a queue hands out, where it is known here.
+    pub(crate) fn topic_of(&self, queue: QueueId, partition: u32) -> Option<TopicId> {
+        self.benches.get(&(queue, partition)).map(|bench| bench.definition.topic)
     }
 
     fn define(

@@ -99,6 +99,7 @@ impl Machine {
             next: track.floor(),
             known_hwm: track.hwm(),
             hwm_proposed: track.hwm(),
+            dying: track.dying().collect(),
             ..Self::default()
         }
     }
@@ -113,7 +114,8 @@ impl Machine {
         self.delays.clear();
         self.deaths.clear();
         self.times.clear();
-        self.dying.clear();
+        // Nobody need look for them in the log.
+        self.dying = track.dying().collect();
         self.is_scouting = false;
         self.is_stuck = false;
         self.round += 1;

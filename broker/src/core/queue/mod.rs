@@ -55,9 +55,10 @@ pub(crate) use request::{
     Reason, Receipt, Take, Taken, Verb, WorkerId,
 };
 pub(crate) use scout::Scouts;
+pub(crate) use scouted::Scouted;
 pub(crate) use settings::{
     DELAY_MS_MAX, Delivery, LEASE_MS_MAX, LEASE_MS_MIN, LateAcks, LeaseExpiry, Order, SettingError,
     Settings, check_lease_ms,
 };
-pub(crate) use table::Table;
+pub(crate) use table::{Place, Table};
 pub(crate) use why::Why;

@@ -121,7 +121,7 @@ pub(crate) struct Reason(Box<str>);
 
 impl Log {
     /// As it is stored.
-    pub(super) fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Main => 0,
             Self::Parked => 1,

@@ -31,6 +31,15 @@ pub(crate) struct Times {
 }
 
 impl Scouted {
+    /// Some of these are none of any queue's.
+    pub(crate) fn pass_over(&mut self, spans: impl Iterator<Item = Range<u64>>) {
+        let known = self.holes.len();
+        self.holes.extend(spans);
+        if known < self.holes.len() {
+            self.holes.sort_unstable_by_key(|span| span.start);
+        }
+    }
+
     /// How many changes of the table may come of it.
     pub(super) fn changes_max(&self) -> usize {
         let unreadable: u64 = self.unreadable.iter().map(|span| span.end - span.start).sum();

@@ -77,6 +77,12 @@ impl Track {
         self.attempts.get(&offset)
     }
 
+    /// The records on their way to the dead letter.
+    pub(super) fn dying(&self) -> impl Iterator<Item = u64> {
+        let attempts = self.attempts.iter();
+        attempts.filter(|(_, attempt)| attempt.dying.is_some()).map(|(offset, _)| *offset)
+    }
+
     /// The first unresolved record at or behind an offset; one that may not be there yet.
     pub(crate) fn first_unresolved(&self, from: u64) -> u64 {
         if self.hwm <= from {

@@ -12,8 +12,8 @@ use super::state::{Shard, promised};
 use crate::clock::Moment;
 use crate::core::commit::seam::Entry;
 use crate::core::commit::space::{Space, ask_if_free};
-use crate::core::partition::admission::{Admitted, Partition, Path, Wait};
-use crate::core::partition::identified::Identified;
+use crate::core::partition::admission::{Admitted, Beside, Partition, Path, Wait};
+use crate::core::partition::moves::{self, MoveEntry, Over};
 use crate::core::partition::request::{Batch, Seat};
 use crate::core::partition::sift::{Sifted, sift};
 use crate::core::wake::{AppendError, WakeList};
@@ -64,9 +64,9 @@ impl Shard {
                 Admitted::Append(append, None) => {
                     lane.push(Entry::Append(append));
                 }
-                Admitted::Append(append, Some(identified)) => {
-                    let ids = ids_of(partition, identified);
-                    lane.push_together([ids, Entry::Append(append)]);
+                Admitted::Append(append, Some(beside)) => {
+                    let beside = beside_of(partition, beside);
+                    lane.push_together([beside, Entry::Append(append)]);
                 }
                 Admitted::Judged(batch, outcome) => {
                     if batch.in_journal {
@@ -106,10 +106,30 @@ impl Shard {
     }
 }
 
-/// The entry of a batch's message ids.
-fn ids_of(partition: &Partition, identified: Identified) -> Entry {
-    let (topic, number) = (partition.topic, partition.number);
-    let (kind, body) = Change::MessageIds { topic, partition: number, identified }.encode();
+impl Shard {
+    /// Forgets moves whose sources have let go of their records. Forgetting goes first: one that a
+    /// start remembers a while longer, since the journal had no room to say so, does no harm.
+    pub(super) fn moves_over(&mut self, seat: Seat, over: &Over) {
+        let Some(partition) = self.seats.get_mut(seat) else { return };
+        for (id, offset) in partition.moves.over(over) {
+            let entry = MoveEntry::Over(id, offset);
+            partition.moves.apply(&entry);
+            let bytes = moves::ENTRY_BYTES;
+            if self.journal.promise(bytes) || self.journal.promise_from_reserve(bytes) {
+                self.journal.push(beside_of(partition, Beside::Moved(entry)));
+            }
+        }
+    }
+}
+
+/// The entry of what a batch brings besides.
+fn beside_of(of: &Partition, beside: Beside) -> Entry {
+    let (topic, partition) = (of.topic, of.number);
+    let change = match beside {
+        Beside::Identified(identified) => Change::MessageIds { topic, partition, identified },
+        Beside::Moved(entry) => Change::Move { topic, partition, entry },
+    };
+    let (kind, body) = change.encode();
     Entry::Table { kind, body }
 }
 

@@ -7,6 +7,7 @@
 //!   TopicGone       topic 16
 //!   Producer        topic 16 | partition u32 | below u64
 //!   MessageIds      topic 16 | partition u32 | see `core::partition::identified`
+//!   Move            topic 16 | partition u32 | see `core::partition::moves`
 //!   OffsetCommit    ┐
 //!   GroupMeta       ┘ in `core::group::entries`
 //!   QueueAck          in `core::queue::entries`
@@ -20,6 +21,7 @@ use weir_storage::journal::Kind;
 use weir_storage::offset::{Epoch, Offset, OffsetSpan};
 
 use crate::core::partition::identified::{self, Identified};
+use crate::core::partition::moves::{self, MoveEntry};
 use crate::core::{group, queue};
 
 /// The length of an OffsetReserve entry.
@@ -47,6 +49,8 @@ pub(crate) enum Change {
     Forget { topic: TopicId, partition: u32, below: Offset },
     /// What became of the message ids of a batch; beside its Append, in one frame.
     MessageIds { topic: TopicId, partition: u32, identified: Identified },
+    /// What became of a record that was moved here.
+    Move { topic: TopicId, partition: u32, entry: MoveEntry },
     /// The topic has ended: its partitions in this shard, and what groups committed of it.
     Gone { topic: TopicId },
     /// Something of a group.
@@ -100,6 +104,12 @@ impl Change {
                 identified.encode(&mut body);
                 Kind::MessageIds
             }
+            Self::Move { topic, partition, entry } => {
+                body.put_slice(topic.as_bytes());
+                body.put_u32_le(*partition);
+                entry.encode(&mut body);
+                Kind::Move
+            }
             Self::Gone { topic } => {
                 body.put_slice(topic.as_bytes());
                 Kind::TopicGone
@@ -138,6 +148,11 @@ impl Change {
                 let (topic, partition) = (topic(&mut body), body.get_u32_le());
                 let identified = Identified::decode(body).ok_or(EntryError { kind, bytes })?;
                 Self::MessageIds { topic, partition, identified }
+            }
+            (Kind::Move, moves::ENTRY_BYTES) => {
+                let (topic, partition) = (topic(&mut body), body.get_u32_le());
+                let entry = MoveEntry::decode(body).ok_or(EntryError { kind, bytes })?;
+                Self::Move { topic, partition, entry }
             }
             (Kind::TopicGone, GONE_BYTES) => Self::Gone { topic: topic(&mut body) },
             (Kind::OffsetCommit | Kind::GroupMeta, _) => {

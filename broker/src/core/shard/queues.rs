@@ -15,7 +15,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use weir_storage::offset::Index;
+use weir_storage::offset::{Index, Offset};
 
 use super::entries::Change;
 use super::lane::Lane;
@@ -24,7 +24,9 @@ use crate::clock::Moment;
 use crate::core::commit::chore::KeeperInbox;
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::group::GroupError;
-use crate::core::queue::{Answer, Call, Entry, Foreman, JournalRoom, QueueError, Step};
+use crate::core::queue::{
+    Answer, Call, Entry, Foreman, JournalRoom, Log, Place, QueueError, Scouted, Step,
+};
 use crate::core::wake::AppendError;
 
 /// The queues, and what waits.
@@ -55,10 +57,13 @@ impl QueueDesk {
 }
 
 impl Shard {
-    pub(super) fn take_queue_call(&mut self, call: Call, at: Moment) {
+    pub(super) fn take_queue_call(&mut self, mut call: Call, at: Moment) {
         self.queues.at = at;
         if self.is_stopped() {
             return call.refuse(QueueError::WritesStopped);
+        }
+        if let Call::Scouted(place, found) = &mut call {
+            self.pass_over_duplicates(place, found);
         }
         let room = Room { journal: &self.journal, keeper: &self.keeper, bell: &self.room_bell };
         let mut steps = Vec::new();
@@ -69,6 +74,16 @@ impl Shard {
     /// All that was decided about queues is committed, and no more will be.
     pub(super) fn end_queues(&mut self) {
         self.queues.foreman.end();
+    }
+
+    /// Records whose message id was known when they came are none that a queue hands out.
+    fn pass_over_duplicates(&mut self, place: &Place, found: &mut Scouted) {
+        let topic = self.queues.foreman.topic_of(place.queue, place.partition);
+        let partition = topic.and_then(|topic| self.seats.named_mut(topic, place.partition));
+        let Some(partition) = partition.filter(|_| place.log == Log::Main) else { return };
+        let span = Offset::new(found.span.start)..Offset::new(found.span.end);
+        let duplicates = partition.message_ids.duplicates(span);
+        found.pass_over(duplicates.map(|span| span.start.get()..span.end.get()));
     }
 
     /// When something is due in a queue.

@@ -78,7 +78,8 @@ mod tests {
     fn partition(topic: TopicId, number: u32) -> Partition {
         let disk = Arc::new(CrashDisk::new());
         let opened = Log::create(disk, FilePath::new("/topic/0"), Options::default()).unwrap();
-        let (slot, next, epoch, producers, message_ids, growth_asked) = Default::default();
+        let (slot, next, epoch, growth_asked) = Default::default();
+        let (producers, message_ids, moves) = Default::default();
         Partition {
             topic,
             number,
@@ -90,6 +91,7 @@ mod tests {
             upkeep: opened.upkeep,
             producers,
             message_ids,
+            moves,
             parked: VecDeque::new(),
             waits_for: Wait::Growth,
             growth_asked,

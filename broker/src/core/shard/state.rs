@@ -153,6 +153,7 @@ impl Shard {
                 self.producers += partition.producers.len();
                 self.seats.insert(seat, *partition);
             }
+            Request::MovesOver(seat, over) => self.moves_over(seat, &over),
             Request::Close(topic, closed) => self.close(topic, closed, at),
             Request::Applied(asker) => self.applied(asker),
             Request::Snapshot(asker) => self.snapshot(asker),
@@ -175,7 +176,7 @@ impl Shard {
                 return tell(waiter, Err(AppendError::ShuttingDown.into()));
             }
             // Who asked hears that it was not done.
-            Request::Open(..) | Request::Close(..) => return,
+            Request::Open(..) | Request::MovesOver(..) | Request::Close(..) => return,
         };
         for mut batch in batches {
             batch.waiters.refuse(AppendError::ShuttingDown, &mut self.wakes);

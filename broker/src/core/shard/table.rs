@@ -6,6 +6,7 @@
 //! Each kind of thing that is remembered has a section of the bytes, and a file here.
 
 mod message_ids;
+mod moves;
 mod partitions;
 mod producers;
 mod section;
@@ -15,12 +16,14 @@ use weir_protocol::id::TopicId;
 use weir_storage::offset::Offset;
 
 use self::message_ids::Remembered;
+use self::moves::Moved;
 use self::partitions::Partitions;
 use self::producers::Known;
 use self::section::{Kind, Writer};
 use super::entries::Change;
 use crate::core::partition::admission::Partition;
 use crate::core::partition::message_ids::MessageIds;
+use crate::core::partition::moves::Moves;
 use crate::core::partition::producers::Producers;
 use crate::core::{group, queue};
 
@@ -34,6 +37,7 @@ pub(crate) struct Table {
     producers: Known,
     /// The same of message ids.
     message_ids: Remembered,
+    moves: Moved,
 }
 
 /// A checkpointed table that cannot be understood.
@@ -69,10 +73,14 @@ impl Table {
             Change::MessageIds { topic, partition, identified } => {
                 self.message_ids.of((*topic, *partition)).apply(identified);
             }
+            Change::Move { topic, partition, entry } => {
+                self.moves.of((*topic, *partition)).apply(entry);
+            }
             Change::Gone { topic } => {
                 self.partitions.forget(*topic);
                 self.producers.forget(*topic);
                 self.message_ids.forget(*topic);
+                self.moves.forget(*topic);
                 self.groups.topic_gone(*topic);
             }
             Change::Group(entry) => self.groups.apply(entry),
@@ -103,9 +111,11 @@ impl Table {
         self.producers.of((topic, partition))
     }
 
-    /// What a checkpoint's table remembers of a log's message ids from `end` on is cut off.
-    pub(crate) fn cut_message_ids(&mut self, topic: TopicId, partition: u32, end: Offset) {
+    /// What a checkpoint's table knows of a log's batches from `end` on is cut off.
+    pub(crate) fn cut(&mut self, topic: TopicId, partition: u32, end: Offset) {
+        self.producers.of((topic, partition)).cut(end);
         self.message_ids.cut((topic, partition), end);
+        self.moves.cut((topic, partition), end);
     }
 
     /// The message ids that a partition remembers, which takes them over.
@@ -113,10 +123,15 @@ impl Table {
         self.message_ids.take((topic, partition))
     }
 
+    /// The moves that a partition remembers, which takes them over.
+    pub(crate) fn take_moves(&mut self, topic: TopicId, partition: u32) -> Moves {
+        self.moves.take((topic, partition))
+    }
+
     /// The table of a shard whose partitions have taken over what it knew of their batches.
     pub(crate) fn without_batches(self) -> Self {
-        let (producers, message_ids) = Default::default();
-        Self { producers, message_ids, ..self }
+        let (producers, message_ids, moves) = Default::default();
+        Self { producers, message_ids, moves, ..self }
     }
 
     /// The table's bytes, with what the `open` partitions know of their batches, in their order.
@@ -127,6 +142,7 @@ impl Table {
         sections.put(Kind::Groups, |bytes| self.groups.encode(bytes));
         sections.put(Kind::Queues, |bytes| self.queues.encode(bytes));
         sections.put(Kind::MessageIds, |bytes| message_ids::encode(open, bytes));
+        sections.put(Kind::Moves, |bytes| moves::encode(open, bytes));
         sections.finish()
     }
 
@@ -150,6 +166,7 @@ impl Table {
                     table.queues = queue::Table::decode(bytes).ok_or(malformed)?;
                 }
                 (Kind::MessageIds, bytes) => table.message_ids = Remembered::decode(bytes)?,
+                (Kind::Moves, bytes) => table.moves = Moved::decode(bytes)?,
                 (Kind::Filler, _) => {}
             }
         }

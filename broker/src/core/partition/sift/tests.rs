@@ -21,6 +21,7 @@ fn batch(ids: &[Option<&str>], stamp: Option<ProducerStamp>) -> Batch {
         header: Header::parse(&bytes).unwrap(),
         ids: Some(Ids::walk(TOPIC, &bytes, WINDOW).unwrap()),
         bytes,
+        origin: None,
         waiters: Waiters::Nobody,
         permit: None,
         in_journal: false,

@@ -25,6 +25,7 @@ pub(crate) enum Kind {
     Groups = 3,
     Queues = 4,
     MessageIds = 5,
+    Moves = 6,
     /// Empty, and last.
     Filler = 0xFFFF,
 }
@@ -37,6 +38,7 @@ impl Kind {
             3 => Ok(Self::Groups),
             4 => Ok(Self::Queues),
             5 => Ok(Self::MessageIds),
+            6 => Ok(Self::Moves),
             0xFFFF => Ok(Self::Filler),
             kind => Err(TableError::UnknownSection { kind }),
         }

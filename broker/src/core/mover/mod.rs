@@ -1,0 +1,93 @@
+//! Moves records between logs: what dies in a queue to its dead letter.
+//!
+//! ```text
+//!   source's shard            mover                             target's shard
+//!   dying ──────────────────► reads it, writes a letter ──────► Append + Move, in one frame
+//!                                                                 │ committed
+//!   resolved ◄── moved ────── ◄─────────── its offset ────────────┘
+//!     │ committed ──────────► over ───────────────────────────► the move is forgotten
+//! ```
+//!
+//! The target comes first, so that nothing is lost; it remembers the move until the source has let
+//! go of the record, so that nothing is doubled: a crash anywhere between is followed by the same
+//! move again, which is answered with the offset that the record has.
+//!
+//! A task for each queue and partition, which sleeps until its shard names somebody dying. What
+//! cannot be moved now stays in its queue, dying, and is tried again.
+
+mod letter;
+mod sent;
+mod source;
+mod target;
+mod task;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use weir_protocol::id::QueueId;
+
+use self::task::Task;
+use crate::clock::Clock;
+use crate::core::catalog::actor::Request;
+use crate::core::catalog::queue::{Queue, Queues};
+use crate::core::catalog::topic::Topics;
+use crate::core::queue::{Definition, Queues as Work};
+use crate::core::read::ColdReads;
+
+/// What all movers work with.
+#[derive(Clone, Debug)]
+pub(crate) struct Mover {
+    pub(crate) work: Work,
+    pub(crate) queues: Queues,
+    pub(crate) topics: Topics,
+    /// Weak: movers do not keep the catalogue from ending.
+    pub(crate) catalog: mpsc::WeakSender<Request>,
+    pub(crate) cold_reads: ColdReads,
+    pub(crate) clock: Clock,
+}
+
+impl Mover {
+    /// Sees to it that each partition of each queue has its task. Runs as long as the broker.
+    pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut tasks = BTreeMap::new();
+        loop {
+            tasks.retain(|_, task: &mut watch::Sender<_>| !task.is_closed());
+            for queue in self.queues.all() {
+                self.watch(&queue, &mut tasks);
+            }
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = self.queues.changed() => {}
+            }
+        }
+    }
+
+    fn watch(&self, queue: &Queue, tasks: &mut BTreeMap<Key, watch::Sender<Known>>) {
+        let Some(topic) = self.topics.by_id(queue.topic) else { return };
+        let queue = queue.definition(&topic);
+        for (number, partition) in (0..).zip(&topic.partitions) {
+            match tasks.get(&(queue.id, number)) {
+                Some(task) => {
+                    task.send_if_modified(|known| {
+                        let is_news = *known != queue;
+                        known.clone_from(&queue);
+                        is_news
+                    });
+                }
+                None => {
+                    let (task, definition) = watch::channel(Arc::clone(&queue));
+                    tasks.insert((queue.id, number), task);
+                    let source = partition.clone();
+                    tokio::spawn(Task::new(self.clone(), definition, number, source).run());
+                }
+            }
+        }
+    }
+}
+
+type Key = (QueueId, u32);
+
+/// A queue as it is now.
+type Known = Arc<Definition>;

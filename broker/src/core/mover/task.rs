@@ -1,0 +1,180 @@
+//! The mover of one queue in one partition.
+//!
+//! Invariants: a record is said to have been moved only once its letter is committed; a move is
+//! said to be over only once the record's end in its queue is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+use weir_storage::offset::Offset;
+
+use super::letter::letter;
+use super::sent::Sent;
+use super::source::{Found, read, record};
+use super::{Known, Mover};
+use crate::core::partition::Handle;
+use crate::core::partition::moves::{MoveId, Over};
+use crate::core::queue::{Definition, Dying, Log, QueueError};
+use crate::core::wake::Signals;
+
+/// Letters under way at a time.
+const AT_ONCE: u32 = 16;
+
+/// Bytes of letters under way at a time, unless one is larger.
+const BYTES_AT_ONCE: usize = 1 << 20;
+
+/// How long what could not be moved waits for another try.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// The task.
+#[derive(Debug)]
+pub(super) struct Task {
+    mover: Mover,
+    definition: watch::Receiver<Known>,
+    partition: u32,
+    source: Handle,
+    /// Hears when somebody is dying.
+    signals: Signals,
+}
+
+/// Why nothing can be moved.
+#[derive(Debug)]
+pub(super) enum Stuck {
+    /// There is no such queue any more, or no broker.
+    Ended,
+    /// Not now, and why.
+    Later(String),
+}
+
+/// What a turn came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Moved,
+    /// Nobody is dying.
+    Idle,
+}
+
+impl From<QueueError> for Stuck {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Gone | QueueError::ShuttingDown => Self::Ended,
+            error => Self::Later(error.to_string()),
+        }
+    }
+}
+
+impl Task {
+    pub(super) fn new(
+        mover: Mover,
+        definition: watch::Receiver<Known>,
+        partition: u32,
+        source: Handle,
+    ) -> Self {
+        Self { mover, definition, partition, source, signals: Signals::default() }
+    }
+
+    pub(super) async fn run(mut self) {
+        self.sweep().await;
+        loop {
+            let queue = Arc::clone(&self.definition.borrow_and_update());
+            match self.turn(&queue).await {
+                Ok(Turn::Moved) => {}
+                Ok(Turn::Idle) => {
+                    let altered = tokio::select! {
+                        () = self.signals.wait() => Ok(()),
+                        altered = self.definition.changed() => altered,
+                    };
+                    self.signals.take(&mut Vec::new());
+                    if altered.is_err() {
+                        return;
+                    }
+                }
+                Err(Stuck::Ended) => return,
+                Err(Stuck::Later(why)) => {
+                    tracing::warn!(
+                        queue = %queue.name, partition = self.partition, why,
+                        "dead records stay in their queue; they are tried again"
+                    );
+                    let altered = tokio::select! {
+                        () = sleep(RETRY_AFTER) => Ok(()),
+                        altered = self.definition.changed() => altered,
+                    };
+                    if altered.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Forgets moves that were over when a crash came: of records that the queue is done with.
+    async fn sweep(&self) {
+        let queue = Arc::clone(&self.definition.borrow());
+        let topic = queue.dead_letter.as_ref().and_then(|name| self.mover.topics.by_name(name));
+        let Some(topic) = topic else { return };
+        let Ok(facts) = self.mover.work.facts(&queue, self.partition).await else { return };
+        let end = self.name(&queue, Log::Main, facts.floor);
+        for partition in &topic.partitions {
+            partition.moves_over(Over::Below(end)).await;
+        }
+    }
+
+    async fn turn(&self, queue: &Definition) -> Result<Turn, Stuck> {
+        let Some(name) = &queue.dead_letter else { return Ok(Turn::Idle) };
+        let (work, signals) = (&self.mover.work, self.signals.clone());
+        let dying = work.dying(queue, self.partition, AT_ONCE, signals, 0).await?;
+        if dying.is_empty() {
+            return Ok(Turn::Idle);
+        }
+        let topic = self.mover.target(queue, name).await?;
+        let number = self.partition as usize % topic.partitions.len();
+        let Some(target) = topic.partitions.get(number) else { return Err(Stuck::Ended) };
+        let sent = self.send(queue, &dying, target).await;
+        // What did come there is said, whatever became of the others.
+        let moved = sent.moved.iter().map(|(id, _)| (Log::Main, id.offset));
+        let moved: Vec<_> = moved.chain(sent.nothing).collect();
+        work.moved(queue, self.partition, moved).await?;
+        target.moves_over(Over::These(sent.moved)).await;
+        sent.stuck.map_or(Ok(Turn::Moved), |why| Err(Stuck::Later(why)))
+    }
+
+    /// Sends letters, and waits for all of them to be there.
+    async fn send(&self, queue: &Definition, dying: &[Dying], target: &Handle) -> Sent {
+        let (appended, mut sent) = (Signals::default(), Sent::default());
+        let mut under_way = Vec::new();
+        let mut bytes = 0;
+        for one in dying {
+            let found = match read(&self.source, &self.mover.cold_reads, one.offset).await {
+                Ok(Found::Nothing) => {
+                    sent.nothing.push((one.log, one.offset));
+                    continue;
+                }
+                Ok(found) => found,
+                Err(error) => {
+                    sent.stuck = Some(error.to_string());
+                    continue;
+                }
+            };
+            let plain = if let Found::Batch(plain) = &found { Some(plain) } else { None };
+            let record = plain.and_then(|plain| record(plain, one.offset));
+            let now_ms = self.mover.clock.wall_ms();
+            let letter = letter(&queue.name, self.partition, one, record.as_ref(), now_ms);
+            bytes += letter.len();
+            let id = self.name(queue, one.log, one.offset);
+            sent.send(target, letter, id, &appended, under_way.len()).await;
+            under_way.push(id);
+            if BYTES_AT_ONCE <= bytes {
+                break;
+            }
+        }
+        sent.hear(&appended, &under_way).await;
+        sent
+    }
+
+    /// What a record of this queue and partition is called when it is moved.
+    fn name(&self, queue: &Definition, log: Log, offset: Offset) -> MoveId {
+        MoveId { queue: queue.id, partition: self.partition, log: log.code(), offset }
+    }
+}
