@@ -10,10 +10,12 @@
 mod meters;
 mod names;
 mod process;
+mod queues;
 mod render;
 
 pub use meters::{
     Catalog, ColdReads, Connections, Deliver, Disk, Face, Http, Journal, Produce, Retention, Route,
     Scrub,
 };
+pub use queues::{Queue, Queues};
 pub use render::Metrics;

@@ -168,6 +168,51 @@ pub(super) const RETENTION_DELETED_BYTES: Counter = Counter {
     help: "Bytes of records in segments whose files are gone.",
 };
 
+pub(super) const QUEUE_READY: LabelledGauge = LabelledGauge {
+    name: "weir_queue_ready",
+    help: "Records of a queue that were looked through and can be handed out.",
+    labels: &["queue"],
+};
+pub(super) const QUEUE_DELAYED: LabelledGauge = LabelledGauge {
+    name: "weir_queue_delayed",
+    help: "Records of a queue that wait for their time.",
+    labels: &["queue"],
+};
+pub(super) const QUEUE_LEASED: LabelledGauge = LabelledGauge {
+    name: "weir_queue_leased",
+    help: "Records of a queue that workers hold; its leases_max bounds them.",
+    labels: &["queue"],
+};
+pub(super) const QUEUE_STATE_BYTES: LabelledGauge = LabelledGauge {
+    name: "weir_queue_state_bytes",
+    help: "Memory of a queue's unresolved records, about; state_bytes_max bounds each partition's.",
+    labels: &["queue"],
+};
+pub(super) const QUEUE_DELIVERIES: LabelledCounter = LabelledCounter {
+    name: "weir_queue_deliveries_total",
+    help: "Times that records of a queue were handed to a worker.",
+    labels: &["queue"],
+};
+pub(super) const QUEUE_ACKS: LabelledCounter = LabelledCounter {
+    name: "weir_queue_acks_total",
+    help: "Records of a queue that workers acked.",
+    labels: &["queue"],
+};
+pub(super) const QUEUE_FAILURES: LabelledCounter = LabelledCounter {
+    name: "weir_queue_failures_total",
+    help: "Times that a record of a queue failed: retried, rejected, or its worker silent or lost.",
+    labels: &["queue"],
+};
+pub(super) const QUEUE_EXPIRED: LabelledCounter = LabelledCounter {
+    name: "weir_queue_expired_total",
+    help: "Records of a queue whose time to live was over before they were done.",
+    labels: &["queue"],
+};
+pub(super) const QUEUE_DEAD: LabelledCounter = LabelledCounter {
+    name: "weir_queue_dead_total",
+    help: "Records of a queue that were given to the dead letter.",
+    labels: &["queue"],
+};
 pub(super) const CONNECTIONS: LabelledGauge = LabelledGauge {
     name: "weir_connections",
     help: "Connections that are open, by listener; limits.connections_max bounds their sum.",

@@ -16,6 +16,7 @@ use super::meters::{
 };
 use super::names;
 use super::process::Process;
+use super::queues::Queues;
 
 /// Everything one broker counts.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub struct Metrics {
     pub disk: Disk,
     pub catalog: Catalog,
     pub retention: Retention,
+    pub queues: Queues,
     pub native: Connections,
     pub http_connections: Connections,
     pub kafka: Connections,
@@ -53,6 +55,7 @@ impl Metrics {
             disk: Disk::enter(&book),
             catalog: Catalog::enter(&book),
             retention: Retention::enter(&book),
+            queues: Queues::enter(&book),
             native,
             http_connections,
             kafka,

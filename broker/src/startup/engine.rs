@@ -302,6 +302,11 @@ impl Wiring<'_> {
         }
     }
 
+    fn foreman(&self, scouts: Scouts) -> Foreman {
+        let randomness = self.world.randomness.clone();
+        Foreman::new(self.run, randomness, scouts, self.metrics.queues.clone())
+    }
+
     /// What the threads own.
     fn owned(
         &self,
@@ -363,7 +368,7 @@ impl Wiring<'_> {
         let shard = Shard::new(state::Parts {
             table,
             groups: Coordinator::new(layout.groups.clone(), clock.moment()),
-            queues: Foreman::new(self.run, self.world.randomness.clone(), scouts),
+            queues: self.foreman(scouts),
             at: clock.moment(),
             journal: self.lane(number),
             log: Lane::new(number, self.inboxes.log.clone(), None, Index::ZERO, &bell),

@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Yard {
     engine: Engine,
+    metrics: Metrics,
     disk: CrashDisk,
     signals: Signals,
     worker: u64,
@@ -51,7 +52,7 @@ impl Yard {
         let data = Arc::new(open_directory(data, &world).await.unwrap());
         let layout = layout_of(&data, journal, &log, &topics, &limits, groups, marks).unwrap();
         let engine = Engine::start(data, layout, &world, &metrics).await.unwrap();
-        Self { engine, disk, signals: Signals::default(), worker: 1 }
+        Self { engine, metrics, disk, signals: Signals::default(), worker: 1 }
     }
 
     /// The engine as it is found when the power was cut and is back.
@@ -250,6 +251,10 @@ async fn a_lost_workers_records_go_to_another_and_a_deleted_queue_says_so() {
     assert_eq!(superseded, [Outcome::Expired; 5]);
     assert!(all_ok(&yard.settle(0, &again, &Verb::Ack).await));
     assert!(yard.take(0, 5).await.unwrap().leases.is_empty());
+    // The refused ones of the lost worker are no acks.
+    for line in ["deliveries_total{queue=\"jobs\"} 10", "acks_total{queue=\"jobs\"} 5"] {
+        assert!(yard.metrics.render().contains(&format!("weir_queue_{line}\n")), "{line}");
+    }
     let (reply, wait) = oneshot::channel();
     let name = queue.name.clone();
     yard.change(QueueRequest::Delete { name, reply }).await;
@@ -257,6 +262,7 @@ async fn a_lost_workers_records_go_to_another_and_a_deleted_queue_says_so() {
     yard.rung().await;
     let work = yard.engine.work.clone();
     assert_eq!(work.facts(&queue, 0).await, Err(QueueError::Gone));
+    assert!(!yard.metrics.render().contains("queue=\"jobs\""));
     yard.stop().await;
 }
 

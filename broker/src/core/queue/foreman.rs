@@ -24,6 +24,7 @@ use super::answer::Answer;
 use super::draft::room;
 use super::entries::{Entry, What};
 use super::machine::{Around, Ends, Machine};
+use super::meter::Meter;
 use super::refusal::QueueError;
 use super::request::{Call, Definition, Log, WorkerId};
 use super::scout::{Scout, Scouts};
@@ -32,6 +33,7 @@ use super::track::Track;
 use crate::clock::{Moment, Randomness};
 use crate::core::partition::Handle;
 use crate::core::wake::WakeList;
+use crate::metrics;
 
 /// The queues.
 #[derive(Debug)]
@@ -40,6 +42,7 @@ pub(crate) struct Foreman {
     pub(super) epoch: u32,
     pub(super) randomness: Randomness,
     scouts: Scouts,
+    metrics: metrics::Queues,
     pub(super) benches: BTreeMap<Key, Bench>,
     dirty: BTreeSet<Key>,
     timers: BTreeSet<(Instant, Key)>,
@@ -58,6 +61,7 @@ pub(super) struct Bench {
     pub(super) place: Place,
     pub(super) machine: Machine,
     scout: Option<Scout>,
+    meter: Meter,
     timer: Option<Instant>,
     /// Told once what this turn decides is committed.
     pub(super) answers: Vec<Answer>,
@@ -89,11 +93,17 @@ const PROMISE_BYTES_MAX: usize = 16 << 10;
 const WALL_WAIT_MAX: Duration = Duration::from_secs(5);
 
 impl Foreman {
-    pub(crate) fn new(epoch: u32, randomness: Randomness, scouts: Scouts) -> Self {
+    pub(crate) fn new(
+        epoch: u32,
+        randomness: Randomness,
+        scouts: Scouts,
+        metrics: metrics::Queues,
+    ) -> Self {
         Self {
             epoch,
             randomness,
             scouts,
+            metrics,
             benches: BTreeMap::new(),
             dirty: BTreeSet::new(),
             timers: BTreeSet::new(),
@@ -115,11 +125,11 @@ impl Foreman {
             Call::Is(definition, partitions) => self.define(&definition, partitions, table, steps),
             Call::All(queues) => {
                 for queue in table.queues().into_iter().filter(|queue| !queues.contains(queue)) {
-                    self.remove(queue, Vec::new(), room, steps);
+                    self.remove(queue, Vec::new(), table, room, steps);
                 }
             }
             Call::Gone(queue, reply) => {
-                self.remove(queue, vec![Answer::Done(reply, Ok(()))], room, steps);
+                self.remove(queue, vec![Answer::Done(reply, Ok(()))], table, room, steps);
             }
             Call::WorkerGone(queue, worker) => self.worker_gone(queue, worker, table, at, room),
             Call::Of(queue, partition, wish) => {
@@ -187,6 +197,7 @@ impl Foreman {
                 place,
                 machine: Machine::new(track),
                 scout: None,
+                meter: Meter::new(self.metrics.queue(definition.name.as_str())),
                 timer: None,
                 answers: Vec::new(),
                 promised: Vec::new(),
@@ -200,13 +211,14 @@ impl Foreman {
         &mut self,
         queue: QueueId,
         answers: Vec<Answer>,
+        table: &Table,
         room: &impl JournalRoom,
         steps: &mut Vec<Step>,
     ) {
         let mut wakes = WakeList::default();
         let keys: Vec<_> =
             self.benches.range((queue, 0)..=(queue, u32::MAX)).map(|(key, _)| *key).collect();
-        for key in keys {
+        for key in keys.iter().copied() {
             let Some(mut bench) = self.benches.remove(&key) else { continue };
             bench.machine.workers.ring(u64::MAX, &mut wakes);
             bench.machine.movers.ring(u64::MAX, &mut wakes);
@@ -215,10 +227,13 @@ impl Foreman {
             self.timers.retain(|(_, of)| *of != key);
             self.starved.remove(&key);
             self.dirty.remove(&key);
+            self.metrics.forget(bench.definition.name.as_str());
         }
         wakes.ring();
+        // What is under way may still put it into the table.
+        let is_kept = !keys.is_empty() || table.knows(queue);
         let place = Place { queue, partition: 0, log: Log::Main };
-        let entries = vec![Entry { place, what: What::Gone }];
+        let entries = is_kept.then_some(Entry { place, what: What::Gone }).into_iter().collect();
         steps.push(Step { entries, answers, promised: Vec::new() });
     }
 
@@ -327,6 +342,7 @@ impl Foreman {
             let (scouts, is_starved) = (self.scouts.clone(), self.starved.contains(&key));
             let Some((bench, around)) = self.bench(key, table, at) else { continue };
             bench.machine.ring(&around, wakes);
+            bench.meter.tell(&bench.machine, &around);
             if !is_starved && let Some(order) = bench.machine.look_out(&around) {
                 let send = || {
                     let definition = Arc::clone(&bench.definition);

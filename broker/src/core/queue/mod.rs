@@ -26,6 +26,7 @@ mod keys;
 mod leases;
 mod look;
 mod machine;
+mod meter;
 mod ready;
 mod refusal;
 mod request;

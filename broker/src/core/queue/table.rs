@@ -37,6 +37,12 @@ impl Table {
         self.tracks.get(place)
     }
 
+    /// Whether something is known of a queue.
+    pub(super) fn knows(&self, queue: QueueId) -> bool {
+        let first = Place { queue, partition: 0, log: Log::Main };
+        self.tracks.range(first..).next().is_some_and(|(place, _)| place.queue == queue)
+    }
+
     /// The queues that something is known of.
     pub(crate) fn queues(&self) -> Vec<QueueId> {
         let mut queues: Vec<_> = self.tracks.keys().map(|place| place.queue).collect();

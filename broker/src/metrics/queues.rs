@@ -1,0 +1,69 @@
+//! What is counted of work queues, each by its name: `topics.queues_max` bounds how many there are.
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+
+use super::names;
+use super::render::Book;
+
+/// Of all queues.
+#[derive(Clone, Debug)]
+pub struct Queues {
+    gauges: [IntGaugeVec; 4],
+    counters: [IntCounterVec; 5],
+}
+
+/// Of one; its partitions count together.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    pub ready: IntGauge,
+    pub delayed: IntGauge,
+    pub leased: IntGauge,
+    pub state_bytes: IntGauge,
+    pub deliveries: IntCounter,
+    pub acks: IntCounter,
+    pub failures: IntCounter,
+    pub expired: IntCounter,
+    pub dead: IntCounter,
+}
+
+impl Queues {
+    pub(super) fn enter(book: &Book) -> Self {
+        let gauges = [
+            &names::QUEUE_READY,
+            &names::QUEUE_DELAYED,
+            &names::QUEUE_LEASED,
+            &names::QUEUE_STATE_BYTES,
+        ];
+        let counters = [
+            &names::QUEUE_DELIVERIES,
+            &names::QUEUE_ACKS,
+            &names::QUEUE_FAILURES,
+            &names::QUEUE_EXPIRED,
+            &names::QUEUE_DEAD,
+        ];
+        Self {
+            gauges: gauges.map(|gauge| book.labelled_gauge(gauge)),
+            counters: counters.map(|counter| book.labelled_counter(counter)),
+        }
+    }
+
+    /// The handles of one queue; resolved when its shard hears of it.
+    pub fn queue(&self, name: &str) -> Queue {
+        let [ready, delayed, leased, state_bytes] =
+            self.gauges.each_ref().map(|gauge| gauge.with_label_values(&[name]));
+        let [deliveries, acks, failures, expired, dead] =
+            self.counters.each_ref().map(|counter| counter.with_label_values(&[name]));
+        Queue { ready, delayed, leased, state_bytes, deliveries, acks, failures, expired, dead }
+    }
+
+    /// A queue is deleted: it leaves the page.
+    pub fn forget(&self, name: &str) {
+        // Each of its shards says so; the first is enough.
+        for gauge in &self.gauges {
+            let _ = gauge.remove_label_values(&[name]);
+        }
+        for counter in &self.counters {
+            let _ = counter.remove_label_values(&[name]);
+        }
+    }
+}
