@@ -16,6 +16,9 @@ use weir_tests::{Place, TestBroker};
 /// How long the broker may take nothing before a test says that it has stopped reading.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// What two sockets of the loopback take of one who reads nothing, and more.
+const SOCKETS_BYTES: usize = 16 << 20;
+
 /// More than the sockets' buffers and the window of answers hold together.
 const REQUESTS_BYTES: usize = 64 << 20;
 
@@ -35,6 +38,35 @@ async fn who_reads_no_answers_is_not_read_either() {
     let mut kafka = KafkaWire::connect(broker.kafka()).await;
     kafka.metadata(&["flights"]).await;
     drop(stream);
+    broker.stop().await;
+}
+
+/// Few answers, each large: their bytes are what counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_of_unread_answers_is_counted_in_bytes() {
+    let settings = "[limits]\nconnection_window_bytes = 1048576\nconnection_in_flight_max = 1000";
+    let broker = Place::real().configured(settings).start().await;
+    let mut kafka = KafkaWire::connect(broker.kafka()).await;
+    kafka.metadata(&["flights"]).await;
+    let sent = batch(&[&[7; 900_000]]);
+    kafka.produce("flights", sent.clone()).await.unwrap();
+    let mut mute = KafkaWire::connect(broker.kafka()).await;
+    const FETCHES: usize = 100;
+    for _ in 0..FETCHES {
+        mute.send(11, fetch_request("flights", 0)).await;
+    }
+    // Whoever is served by the same two threads has its turn between all that can be done for it.
+    let mut delivered = 0.0;
+    for _ in 0..500 {
+        kafka.fetch("flights", 0).await;
+        delivered = broker.metric("weir_delivered_bytes_total");
+    }
+    let own = 500.0 * sent.len() as f64;
+    let most = (1 << 20) + SOCKETS_BYTES + 2 * sent.len();
+    assert!(delivered - own <= most as f64, "{} unread bytes", delivered - own);
+    for _ in 0..FETCHES {
+        assert!(mute.next().await.is_some(), "all are answered once they are read");
+    }
     broker.stop().await;
 }
 

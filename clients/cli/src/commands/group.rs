@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use weir_client::{Client, GroupDescription, GroupFace, GroupListing, OFFSET_NONE, OffsetAt};
-use weir_protocol::native::GroupPartition;
+use weir_protocol::native::{GroupPartition, TopicDescription};
 
 use crate::failure::Failure;
 use crate::place::Place;
@@ -269,6 +269,7 @@ impl Seek {
         for partition in partitions {
             let at = match self.to {
                 Place::Offset(offset) => {
+                    self.must_be_there(offset, partition, &topic)?;
                     places.push(Sought { partition, offset });
                     continue;
                 }
@@ -284,6 +285,25 @@ impl Seek {
         match self.output {
             Output::Table => print::result(&sought(&places)),
             Output::Json => print::result(&print::json(&places)),
+        }
+    }
+}
+
+impl Seek {
+    /// A group beyond the tail would be refused when it reads on.
+    fn must_be_there(
+        &self,
+        offset: u64,
+        partition: u32,
+        topic: &TopicDescription,
+    ) -> Result<(), Failure> {
+        match topic.partitions.get(partition as usize) {
+            Some(there) if there.tail < offset => Err(Failure::Failed(format!(
+                "offset {offset} is beyond partition {partition} of topic {}, which ends at {}: \
+                 seek to latest, or to an offset that is there",
+                self.topic, there.tail
+            ))),
+            _ => Ok(()),
         }
     }
 }

@@ -2,14 +2,16 @@
 //!
 //! What was written and flushed is committed; a member that is stopped leaves the rest of its
 //! group to the others. Without `--follow` it ends when it has read up to the tail of all that is
-//! its own.
+//! its own, or when others have all of it.
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::sleep;
-use weir_client::{Client, ConsumeError, Error, GroupConsumer, Rebalance, RecordBatch, Start};
+use weir_client::{
+    Client, ConsumeError, Error, GroupConsumer, GroupState, Rebalance, RecordBatch, Start,
+};
 
 use crate::failure::Failure;
 use crate::print;
@@ -47,7 +49,7 @@ impl Reading {
             left: self.count.unwrap_or(u64::MAX),
         };
         let written = tokio::select! {
-            written = writing.write_all(&mut consumer, &self) => written,
+            written = writing.write_all(&mut consumer, &self, client) => written,
             // Following has no other end.
             () = stop::asked() => if self.follow { Ok(()) } else { Err(Failure::Interrupted) },
         };
@@ -56,6 +58,25 @@ impl Reading {
         let closed = consumer.close().await;
         closed.map_err(|error| Failure::request(format_args!("commit for {}", self.group), &error))
     }
+}
+
+/// Whether every partition is another member's, so that nothing will come.
+async fn others_have_all(
+    consumer: &GroupConsumer,
+    client: &Client,
+    reading: &Reading,
+) -> Result<bool, Failure> {
+    let Some(member) = consumer.member().filter(|_| consumer.assigned().is_empty()) else {
+        return Ok(false);
+    };
+    let group = &reading.group;
+    let described = client.describe_group(group).await;
+    let described = described
+        .map_err(|error| Failure::request(format_args!("describe group {group}"), &error))?;
+    let mut of_topic =
+        described.partitions.iter().filter(|of| of.topic == *consumer.topic()).peekable();
+    let is_shared_out = described.listing.state == GroupState::Stable && of_topic.peek().is_some();
+    Ok(is_shared_out && of_topic.all(|of| !of.member.is_empty() && of.member != member))
 }
 
 /// Says on standard error which partitions come and go.
@@ -81,13 +102,17 @@ impl Writing {
         &mut self,
         consumer: &mut GroupConsumer,
         reading: &Reading,
+        client: &Client,
     ) -> Result<(), Failure> {
         while self.left > 0 {
             let next = match consumer.next_batch().now_or_never() {
                 Some(next) => next,
                 None => {
                     self.flush()?;
-                    if !reading.follow && consumer.is_caught_up() {
+                    if !reading.follow
+                        && (consumer.is_caught_up()
+                            || others_have_all(consumer, client, reading).await?)
+                    {
                         return Ok(());
                     }
                     tokio::select! {

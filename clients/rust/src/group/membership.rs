@@ -37,6 +37,8 @@ pub(super) struct Membership {
 pub(super) struct Place {
     pub(super) connection: Arc<Connection>,
     pub(super) number: MembershipId,
+    /// What the broker calls the member.
+    pub(super) member: String,
 }
 
 impl Membership {
@@ -51,7 +53,7 @@ impl Membership {
     /// Leaves; on return what the member had is others'. Where its connection is lost, that takes
     /// the broker a moment.
     pub(super) async fn leave_and_wait(&self) {
-        let Some(Place { connection, number }) = self.place.lock().take() else { return };
+        let Some(Place { connection, number, .. }) = self.place.lock().take() else { return };
         connection.forget_member(number);
         let leave = Request::LeaveGroup { membership: number };
         let _ = connection.ask(&leave).await.answer().await;
@@ -59,7 +61,7 @@ impl Membership {
 
     /// Leaves without waiting for the answer.
     pub(super) fn leave(&self) {
-        if let Some(Place { connection, number }) = self.place.lock().take() {
+        if let Some(Place { connection, number, .. }) = self.place.lock().take() {
             connection.leave_group(number);
         }
     }
@@ -92,8 +94,8 @@ impl Keeper {
                 return Err(error);
             }
         };
-        self.join.member = joined;
-        *self.membership.place.lock() = Some(Place { connection, number });
+        self.join.member.clone_from(&joined);
+        *self.membership.place.lock() = Some(Place { connection, number, member: joined });
         Ok(())
     }
 

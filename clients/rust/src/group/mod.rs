@@ -134,7 +134,8 @@ impl GroupConsumer {
     }
 
     /// Goes on at another offset of a partition that is the member's; elsewhere it does nothing.
-    /// The offset is committed with the next commit.
+    /// The offset is committed with the next commit. One beyond the tail is refused as
+    /// `OFFSET_OUT_OF_RANGE` when the next record is asked for, and ends the consumer.
     pub fn seek(&mut self, partition: u32, offset: u64) {
         self.worked_off();
         self.keep_places();
@@ -155,6 +156,12 @@ impl GroupConsumer {
         for partition in partitions {
             self.paused.remove(&partition);
         }
+    }
+
+    /// What the broker calls the member, as [`describe_group`](Client::describe_group) lists it;
+    /// `None` while it is on its way back into the group.
+    pub fn member(&self) -> Option<String> {
+        self.membership.place().map(|place| place.member)
     }
 
     /// The partitions that are the member's now.
