@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use weir_protocol::batch::{Builder, Header};
@@ -20,7 +21,7 @@ use crate::core::catalog::topic::Topic;
 use crate::core::commit::append::{AckAt, Waiter, Waiters};
 use crate::core::partition::request::Batch;
 use crate::core::queue::{
-    Again, Definition, Leased, Outcome, QueueError, Receipt, Take, Taken, Verb, WorkerId,
+    Again, Definition, Leased, Order, Outcome, QueueError, Receipt, Take, Taken, Verb, WorkerId,
 };
 use crate::core::wake::{Signal, Signals};
 
@@ -290,4 +291,84 @@ async fn thousands_of_holes_come_back_over_a_power_cut() {
     }
     let facts = yard.engine.work.facts(&yard.queue(), 0).await.unwrap();
     assert_eq!((facts.floor, facts.pending, facts.leased), (Offset::new(1), 5_000, 5_000));
+}
+
+const PARTITIONS: u32 = 4;
+
+/// How long a worker waits before it looks whether all is done.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// For each key of each partition the offsets that were acked, in their order.
+type Seen = Arc<Mutex<BTreeMap<(u32, u64), Vec<u64>>>>;
+
+/// Works on all partitions until so many records are seen, or the broker is gone.
+async fn work_on(yard: Arc<Yard>, worker: u64, seen: Seen, records: usize) {
+    let (signals, queue) = (Signals::default(), yard.queue());
+    let mut random = worker;
+    let count = || seen.lock().values().map(Vec::len).sum::<usize>();
+    while count() < records {
+        let mut is_empty = true;
+        for partition in 0..PARTITIONS {
+            let (lease, signals) = (Duration::from_secs(600), signals.clone());
+            let take = Take { worker: WorkerId(worker), max: 3, lease, signals, token: 5 };
+            let Ok(taken) = yard.engine.work.take(&queue, partition, take).await else { return };
+            is_empty &= taken.leases.is_empty();
+            for lease in &taken.leases {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(worker);
+                let retry = Verb::Retry { again: Again::Backoff, reason: None };
+                let verb = if (random >> 40).is_multiple_of(5) { retry } else { Verb::Ack };
+                // Before the ack: who has the next of the key finds it there.
+                if verb == Verb::Ack {
+                    let offset = lease.offset.get();
+                    let mut seen = seen.lock();
+                    let of_key = seen.entry((partition, offset % 3)).or_default();
+                    // One whose ack went with the power comes again.
+                    if of_key.last() != Some(&offset) {
+                        of_key.push(offset);
+                    }
+                }
+                let items = vec![(receipt(&taken, lease), verb)];
+                match yard.engine.work.settle(&queue, partition, items).await {
+                    Ok(outcomes) => assert_eq!(outcomes, [Outcome::Ok]),
+                    Err(_) => return,
+                }
+            }
+        }
+        if is_empty && count() < records {
+            // Nobody is rung when others finish the last of them.
+            let _ = timeout(GLANCE, signals.wait()).await;
+            signals.take(&mut Vec::new());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_workers_keep_the_order_of_keys_while_some_are_lost_and_the_power_fails() {
+    let mut yard = Yard::open(CrashDisk::new()).await;
+    let backoff = Some(WantedBackoff::List(vec![0]));
+    let (order, max_failures) = (Some(Order::Key), Some(10_000));
+    yard.create(PARTITIONS, Wanted { backoff, order, max_failures, ..Wanted::default() }).await;
+    let seen = Seen::default();
+    for round in 1..=3 {
+        for partition in 0..PARTITIONS as usize {
+            yard.produce(partition, 60).await;
+        }
+        let shared = Arc::new(yard);
+        let all = round * 60 * PARTITIONS as usize;
+        let until = if round == 3 { all } else { all - 100 };
+        let work = |worker| work_on(Arc::clone(&shared), worker, Arc::clone(&seen), until);
+        let mut workers: Vec<_> = (1..=8).map(|worker| tokio::spawn(work(worker))).collect();
+        for (lost, worker) in (1..=2).zip(workers.drain(..2)) {
+            worker.abort();
+            let _ = worker.await;
+            shared.engine.work.worker_gone(shared.queue().id, WorkerId(lost)).await;
+        }
+        for worker in workers {
+            timeout(PATIENCE, worker).await.unwrap().unwrap();
+        }
+        yard = Arc::into_inner(shared).unwrap().cut_power(round as u64).await;
+    }
+    for ((_, key), offsets) in std::mem::take(&mut *seen.lock()) {
+        assert_eq!(offsets, (0..180).filter(|of| of % 3 == key).collect::<Vec<_>>());
+    }
 }
