@@ -66,8 +66,10 @@ pub(crate) enum Action {
     DescribeGroup,
     /// Delete a group or its offsets.
     DeleteGroup,
-    /// Make, change and delete a queue.
+    /// Make, change and delete a queue, and set how far it is.
     ManageQueue,
+    /// Be leased a queue's records, and settle them.
+    ConsumeQueue,
     /// See that a queue exists, its settings and how far it is.
     DescribeQueue,
     /// Watch and steer the broker itself: metrics, checkpoints, shutdown.
@@ -88,6 +90,7 @@ impl Action {
             Self::DescribeGroup => "describe",
             Self::DeleteGroup => "delete",
             Self::ManageQueue => "manage",
+            Self::ConsumeQueue => "work on",
             Self::DescribeQueue => "describe",
             Self::Operate => "operate",
         }
@@ -128,7 +131,7 @@ pub(crate) struct Denied {
 mod tests {
     use super::*;
 
-    const ACTIONS: [Action; 13] = [
+    const ACTIONS: [Action; 14] = [
         Action::CreateTopic,
         Action::AlterTopic,
         Action::DeleteTopic,
@@ -140,6 +143,7 @@ mod tests {
         Action::DescribeGroup,
         Action::DeleteGroup,
         Action::ManageQueue,
+        Action::ConsumeQueue,
         Action::DescribeQueue,
         Action::Operate,
     ];

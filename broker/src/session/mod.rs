@@ -18,11 +18,17 @@ mod offsets;
 mod operate;
 mod produce;
 mod publish;
+mod queue_state;
 mod queues;
 mod quota;
 mod readiness;
+mod receipt;
 mod refusal;
+mod settle;
+mod standing;
 mod subscribe;
+mod work;
+mod worker;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,6 +46,7 @@ use crate::core::group::Groups;
 use crate::core::queue;
 use crate::core::read::ColdReads;
 use crate::core::retention::Retention;
+use crate::core::wake::WakeList;
 use crate::metrics;
 
 pub(crate) use crate::core::catalog::queue_settings::{Ttl, Wanted as QueueWanted, WantedBackoff};
@@ -48,8 +55,8 @@ pub(crate) use crate::core::group::{Begin, Face, State as GroupState, Strategy};
 pub(crate) use crate::core::live::{Filter, Filters};
 pub(crate) use crate::core::partition::trim::Before;
 pub(crate) use crate::core::queue::{
-    Backoff, Delivery as QueueDelivery, LateAcks, LeaseExpiry, Order as QueueOrder,
-    Settings as QueueSettings,
+    Again, Backoff, Delivery as QueueDelivery, LateAcks, LeaseExpiry, Leased, Order as QueueOrder,
+    Outcome, Reason, Settings as QueueSettings,
 };
 pub(crate) use crate::core::read::{
     Epoch, FirstBatch, From, Offset, OffsetSpan, ReadLimits, Slice,
@@ -67,11 +74,16 @@ pub(crate) use membership::{GroupEvent, JoinNative, Membership};
 pub(crate) use offsets::{CommitBy, CommittedOffset, OffsetToCommit, OffsetsOfTopic, TopicRef};
 pub(crate) use produce::{Ack, Produce};
 pub(crate) use publish::{Placed, Record};
+pub(crate) use queue_state::{QueuePartition, QueueState};
 pub(crate) use queues::{NewQueue, QueueFacts};
 pub(crate) use quota::Quota;
 pub(crate) use readiness::Readiness;
+pub(crate) use receipt::{QueueReceipt, Sealed};
 pub(crate) use refusal::Refusal;
+pub(crate) use settle::Verb;
 pub(crate) use subscribe::{Start, Step, Subscription};
+pub(crate) use work::LeasedBatches;
+pub(crate) use worker::{Delivery, Held, TakeLimits, Taking, Worker, Workers};
 
 /// What stands behind every session.
 #[derive(Debug)]
@@ -80,8 +92,8 @@ pub(crate) struct Door {
     pub(crate) topics: Topics,
     pub(crate) queues: Queues,
     /// Where the records of queues are asked for.
-    #[allow(dead_code, reason = "the workers of sessions take it into use next")]
     pub(crate) work: queue::Queues,
+    pub(crate) workers: Workers,
     pub(crate) policy: Policy,
     pub(crate) catalog: mpsc::Sender<CatalogRequest>,
     pub(crate) groups: Groups,
@@ -127,6 +139,13 @@ impl Session {
     /// The time that never goes back, for who answers in time.
     pub(crate) fn now(&self) -> Instant {
         self.door.clock.now()
+    }
+
+    /// Signals `Ready(token)` to whoever waits at this session.
+    pub(crate) fn ring(&self, token: u64) {
+        let mut wakes = WakeList::default();
+        self.signals.push(Signal::Ready(token), &mut wakes);
+        wakes.ring();
     }
 
     /// What the broker says of itself.

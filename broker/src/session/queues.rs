@@ -5,6 +5,7 @@ use std::sync::Arc;
 use weir_protocol::id::QueueId;
 use weir_protocol::name::{QueueName, TopicName};
 
+use super::standing::Standing;
 use super::{QueueSettings, QueueWanted, Refusal, Session};
 use crate::auth::{Action, Resource};
 use crate::core::catalog::actor::Request;
@@ -33,7 +34,8 @@ pub(crate) struct QueueFacts {
     pub(crate) partitions: u32,
     pub(crate) created_ms: i64,
     pub(crate) settings: QueueSettings,
-    pub(crate) dead_letter: TopicName,
+    /// `None`: its records die no second time.
+    pub(crate) dead_letter: Option<TopicName>,
 }
 
 impl Session {
@@ -48,7 +50,8 @@ impl Session {
         self.allow_name(action, &topic)?;
         let create = Create { name, topic, partitions, wanted };
         let create = |reply| Request::Queue(queue_changes::Request::Create { create, reply });
-        self.queue_facts(&*self.ask::<Arc<Queue>>(create).await?)
+        let made: Arc<Queue> = self.ask(create).await?;
+        Ok(QueueFacts::of(&self.standing(made)?))
     }
 
     pub(crate) async fn alter_queue(
@@ -58,7 +61,8 @@ impl Session {
     ) -> Result<QueueFacts, Refusal> {
         self.allow_queue(Action::ManageQueue, &name)?;
         let alter = |reply| Request::Queue(queue_changes::Request::Alter { name, wanted, reply });
-        self.queue_facts(&*self.ask::<Arc<Queue>>(alter).await?)
+        let altered: Arc<Queue> = self.ask(alter).await?;
+        Ok(QueueFacts::of(&self.standing(altered)?))
     }
 
     /// Deletes a queue: how far it was is forgotten, its topic stays.
@@ -69,7 +73,7 @@ impl Session {
 
     pub(crate) fn describe_queue(&self, name: &QueueName) -> Result<QueueFacts, Refusal> {
         self.allow_queue(Action::DescribeQueue, name)?;
-        self.queue_facts(&*self.queue_named(name)?)
+        Ok(QueueFacts::of(&self.queue_named(name)?))
     }
 
     /// Up to `limit` queues that this session may see, in the order of their names, from behind
@@ -78,7 +82,8 @@ impl Session {
         let page = self.door.queues.page(after, limit).into_iter();
         let may = |queue: &Arc<Queue>| self.allow_queue(Action::DescribeQueue, &queue.name).is_ok();
         // One whose topic was deleted while the page was read is gone with it.
-        page.filter(may).filter_map(|queue| self.queue_facts(&queue).ok()).collect()
+        let standing = page.filter(may).filter_map(|queue| self.standing(queue).ok());
+        standing.map(|queue| QueueFacts::of(&queue)).collect()
     }
 
     /// Whether a queue would be the same if it were altered so.
@@ -89,32 +94,28 @@ impl Session {
     ) -> Result<bool, Refusal> {
         let settings = wanted.over(&facts.settings).map_err(QueueError::Setting)?;
         // Named or not, the dead letter is the one that it is.
-        let dead_letter = settings.dead_letter.clone().unwrap_or_else(|| facts.dead_letter.clone());
+        let dead_letter = settings.dead_letter.clone().or_else(|| facts.dead_letter.clone());
         let told = QueueSettings { dead_letter: None, ..facts.settings.clone() };
         let same = QueueSettings { dead_letter: None, ..settings } == told;
         Ok(same && dead_letter == facts.dead_letter)
     }
 
-    pub(super) fn queue_named(&self, name: &QueueName) -> Result<Arc<Queue>, Refusal> {
-        let unknown = || QueueError::Unknown(name.clone()).into();
-        self.door.queues.by_name(name).ok_or_else(unknown)
-    }
-
     pub(super) fn allow_queue(&self, action: Action, name: &QueueName) -> Result<(), Refusal> {
         Ok(self.door.gate.allows(&self.identity, action, &Resource::Queue(name))?)
     }
+}
 
-    fn queue_facts(&self, queue: &Queue) -> Result<QueueFacts, Refusal> {
-        let unknown = || Refusal::from(QueueError::Unknown(queue.name.clone()));
-        let topic = self.door.topics.by_id(queue.topic).ok_or_else(unknown)?;
-        Ok(QueueFacts {
+impl QueueFacts {
+    fn of(standing: &Standing) -> Self {
+        let Standing { queue, topic, definition } = standing;
+        Self {
             id: queue.id,
             name: queue.name.clone(),
             topic: topic.name.clone(),
-            partitions: u32::try_from(topic.partitions.len()).expect("partitions are limited"),
+            partitions: definition.partitions,
             created_ms: queue.created_ms,
             settings: queue.settings.clone(),
-            dead_letter: queue.dead_letter(),
-        })
+            dead_letter: definition.dead_letter.clone(),
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::core::catalog::settings::SettingError;
 use crate::core::commit::trim::TrimError;
 use crate::core::group::GroupError;
 use crate::core::partition::message_id::IdsError;
+use crate::core::queue::QueueError as BenchError;
 use crate::core::read::{FeedError, FromError, ReadError};
 use crate::core::wake::AppendError;
 
@@ -75,6 +76,11 @@ impl Refusal {
             | QueueError::DeadLetterCycle { .. } => Code::InvalidSetting,
         };
         Self::new(code, error.to_string())
+    }
+
+    pub(super) fn unknown_queue(what: &dyn std::fmt::Display) -> Self {
+        let message = format!("there is no queue {what}: create it, or check its name");
+        Self::new(Code::UnknownQueue, message)
     }
 
     pub(super) fn unknown_partition(topic: &str, partition: u32, count: usize) -> Self {
@@ -198,6 +204,20 @@ impl From<PushError> for Refusal {
 impl From<SettingError> for Refusal {
     fn from(error: SettingError) -> Self {
         Self::new(Code::InvalidSetting, error.to_string())
+    }
+}
+
+impl From<BenchError> for Refusal {
+    fn from(error: BenchError) -> Self {
+        let code = match error {
+            BenchError::Gone => Code::UnknownQueue,
+            BenchError::Beyond { .. } => Code::OffsetOutOfRange,
+            BenchError::JournalFull => Code::JournalFull,
+            BenchError::WritesStopped => Code::WritesStopped,
+            BenchError::OutcomeUnknown => Code::OutcomeUnknown,
+            BenchError::ShuttingDown => Code::ShuttingDown,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

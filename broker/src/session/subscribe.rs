@@ -68,7 +68,11 @@ impl Session {
         self.follow(&*self.topic_named(topic)?, start).await
     }
 
-    async fn follow(&self, topic: &Topic, start: Start) -> Result<Subscription, Refusal> {
+    pub(super) async fn follow(
+        &self,
+        topic: &Topic,
+        start: Start,
+    ) -> Result<Subscription, Refusal> {
         self.allow(Action::Consume, topic)?;
         let handle = partition_of(topic, start.partition)?;
         let cold_reads = self.door.cold_reads.clone();

@@ -37,7 +37,7 @@ use crate::hands::Hands;
 use crate::listen::accept::{Acceptor, BindError, Seats};
 use crate::listen::{http, kafka, native};
 use crate::metrics::{Face, Metrics};
-use crate::session::{BrokerFacts, Door, Quota};
+use crate::session::{BrokerFacts, Door, Quota, Workers};
 use crate::shutdown::{Running, Stopped};
 use crate::tracks::Tracks;
 
@@ -220,6 +220,7 @@ fn door(
         topics: engine.topics.clone(),
         queues: engine.queues.clone(),
         work: engine.work.clone(),
+        workers: Workers::default(),
         policy,
         catalog: engine.catalog.clone(),
         groups: engine.groups.clone(),

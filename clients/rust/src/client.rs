@@ -15,6 +15,7 @@ use crate::consumer::ConsumerBuilder;
 use crate::errors::{ConnectError, RequestError};
 use crate::link::Link;
 use crate::producer::ProducerBuilder;
+use crate::queue::QueueWorkerBuilder;
 use crate::retry::WAIT_MAX;
 
 /// How long connecting may take, Hello included.
@@ -65,6 +66,11 @@ impl Client {
     /// A consumer of the records of `topic`, to be built.
     pub fn consumer(&self, topic: impl Into<String>) -> ConsumerBuilder {
         ConsumerBuilder::new(self.clone(), topic.into())
+    }
+
+    /// A worker on `queue`, to be built.
+    pub fn queue(&self, queue: impl Into<String>) -> QueueWorkerBuilder {
+        QueueWorkerBuilder::new(self.clone(), queue.into())
     }
 
     /// What the broker said of itself when the client last connected: name, version, identity

@@ -29,6 +29,10 @@ pub enum Error {
     Send(#[from] SendError),
     #[error(transparent)]
     Consume(#[from] ConsumeError),
+    #[error(transparent)]
+    Work(#[from] WorkError),
+    #[error(transparent)]
+    Settle(#[from] SettleError),
 }
 
 impl Error {
@@ -39,6 +43,8 @@ impl Error {
             Self::Request(error) => error.retry(),
             Self::Send(error) => error.retry(),
             Self::Consume(error) => error.retry(),
+            Self::Work(error) => error.retry(),
+            Self::Settle(error) => error.retry(),
         }
     }
 }
@@ -276,6 +282,58 @@ impl ConsumeError {
             Self::Gap { .. } | Self::Unreadable { .. } => Retry::Yes,
             Self::Refused { refusal, .. } => refusal.retry,
             Self::Unavailable { source, .. } => source.retry(),
+        }
+    }
+}
+
+/// Why a queue's worker has ended.
+#[derive(Clone, Debug, Error)]
+pub enum WorkError {
+    /// The broker leases no more: the queue was deleted, or may not be worked on.
+    #[error("the queue is not served: {0}")]
+    Refused(Refusal),
+    /// No broker for longer than the worker was told to bear.
+    #[error("no broker for {unavailable_ms} ms: {source}")]
+    Unavailable { unavailable_ms: u128, source: RequestError },
+}
+
+impl WorkError {
+    /// Whether building the worker again can help.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Refused(refusal) => refusal.retry,
+            Self::Unavailable { source, .. } => source.retry(),
+        }
+    }
+}
+
+/// Why what was said of a leased record does not count.
+#[derive(Clone, Debug, Error)]
+pub enum SettleError {
+    /// The lease is over: the record is another worker's, or done already.
+    #[error("the lease is over: the record is another worker's, or it is done")]
+    Expired,
+    /// The broker knows of no such lease: the queue was made anew, or a crash took the memory of
+    /// the lease. The record comes again.
+    #[error("the queue knows of no such lease: it was made anew, or the broker crashed meanwhile")]
+    Unknown,
+    /// The queue has no dead letter to reject to.
+    #[error("the queue has no dead letter: ack the record, or retry it later")]
+    NoDeadLetter,
+    /// It counts or not: the broker refused, or there is no answer.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// Nothing was said: the runtime of the worker has ended.
+    #[error("the worker's runtime has ended")]
+    Stopped,
+}
+
+impl SettleError {
+    /// Whether saying it again can help.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Request(error) => error.retry(),
+            Self::Expired | Self::Unknown | Self::NoDeadLetter | Self::Stopped => Retry::Never,
         }
     }
 }

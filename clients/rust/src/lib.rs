@@ -29,6 +29,7 @@
 //! - [`Producer`]: batches by partition and size, bounded memory, retries in order
 //! - [`Consumer`]: a stream of records at the application's pace, or whole batches
 //! - [`GroupConsumer`]: the same as a member of a group, whose offsets the broker keeps
+//! - [`QueueWorker`]: leased records of a work queue, each acked, released, retried or rejected
 //! - [`Error`] and its parts: what happened, to what, and whether to try again
 //!
 //! ```text
@@ -49,6 +50,7 @@ mod consumer;
 mod group;
 mod groups;
 mod producer;
+mod queue;
 mod queues;
 mod topics;
 
@@ -64,7 +66,8 @@ pub use consumer::{
     UNAVAILABLE_TIMEOUT_DEFAULT, WINDOW_BYTES_DEFAULT, WINDOW_MESSAGES_DEFAULT,
 };
 pub use errors::{
-    ConnectError, ConsumeError, Disconnected, Error, Refusal, RequestError, SendError, Unreadable,
+    ConnectError, ConsumeError, Disconnected, Error, Refusal, RequestError, SendError, SettleError,
+    Unreadable, WorkError,
 };
 pub use group::{
     COMMIT_INTERVAL_DEFAULT, Commit, GroupConsumer, GroupConsumerBuilder,
@@ -75,6 +78,10 @@ pub use producer::{
     IN_FLIGHT_MAX_DEFAULT, NewRecord, Producer, ProducerBuilder, RETRY_PAUSE_DEFAULT,
     RETRY_PAUSE_MAX_DEFAULT,
 };
+pub use queue::{
+    CONCURRENCY_DEFAULT, LeasedRecord, PREFETCH_BYTES_DEFAULT, PREFETCH_RECORDS_DEFAULT,
+    QueueWorker, QueueWorkerBuilder,
+};
 pub use queues::QueueSource;
 pub use weir_protocol::batch;
 pub use weir_protocol::code::{Code, Retry};
@@ -83,7 +90,8 @@ pub use weir_protocol::name::{NameError, QueueName, TopicName};
 pub use weir_protocol::native::{
     Ack, Assignment, DeleteBefore, Durability, FoundOffset, GroupDescription, GroupFace,
     GroupListing, GroupOffset, GroupPartition, GroupState, HelloReply, LateAcks, LeaseExpiry,
-    Limits, MemberDescription, OFFSET_NONE, OffsetAt, PartitionDescription, QuarantinedSpan,
-    QueueDescription, QueueOrder, QueueSettings, RETENTION_UNLIMITED, ResolvedSettings, Settings,
-    TIMESTAMP_NONE, TTL_UNLIMITED, TopicDescription,
+    LeaseReceipt, Limits, MemberDescription, OFFSET_NONE, OffsetAt, PartitionDescription,
+    QuarantinedSpan, QueueDescription, QueueOrder, QueuePartition, QueueSettings, QueueState,
+    RETENTION_UNLIMITED, ResolvedSettings, SeekTo, Settings, TIMESTAMP_NONE, TTL_UNLIMITED,
+    TopicDescription,
 };

@@ -26,11 +26,13 @@ mod groups;
 mod hello;
 mod produce;
 mod queue_settings;
+mod queue_state;
 mod queues;
 mod request;
 mod response;
 mod settings;
 mod topics;
+mod work;
 
 #[cfg(test)]
 mod tests;
@@ -58,11 +60,18 @@ pub use groups::{
 pub use hello::{FEATURES, Hello, HelloReply, Limits, VERSION, VERSION_OLDEST};
 pub use produce::{Ack, Produce, ProducerCredit, ProducerIdentity};
 pub use queue_settings::{LateAcks, LeaseExpiry, QueueOrder, QueueSettings, TTL_UNLIMITED};
+pub use queue_state::{EVERY_PARTITION, QueuePartition, QueueState, SeekQueue, SeekTo};
 pub use queues::{AlterQueue, CreateQueue, ListQueues, QueueDescription, QueuePage};
 pub use request::{Request, RequestFrame, RequestKind, encode_request, produce_head};
-pub use response::{Response, ResponseFrame, ResponseKind, deliver_head, encode_response};
+pub use response::{
+    Response, ResponseFrame, ResponseKind, deliver_head, encode_response, lease_head,
+};
 pub use settings::{Durability, RETENTION_UNLIMITED, ResolvedSettings, Settings};
 pub use topics::{
     AlterTopic, CreateTopic, ListTopics, PartitionDescription, QuarantinedSpan, TopicDescription,
     TopicPage,
+};
+pub use work::{
+    DeliverLeases, LEASE_OF_QUEUE, LeaseReceipt, LeaseRun, PARKED_BIT, RetryAt, Settle,
+    SettleOutcome, SettleVerb, Work, Working,
 };

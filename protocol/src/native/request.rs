@@ -14,8 +14,10 @@ use super::group_facts::ListGroups;
 use super::groups::{CommitOffsets, FetchOffsets, JoinGroup, ReleasePartitions, group, membership};
 use super::hello::Hello;
 use super::produce::{Ack, Produce};
+use super::queue_state::SeekQueue;
 use super::queues::{AlterQueue, CreateQueue, ListQueues};
 use super::topics::{AlterTopic, CreateTopic, ListTopics};
+use super::work::{Settle, Work};
 use crate::id::TopicId;
 use crate::limits::GROUP_NAME_BYTES_MAX;
 use crate::name::{QueueName, TopicName};
@@ -59,6 +61,11 @@ pub enum Request {
     DescribeQueue { name: QueueName },
     AlterQueue(AlterQueue),
     DeleteQueue { name: QueueName },
+    Work(Work),
+    Settle(Settle),
+    WhyQueue { name: QueueName },
+    SeekQueue(SeekQueue),
+    PurgeQueue { name: QueueName },
 }
 
 /// Which request, on the wire.
@@ -93,6 +100,11 @@ pub enum RequestKind {
     DescribeQueue = 0x0052,
     AlterQueue = 0x0053,
     DeleteQueue = 0x0054,
+    Work = 0x0055,
+    Settle = 0x0056,
+    WhyQueue = 0x0057,
+    SeekQueue = 0x0058,
+    PurgeQueue = 0x0059,
 }
 
 impl Request {
@@ -126,6 +138,11 @@ impl Request {
             Self::DescribeQueue { .. } => RequestKind::DescribeQueue,
             Self::AlterQueue(_) => RequestKind::AlterQueue,
             Self::DeleteQueue { .. } => RequestKind::DeleteQueue,
+            Self::Work(_) => RequestKind::Work,
+            Self::Settle(_) => RequestKind::Settle,
+            Self::WhyQueue { .. } => RequestKind::WhyQueue,
+            Self::SeekQueue(_) => RequestKind::SeekQueue,
+            Self::PurgeQueue { .. } => RequestKind::PurgeQueue,
         }
     }
 
@@ -167,7 +184,13 @@ impl Request {
             Self::CreateQueue(create) => create.write(out),
             Self::ListQueues(list) => list.write(out),
             Self::AlterQueue(alter) => alter.write(out),
-            Self::DescribeQueue { name } | Self::DeleteQueue { name } => put_queue_name(name, out),
+            Self::DescribeQueue { name }
+            | Self::DeleteQueue { name }
+            | Self::WhyQueue { name }
+            | Self::PurgeQueue { name } => put_queue_name(name, out),
+            Self::Work(work) => work.write(out),
+            Self::Settle(settle) => settle.write(out),
+            Self::SeekQueue(seek) => seek.write(out),
         }
     }
 
@@ -205,12 +228,17 @@ impl Request {
             RequestKind::DescribeQueue => Self::DescribeQueue { name: body.queue_name("name")? },
             RequestKind::AlterQueue => Self::AlterQueue(AlterQueue::read(body)?),
             RequestKind::DeleteQueue => Self::DeleteQueue { name: body.queue_name("name")? },
+            RequestKind::Work => Self::Work(Work::read(body)?),
+            RequestKind::Settle => Self::Settle(Settle::read(body)?),
+            RequestKind::WhyQueue => Self::WhyQueue { name: body.queue_name("name")? },
+            RequestKind::SeekQueue => Self::SeekQueue(SeekQueue::read(body)?),
+            RequestKind::PurgeQueue => Self::PurgeQueue { name: body.queue_name("name")? },
         })
     }
 }
 
 impl RequestKind {
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 33] = [
         Self::Hello,
         Self::Ping,
         Self::CreateTopic,
@@ -239,6 +267,11 @@ impl RequestKind {
         Self::DescribeQueue,
         Self::AlterQueue,
         Self::DeleteQueue,
+        Self::Work,
+        Self::Settle,
+        Self::WhyQueue,
+        Self::SeekQueue,
+        Self::PurgeQueue,
     ];
 
     pub const fn number(self) -> u16 {

@@ -14,8 +14,10 @@ use super::group_facts::{GroupDescription, GroupPage};
 use super::groups::{Assigned, GroupOffset, JoinedGroup, MembershipEnded, Revoked, list};
 use super::hello::HelloReply;
 use super::produce::{ProducerCredit, ProducerIdentity};
+use super::queue_state::QueueState;
 use super::queues::{QueueDescription, QueuePage};
 use super::topics::{TopicDescription, TopicPage};
+use super::work::{DeliverLeases, SettleOutcome, Working};
 
 /// A received answer or event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +67,14 @@ pub enum Response {
     Queue(QueueDescription),
     Queues(QueuePage),
     QueueDeleted,
+    Working(Working),
+    /// What became of each record that was settled.
+    Settled(Vec<SettleOutcome>),
+    QueueState(QueueState),
+    QueueSought,
+    QueuePurged,
+    /// Event: leased records of a worker.
+    DeliverLeases(DeliverLeases),
     /// Event: records of a subscription.
     Deliver(Deliver),
     /// Event: offsets of a subscription that no record will ever have.
@@ -112,6 +122,11 @@ pub enum ResponseKind {
     Queue = 0x8050,
     Queues = 0x8051,
     QueueDeleted = 0x8054,
+    Working = 0x8055,
+    Settled = 0x8056,
+    QueueState = 0x8057,
+    QueueSought = 0x8058,
+    QueuePurged = 0x8059,
     Deliver = 0xc000,
     Gap = 0xc001,
     Ended = 0xc002,
@@ -120,6 +135,7 @@ pub enum ResponseKind {
     Assigned = 0xc005,
     Revoked = 0xc006,
     MembershipEnded = 0xc007,
+    DeliverLeases = 0xc008,
 }
 
 impl Response {
@@ -154,6 +170,12 @@ impl Response {
             Self::Queue(_) => ResponseKind::Queue,
             Self::Queues(_) => ResponseKind::Queues,
             Self::QueueDeleted => ResponseKind::QueueDeleted,
+            Self::Working(_) => ResponseKind::Working,
+            Self::Settled(_) => ResponseKind::Settled,
+            Self::QueueState(_) => ResponseKind::QueueState,
+            Self::QueueSought => ResponseKind::QueueSought,
+            Self::QueuePurged => ResponseKind::QueuePurged,
+            Self::DeliverLeases(_) => ResponseKind::DeliverLeases,
             Self::Assigned(_) => ResponseKind::Assigned,
             Self::Revoked(_) => ResponseKind::Revoked,
             Self::MembershipEnded(_) => ResponseKind::MembershipEnded,
@@ -168,6 +190,17 @@ impl Response {
             Self::Released | Self::Left | Self::GroupDeleted | Self::QueueDeleted => {}
             Self::Queue(queue) => queue.write(out),
             Self::Queues(page) => page.write(out),
+            Self::QueueSought | Self::QueuePurged => {}
+            Self::Working(working) => working.write(out),
+            Self::Settled(each) => {
+                put_count(each.len(), out);
+                each.iter().for_each(|outcome| out.put_u8(*outcome as u8));
+            }
+            Self::QueueState(state) => state.write(out),
+            Self::DeliverLeases(deliver) => {
+                deliver.write_head(out);
+                out.extend_from_slice(&deliver.batches);
+            }
             Self::JoinedGroup(joined) => joined.write(out),
             Self::GroupHeartbeat { epoch } => out.put_u32_le(*epoch),
             Self::Committed(each) => {
@@ -234,6 +267,12 @@ impl Response {
             ResponseKind::Queue => Self::Queue(QueueDescription::read(body)?),
             ResponseKind::Queues => Self::Queues(QueuePage::read(body)?),
             ResponseKind::QueueDeleted => Self::QueueDeleted,
+            ResponseKind::Working => Self::Working(Working::read(body)?),
+            ResponseKind::Settled => Self::Settled(list(body, "outcomes", 1, SettleOutcome::read)?),
+            ResponseKind::QueueState => Self::QueueState(QueueState::read(body)?),
+            ResponseKind::QueueSought => Self::QueueSought,
+            ResponseKind::QueuePurged => Self::QueuePurged,
+            ResponseKind::DeliverLeases => Self::DeliverLeases(DeliverLeases::read(body)?),
             ResponseKind::Assigned => Self::Assigned(Assigned::read(body)?),
             ResponseKind::Revoked => Self::Revoked(Revoked::read(body)?),
             ResponseKind::MembershipEnded => Self::MembershipEnded(MembershipEnded::read(body)?),
@@ -242,7 +281,7 @@ impl Response {
 }
 
 impl ResponseKind {
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 38] = [
         Self::Error,
         Self::Hello,
         Self::Pong,
@@ -272,6 +311,12 @@ impl ResponseKind {
         Self::Queue,
         Self::Queues,
         Self::QueueDeleted,
+        Self::Working,
+        Self::Settled,
+        Self::QueueState,
+        Self::QueueSought,
+        Self::QueuePurged,
+        Self::DeliverLeases,
         Self::Assigned,
         Self::Revoked,
         Self::MembershipEnded,
@@ -296,7 +341,8 @@ impl ResponseKind {
             | Self::Credit
             | Self::Assigned
             | Self::Revoked
-            | Self::MembershipEnded => correlation == 0,
+            | Self::MembershipEnded
+            | Self::DeliverLeases => correlation == 0,
             Self::Hello
             | Self::Pong
             | Self::Topic
@@ -319,7 +365,12 @@ impl ResponseKind {
             | Self::GroupDeleted
             | Self::Queue
             | Self::Queues
-            | Self::QueueDeleted => correlation != 0,
+            | Self::QueueDeleted
+            | Self::Working
+            | Self::Settled
+            | Self::QueueState
+            | Self::QueueSought
+            | Self::QueuePurged => correlation != 0,
         }
     }
 }
@@ -356,5 +407,16 @@ pub fn encode_response(correlation: u32, response: &Response, out: &mut BytesMut
 pub fn deliver_head(subscription: u32, tail: u64, batches_bytes: usize, out: &mut BytesMut) {
     put_frame(ResponseKind::Deliver.number(), 0, batches_bytes, out, |out| {
         Deliver::write_head(subscription, tail, out);
+    });
+}
+
+/// Puts a `DeliverLeases` up to its batches, whose own are passed over: the caller sends
+/// `batches_bytes` right behind it.
+///
+/// # Panics
+/// The frame is larger than `FRAME_BYTES_MAX`.
+pub fn lease_head(deliver: &DeliverLeases, batches_bytes: usize, out: &mut BytesMut) {
+    put_frame(ResponseKind::DeliverLeases.number(), 0, batches_bytes, out, |out| {
+        deliver.write_head(out);
     });
 }

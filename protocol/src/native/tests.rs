@@ -217,6 +217,22 @@ fn a_head_and_its_payload_are_the_frame_that_encoding_makes() {
     let deliver = Deliver { subscription: 5, tail: 99, batches: batch };
     encode_response(0, &Response::Deliver(deliver), &mut whole);
     assert_eq!(apart, whole);
+
+    let run = LeaseRun { offset: 3, count: 2, deliveries: 1, failures: 0 };
+    let deliver = DeliverLeases {
+        subscription: 5,
+        partition: 1 | PARKED_BIT,
+        epoch: 9,
+        lease_ms: 30_000,
+        leases: vec![run],
+        batches: Bytes::from_static(b"a batch"),
+    };
+    let mut apart = BytesMut::new();
+    lease_head(&deliver, deliver.batches.len(), &mut apart);
+    apart.put_slice(&deliver.batches);
+    let mut whole = BytesMut::new();
+    encode_response(0, &Response::DeliverLeases(deliver), &mut whole);
+    assert_eq!(apart, whole);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod queues;
 mod records;
 mod refusals;
 mod topics;
+mod work;
 
 use std::time::Duration;
 

@@ -1,13 +1,14 @@
 //! Queues made, seen, changed, deleted; and what outlives a power cut of them.
 
 use weir_protocol::code::Code;
-use weir_protocol::name::{QueueName, TopicName};
 use weir_protocol::native::{
     AlterQueue, CreateQueue, ErrorReply, ListQueues, QueueDescription, QueueOrder, QueuePage,
     QueueSettings, Request, Response, TTL_UNLIMITED,
 };
 use weir_tests::wire::{Wire, frame};
 use weir_tests::{Place, SMALL_JOURNAL};
+
+use super::{name, topic_name};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_and_its_topic_are_made_together_and_outlive_a_power_cut() {
@@ -159,14 +160,6 @@ async fn a_request_about_queues_that_is_none_is_refused_alone() {
         wire.ping().await;
     }
     broker.stop().await;
-}
-
-fn name(name: &str) -> QueueName {
-    QueueName::parse(name).unwrap()
-}
-
-fn topic_name(name: &str) -> TopicName {
-    TopicName::parse(name).unwrap()
 }
 
 async fn create(wire: &mut Wire, queue: &str, topic: &str) -> Result<QueueDescription, ErrorReply> {

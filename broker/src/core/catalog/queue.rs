@@ -72,6 +72,10 @@ impl Queues {
         queues
     }
 
+    pub(crate) fn by_id(&self, id: QueueId) -> Option<Arc<Queue>> {
+        self.read().by_id.get(&id).cloned()
+    }
+
     pub(crate) fn by_name(&self, name: &QueueName) -> Option<Arc<Queue>> {
         self.read().by_name.get(name).cloned()
     }

@@ -18,7 +18,9 @@ mod origins;
 mod problem;
 mod shared;
 
+mod queue_state;
 mod queues;
+mod work;
 
 mod opened;
 mod record;

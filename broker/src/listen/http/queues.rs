@@ -198,7 +198,8 @@ pub(super) struct Queue {
     leases_max: u32,
     state_bytes_max: u64,
     lookahead_records: u32,
-    dead_letter: String,
+    /// Null where its records die no second time, as in a queue of dead letters.
+    dead_letter: Option<String>,
     paused: bool,
 }
 
@@ -239,7 +240,7 @@ impl Queue {
             leases_max: settings.leases_max,
             state_bytes_max: settings.state_bytes_max,
             lookahead_records: settings.lookahead_records,
-            dead_letter: dead_letter.to_string(),
+            dead_letter: dead_letter.map(|topic| topic.to_string()),
             paused: settings.delivery == QueueDelivery::Paused,
         }
     }

@@ -220,7 +220,7 @@ fn page(partition: u32, fetched: &Fetched, limit: u64) -> Response {
     Json(Page { records, next_offset, start, tail, skipped }).into_response()
 }
 
-fn within(name: &str, value: u64, allowed: RangeInclusive<u64>) -> Result<u64, Problem> {
+pub(super) fn within(name: &str, value: u64, allowed: RangeInclusive<u64>) -> Result<u64, Problem> {
     if allowed.contains(&value) {
         return Ok(value);
     }

@@ -14,7 +14,7 @@ use weir_protocol::code::Code;
 
 use super::problem::Problem;
 use super::shared::Shared;
-use super::{delete_records, groups, live, queues, records, topics};
+use super::{delete_records, groups, live, queue_state, queues, records, topics, work};
 use crate::metrics;
 
 /// Routes of another part of the broker that are answered here, with their description.
@@ -50,6 +50,15 @@ pub(crate) struct Guests {
         queues::delete,
         queues::pause,
         queues::resume,
+        work::receive,
+        work::ack,
+        work::release,
+        work::retry,
+        work::reject,
+        work::extend,
+        queue_state::why,
+        queue_state::seek,
+        queue_state::purge,
         openapi,
     ),
     tags(
@@ -88,6 +97,15 @@ fn own() -> Vec<(&'static str, MethodRouter<Shared>)> {
         ),
         ("/v1/queues/{queue}/pause", post(queues::pause)),
         ("/v1/queues/{queue}/resume", post(queues::resume)),
+        ("/v1/queues/{queue}/receive", post(work::receive)),
+        ("/v1/queues/{queue}/ack", post(work::ack)),
+        ("/v1/queues/{queue}/release", post(work::release)),
+        ("/v1/queues/{queue}/retry", post(work::retry)),
+        ("/v1/queues/{queue}/reject", post(work::reject)),
+        ("/v1/queues/{queue}/extend", post(work::extend)),
+        ("/v1/queues/{queue}/why", get(queue_state::why)),
+        ("/v1/queues/{queue}/seek", post(queue_state::seek)),
+        ("/v1/queues/{queue}/purge", post(queue_state::purge)),
         ("/v1/openapi.json", get(openapi)),
     ]
 }

@@ -19,6 +19,7 @@ use super::memberships::Memberships;
 use super::outbox::Outbox;
 use super::socket::Socket;
 use super::subscriptions::Subscriptions;
+use super::works::Works;
 use crate::session::Session;
 use crate::tracks::Wish;
 
@@ -46,6 +47,7 @@ pub(super) struct State {
     pub(super) outbox: Outbox,
     pub(super) subscriptions: Subscriptions,
     pub(super) memberships: Memberships,
+    pub(super) works: Works,
     /// What the client calls itself.
     pub(super) client_name: String,
     /// Requests that wait for their answer.
@@ -82,6 +84,7 @@ impl Connection {
             outbox: Outbox::default(),
             subscriptions: Subscriptions::default(),
             memberships: Memberships::default(),
+            works: Works::default(),
             client_name: String::new(),
             in_flight: 0,
             producer: ReceiverCredit::new(window, largest),
@@ -122,8 +125,9 @@ impl Connection {
         let why = "the broker is shutting down: connect again in a moment";
         let error = ErrorReply::new(Code::ShuttingDown, why);
         let mut state = self.state.lock();
-        let State { outbox, subscriptions, .. } = &mut *state;
+        let State { outbox, subscriptions, works, .. } = &mut *state;
         subscriptions.end_all(&error, outbox);
+        works.end_all(&error, outbox);
         Ended::Told(0, error)
     }
 

@@ -27,12 +27,12 @@ struct Held {
     token: u64,
 }
 
-/// Set in the tokens of memberships, and in no subscription's.
+/// Set in the tokens of memberships, and in no subscription's; a worker's have the next bit too.
 const OF_MEMBERSHIP: u64 = 1 << 63;
 
 /// Whether a signal's token is a membership's.
 pub(super) fn is_membership(token: u64) -> bool {
-    token & OF_MEMBERSHIP != 0
+    token >> 62 == OF_MEMBERSHIP >> 62
 }
 
 impl Memberships {
@@ -43,7 +43,7 @@ impl Memberships {
 
     /// The token of the membership that is inserted next.
     pub(super) fn next_token(&self, number: u32) -> u64 {
-        OF_MEMBERSHIP | u64::from(self.begun & (u32::MAX >> 1)) << 32 | u64::from(number)
+        OF_MEMBERSHIP | u64::from(self.begun & (u32::MAX >> 2)) << 32 | u64::from(number)
     }
 
     pub(super) fn insert(&mut self, number: u32, membership: Membership) {

@@ -21,6 +21,8 @@ mod requests;
 mod socket;
 mod subscriptions;
 mod topics;
+mod work;
+mod works;
 mod writer;
 
 use std::sync::Arc;

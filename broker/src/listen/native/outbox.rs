@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
 
 use bytes::{Buf, Bytes, BytesMut};
-use weir_protocol::native::{Response, deliver_head, encode_response};
+use weir_protocol::native::{DeliverLeases, Response, deliver_head, encode_response, lease_head};
 
 use super::socket::Socket;
 
@@ -44,6 +44,13 @@ impl Outbox {
         self.close_gathered();
         self.waiting_bytes += batches.len();
         self.pieces.push_back(Piece::Payload(batches));
+    }
+
+    pub(super) fn lease(&mut self, deliver: DeliverLeases) {
+        lease_head(&deliver, deliver.batches.len(), &mut self.gathering);
+        self.close_gathered();
+        self.waiting_bytes += deliver.batches.len();
+        self.pieces.push_back(Piece::Payload(deliver.batches));
     }
 
     /// How many bytes wait for the socket.

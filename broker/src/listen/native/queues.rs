@@ -9,6 +9,7 @@ use weir_protocol::native::{
 };
 
 use super::connection::Connection;
+use super::work::told;
 use crate::session::{
     Backoff, LateAcks, LeaseExpiry, NewQueue, QueueDelivery, QueueFacts, QueueOrder, QueueWanted,
     Refusal, Ttl, WantedBackoff,
@@ -37,6 +38,19 @@ impl Connection {
             Request::DeleteQueue { name } => {
                 session.delete_queue(name).await?;
                 Response::QueueDeleted
+            }
+            Request::Work(work) => Response::Working(self.work(&work)?),
+            Request::Settle(settle) => Response::Settled(self.settle(settle).await?),
+            Request::WhyQueue { name } => {
+                Response::QueueState(told(session.queue_state(&name).await?))
+            }
+            Request::SeekQueue(seek) => {
+                self.seek_queue(seek).await?;
+                Response::QueueSought
+            }
+            Request::PurgeQueue { name } => {
+                session.purge_queue(&name).await?;
+                Response::QueuePurged
             }
             request => unreachable!("{:?} is answered elsewhere", request.kind()),
         })
@@ -72,7 +86,7 @@ fn described(facts: QueueFacts) -> QueueDescription {
         leases_max: Some(u64::from(settings.leases_max)),
         state_bytes_max: Some(settings.state_bytes_max),
         lookahead_records: Some(u64::from(settings.lookahead_records)),
-        dead_letter: Some(dead_letter),
+        dead_letter,
         paused: Some(settings.delivery == QueueDelivery::Paused),
         ..WireSettings::default()
     };

@@ -8,7 +8,7 @@ use weir_protocol::native::{
     Response, Subscribe, SubscribeFrom, Subscribed, TIMESTAMP_NONE, TopicPage,
 };
 
-use super::connection::{Connection, Ended};
+use super::connection::{Connection, Ended, State};
 use super::topics::{described, wanted};
 use crate::session::{Before, From, Offset, Refusal, Start};
 
@@ -62,7 +62,9 @@ impl Connection {
     pub(super) fn flow(&self, flow: Flow) {
         let mut state = self.state.lock();
         let state = &mut *state;
-        state.subscriptions.flow(&flow, &mut state.outbox);
+        if !state.works.flow(&flow, &mut state.outbox) {
+            state.subscriptions.flow(&flow, &mut state.outbox);
+        }
         self.bell.notify_one();
     }
 
@@ -116,7 +118,8 @@ impl Connection {
                 Response::Subscribed(self.subscribe(&subscribe).await?)
             }
             Request::Unsubscribe { subscription } => {
-                if !self.state.lock().subscriptions.remove(subscription) {
+                let mut state = self.state.lock();
+                if !(state.subscriptions.remove(subscription) || state.works.remove(subscription)) {
                     let why = format!("there is no subscription {subscription}: it ended before");
                     return Err(Refusal::new(Code::UnknownSubscription, why));
                 }
@@ -204,16 +207,22 @@ impl Connection {
     /// The token of a new subscription, if there may be one of this number.
     fn token_for(&self, number: u32) -> Result<u64, Refusal> {
         let state = self.state.lock();
-        if state.subscriptions.contains(number) {
+        self.check_number(&state, number)?;
+        Ok(state.subscriptions.next_token(number))
+    }
+
+    /// Whether there may be another subscription or worker of this number.
+    pub(super) fn check_number(&self, state: &State, number: u32) -> Result<(), Refusal> {
+        if state.subscriptions.contains(number) || state.works.contains(number) {
             let why = format!("subscription {number} is in use: choose another number");
             return Err(Refusal::new(Code::SubscriptionInUse, why));
         }
         let max = self.limits.subscriptions_max;
-        if max <= state.subscriptions.len() {
+        if max <= state.subscriptions.len() + state.works.len() {
             let why = format!("the connection has {max} subscriptions: end one, or open another");
             return Err(Refusal::new(Code::TooManySubscriptions, why));
         }
-        Ok(state.subscriptions.next_token(number))
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ use weir_protocol::native::{Amount, ProducerCredit, Response};
 use super::answers::{ProduceToken, produced};
 use super::connection::{Connection, Ended, State};
 use super::memberships::is_membership;
+use super::works::is_work;
 use crate::session::Signal;
 use crate::tracks::Track;
 
@@ -71,6 +72,10 @@ impl Connection {
         let mut state = self.state.lock();
         for signal in signals.drain(..) {
             match signal {
+                Signal::Ready(token) if is_work(token) => {
+                    let state = &mut *state;
+                    state.works.signalled(token, &mut state.outbox);
+                }
                 Signal::Ready(token) if is_membership(token) => {
                     let state = &mut *state;
                     state.memberships.signalled(token, &mut state.outbox);

@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
-use weir_protocol::native::{Flow, HelloReply, Request, RequestKind, Response, Subscribe};
+use weir_protocol::native::{Flow, HelloReply, Request, RequestKind, Response};
 
 use crate::errors::{Disconnected, RequestError};
 use state::State;
@@ -93,17 +93,17 @@ impl Connection {
         Asked { request: request.kind(), answer }
     }
 
-    /// Asks for a subscription; the subscriber is told of all that comes, first of the beginning.
-    /// Refused, the subscriber is told nothing.
+    /// Asks for a subscription, or to be a worker; the subscriber is told of all that comes, first
+    /// of a subscription's beginning. Refused, the subscriber is told nothing.
     pub(crate) async fn ask_subscribe(
         &self,
         subscriber: Arc<dyn Subscriber>,
-        subscribe: impl FnOnce(SubscriptionId) -> Subscribe,
+        subscribe: impl FnOnce(SubscriptionId) -> Request,
     ) -> Asked {
         let place = self.place().await;
         let (caller, answer) = oneshot::channel();
         let subscription = self.shared.state.lock().add_subscriber(subscriber);
-        let request = Request::Subscribe(subscribe(subscription));
+        let request = subscribe(subscription);
         let kind = in_flight::Kind::Subscribe { subscription, _place: place };
         self.submit(|state| state.submit(&request, kind, ReplyTo::Once(caller)));
         Asked { request: request.kind(), answer }

@@ -190,6 +190,9 @@ impl State {
         }
         Ok(match response {
             Response::Deliver(deliver) => self.event(deliver.subscription, || deliver.into()),
+            Response::DeliverLeases(leases) => {
+                self.event(leases.subscription, || Event::Leases(leases))
+            }
             Response::Gap(gap) => self.event(gap.subscription, || Event::Gap(gap.span)),
             Response::Ended(ended) => {
                 let event = self.event(ended.subscription, || Event::Ended(ended.error.into()));

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use weir_protocol::native::{Deliver, Subscribed};
+use weir_protocol::native::{Deliver, DeliverLeases, Subscribed};
 
 use crate::errors::Refusal;
 
@@ -24,6 +24,8 @@ pub(crate) enum Event {
     },
     /// Offsets that no record will ever have.
     Gap(Range<u64>),
+    /// Leased records, of a worker.
+    Leases(DeliverLeases),
     /// The broker gave the subscription up; comes last.
     Ended(Refusal),
 }

@@ -255,6 +255,9 @@ impl Subscriber for Seat {
             }),
             Event::Batches { tail, batches } => self.put(|intake| intake.arrive(tail, &batches)),
             Event::Gap(span) => self.put(|intake| intake.gap(&span)),
+            Event::Leases(_) => {
+                Err(BrokenRule("a partition's reader is sent no leased records".to_owned()))
+            }
             Event::Ended(refusal) => {
                 self.end(refusal);
                 Ok(())

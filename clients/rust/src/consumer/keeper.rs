@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use weir_protocol::code::Retry;
 use weir_protocol::id::TopicId;
+use weir_protocol::native::Request;
 
 use super::inbox::Inbox;
 use crate::connection::{Connection, Subscriber};
@@ -104,7 +105,8 @@ impl Keeper {
         for seat in self.inbox.unsubscribed() {
             let seat = Arc::new(seat);
             let subscriber = Arc::clone(&seat) as Arc<dyn Subscriber>;
-            let subscribe = |number| seat.subscribe(connection, number, self.topic);
+            let subscribe =
+                |number| Request::Subscribe(seat.subscribe(connection, number, self.topic));
             let asked = connection.ask_subscribe(subscriber, subscribe).await;
             all_asked.push((seat, asked));
         }

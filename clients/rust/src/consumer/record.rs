@@ -36,7 +36,7 @@ pub struct RecordBatch {
 }
 
 impl RecordBatch {
-    pub(super) fn new(partition: u32, header: Header, bytes: Bytes, span: Range<u64>) -> Self {
+    pub(crate) fn new(partition: u32, header: Header, bytes: Bytes, span: Range<u64>) -> Self {
         Self { partition, header, bytes, span, inflated: OnceLock::new() }
     }
 

@@ -136,7 +136,95 @@ fn queue_request() -> impl Strategy<Value = Request> {
         (queue_name(), queue_settings())
             .prop_map(|(name, settings)| Request::AlterQueue(AlterQueue { name, settings })),
         queue_name().prop_map(|name| Request::DeleteQueue { name }),
+        queue_name().prop_map(|name| Request::WhyQueue { name }),
+        queue_name().prop_map(|name| Request::PurgeQueue { name }),
+        (any::<u32>(), queue_name(), any::<u64>(), amount()).prop_map(
+            |(subscription, queue, lease_ms, credit)| {
+                Request::Work(Work { subscription, queue, lease_ms, credit })
+            }
+        ),
+        (queue_id(), settle_verb(), vec(receipt(), 0..4)).prop_map(|(queue, verb, receipts)| {
+            Request::Settle(Settle { queue, verb, receipts })
+        }),
+        (queue_name(), of(0..EVERY_PARTITION), seek_to()).prop_map(|(queue, partition, to)| {
+            Request::SeekQueue(SeekQueue { queue, partition, to })
+        }),
     ]
+}
+
+fn settle_verb() -> impl Strategy<Value = SettleVerb> {
+    let at = prop_oneof![
+        Just(RetryAt::Backoff),
+        any::<u64>().prop_map(RetryAt::After),
+        any::<i64>().prop_map(RetryAt::Time),
+    ];
+    prop_oneof![
+        Just(SettleVerb::Ack),
+        any::<u64>().prop_map(|delay_ms| SettleVerb::Release { delay_ms }),
+        (at, text()).prop_map(|(at, reason)| SettleVerb::Retry { at, reason }),
+        text().prop_map(|reason| SettleVerb::Reject { reason }),
+        any::<u64>().prop_map(|lease_ms| SettleVerb::Extend { lease_ms }),
+    ]
+}
+
+fn receipt() -> impl Strategy<Value = LeaseReceipt> {
+    (any::<[u32; 3]>(), any::<u64>()).prop_map(|([partition, epoch, delivery], offset)| {
+        LeaseReceipt { partition, epoch, offset, delivery }
+    })
+}
+
+fn seek_to() -> impl Strategy<Value = SeekTo> {
+    prop_oneof![
+        Just(SeekTo::Earliest),
+        Just(SeekTo::Latest),
+        any::<u64>().prop_map(SeekTo::Offset),
+        any::<i64>().prop_map(SeekTo::Time),
+    ]
+}
+
+fn queue_state() -> impl Strategy<Value = QueueState> {
+    let partition = (any::<[u64; 15]>(), text()).prop_map(|(numbers, why)| {
+        let [floor, hwm, tail, ready, delayed, leased, pending, dying, ..] = numbers;
+        let [.., blocked_keys, state_bytes, deliveries, acks, failures, expired, dead] = numbers;
+        QueuePartition {
+            floor,
+            hwm,
+            tail,
+            ready,
+            delayed,
+            leased,
+            pending,
+            dying,
+            blocked_keys,
+            state_bytes,
+            deliveries,
+            acks,
+            failures,
+            expired,
+            dead,
+            why,
+        }
+    });
+    (text(), vec(partition, 0..4)).prop_map(|(why, partitions)| QueueState { why, partitions })
+}
+
+fn leases() -> impl Strategy<Value = Response> {
+    let run =
+        (any::<u64>(), any::<[u32; 3]>()).prop_map(|(offset, [count, deliveries, failures])| {
+            LeaseRun { offset, count, deliveries, failures }
+        });
+    (any::<[u32; 3]>(), any::<u64>(), vec(run, 0..4), payload()).prop_map(
+        |([subscription, partition, epoch], lease_ms, leases, batches)| {
+            Response::DeliverLeases(DeliverLeases {
+                subscription,
+                partition,
+                epoch,
+                lease_ms,
+                leases,
+                batches,
+            })
+        },
+    )
 }
 
 fn queue_answer() -> impl Strategy<Value = Response> {
@@ -158,6 +246,12 @@ fn queue_answer() -> impl Strategy<Value = Response> {
         (vec(queue(), 0..4), any::<bool>())
             .prop_map(|(queues, more)| Response::Queues(QueuePage { queues, more })),
         Just(Response::QueueDeleted),
+        Just(Response::QueueSought),
+        Just(Response::QueuePurged),
+        (queue_id(), any::<u64>())
+            .prop_map(|(queue, lease_ms)| Response::Working(Working { queue, lease_ms })),
+        vec(proptest::sample::select(&SettleOutcome::ALL[..]), 0..4).prop_map(Response::Settled),
+        queue_state().prop_map(Response::QueueState),
     ]
 }
 
@@ -305,6 +399,7 @@ fn answer() -> impl Strategy<Value = Response> {
 fn event() -> impl Strategy<Value = Response> {
     prop_oneof![
         group_event(),
+        leases(),
         (any::<u32>(), any::<u64>(), payload()).prop_map(|(subscription, tail, batches)| {
             Response::Deliver(Deliver { subscription, tail, batches })
         }),
