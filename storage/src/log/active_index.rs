@@ -2,7 +2,10 @@
 //! the whole segment.
 //!
 //! Only a saving: they are not synced, and indexes that are missing, torn, of another segment or
-//! older than the flush grow again from the batches' headers.
+//! older than the flush grow again from the batches' headers. They may also tell of batches that a
+//! crash took: where a later life put others in their place and ended before its own first flush,
+//! the next finds these. Offsets are never used twice, so an entry whose batch is where it says,
+//! with the offset it says, is of what is there now; entries rise, so the last one answers for all.
 //!
 //! ```text
 //! at  bytes  field          little-endian
@@ -18,12 +21,15 @@
 use std::path::Path;
 
 use bytes::{Buf, BufMut};
+use weir_protocol::batch::HEADER_BYTES;
 
 use super::file_name::ACTIVE_INDEX;
 use super::indexes::Indexes;
+use super::vetting;
 use super::whole_file::{self, Keep};
 use crate::disk::Disk;
 use crate::errors::DiskError;
+use crate::map::ReaderMap;
 use crate::offset::Offset;
 
 /// Puts the indexes of the segment at `base` aside.
@@ -37,10 +43,26 @@ pub(super) fn write(
     whole_file::replace(disk, directory, ACTIVE_INDEX, &bytes, Keep::Likely)
 }
 
-/// The indexes that were put aside for the segment at `base`; empty ones where none are of use.
-pub(super) fn read(disk: &dyn Disk, directory: &Path, base: Offset) -> Result<Indexes, DiskError> {
+/// The indexes that were put aside for the segment at `base`, whose batches end at `next` and fill
+/// `map`; empty ones where none are of use.
+pub(super) fn read(
+    disk: &dyn Disk,
+    directory: &Path,
+    base: Offset,
+    next: Offset,
+    map: &ReaderMap,
+) -> Result<Indexes, DiskError> {
     let bytes = whole_file::read(disk, &directory.join(ACTIVE_INDEX))?;
-    Ok(bytes.and_then(|bytes| parse(&bytes, base)).unwrap_or_default())
+    let Some(mut indexes) = bytes.and_then(|bytes| parse(&bytes, base)) else {
+        return Ok(Indexes::default());
+    };
+    let end = map.readable();
+    indexes.cut(end, next.since(base));
+    let at = indexes.end();
+    // What cannot be read is found out by whoever reads the segment.
+    let is_there = vetting::bring_in(map, at..end.min(at + HEADER_BYTES as u64)).is_ok()
+        && indexes.agree_with(base, map.bytes(0..end));
+    Ok(if is_there { indexes } else { Indexes::default() })
 }
 
 fn to_bytes(base: Offset, indexes: &Indexes) -> Vec<u8> {

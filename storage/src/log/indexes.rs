@@ -32,10 +32,22 @@ impl Indexes {
     }
 
     /// Cuts what does not lie below `position` and, relative to the base, the offset `relative`;
-    /// and whatever makes no sense.
+    /// and whatever makes no sense. Times that no offset vouches for go too: who resumes finds them
+    /// again.
     pub(super) fn cut(&mut self, position: u64, relative: u64) {
         self.offsets.truncate(offset_index::sane_bytes(&self.offsets, position));
-        self.times.truncate(time_index::sane_bytes(&self.times, relative));
+        let last = offset_index::last(&self.offsets);
+        let indexed = last.map_or(0, |entry| u64::from(entry.last) + 1);
+        self.times.truncate(time_index::sane_bytes(&self.times, relative.min(indexed)));
+    }
+
+    /// Whether the batch of the last entry lies in `segment` where the entry says.
+    pub(super) fn agree_with(&self, base: Offset, segment: &[u8]) -> bool {
+        offset_index::last(&self.offsets).is_none_or(|entry| {
+            let last = base.plus(entry.last.into());
+            let batch = Walk::new(segment, entry.position.into()).next();
+            batch.is_some_and(|batch| batch.is_ok_and(|batch| batch.last() == last))
+        })
     }
 }
 

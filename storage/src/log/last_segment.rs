@@ -36,8 +36,7 @@ pub(super) fn open(
         (None, known) => known,
     };
     let fresh = Fresh::over(file, path.clone(), options, position)?;
-    let mut indexes = active_index::read(disk, directory, base)?;
-    indexes.cut(position, next.since(base));
+    let mut indexes = active_index::read(disk, directory, base, next, &fresh.map)?;
     let from = withheld.as_ref().map_or(0, |withheld| withheld.position);
     match vetting::bring_in(&fresh.map, from.max(indexes.end())..position) {
         Err(error) if vetting::is_about_bytes(&error) => {

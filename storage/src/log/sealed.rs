@@ -174,13 +174,12 @@ impl Mapped {
         });
         vetted.naming("read", &path)?.map_err(damaged)?;
         let mut indexes = match sealed.until {
-            Until::Woken => active_index::read(disk, directory, facts.base)?,
+            Until::Woken => active_index::read(disk, directory, facts.base, facts.next, &map)?,
             Until::Deleted => match read_indexes(disk, directory, facts)? {
                 Some(indexes) => return Ok(Self { map, indexes }),
                 None => Indexes::default(),
             },
         };
-        indexes.cut(facts.bytes, facts.next.since(facts.base));
         let unindexed = from.0.max(indexes.end())..facts.bytes;
         vetting::bring_in(&map, unindexed).naming("read", &path)?;
         complete(&mut indexes, &map, facts, options, from.0).map_err(damaged)?;

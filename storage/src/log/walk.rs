@@ -29,6 +29,10 @@ impl Placed {
     }
 
     /// The offset behind its last record.
+    pub(super) fn last(&self) -> Offset {
+        Offset::new(self.header.last_offset())
+    }
+
     pub(super) fn next(&self) -> Offset {
         Offset::new(self.header.next_offset())
     }

@@ -45,6 +45,50 @@ fn what_a_process_wrote_outlives_it() {
     }
 }
 
+/// Indexes are put aside at a flush and not synced. Those of a life whose tail was lost may so be
+/// found by the life after the next, where other batches lie.
+#[test]
+fn indexes_of_batches_that_a_crash_took_are_not_taken_for_those_of_the_ones_behind_them() {
+    // How much the second life writes: less than what was lost, and more.
+    for more in [1, 5, 40] {
+        let mut bench = Bench::new(options());
+        bench.log.start_epoch(Epoch::new(1));
+        let mut at = End::default();
+        let mut kept = 0;
+        for n in 0..30 {
+            bench.append(&Batch::new(1, 900, 100 + n));
+            match n {
+                7 => at = bench.upkeep.flush().unwrap(),
+                11 => kept = bench.log.end().position,
+                29 => _ = bench.upkeep.flush().unwrap(),
+                _ => {}
+            }
+        }
+        assert!(bench.files_named("active-index").len() == 1);
+        let segment = Path::new(DIRECTORY).join(file_name_of(0));
+        bench.disk.open(&segment, Open::Write).unwrap().set_len(kept).unwrap();
+        let mut bench = restart(bench, at);
+        assert_eq!(bench.log.end().position, kept);
+        bench.log.gap(Offset::new(12)..Offset::new(64), Epoch::new(2));
+        for n in 0..more {
+            bench.append(&Batch::new(1, 700, 50 + n));
+        }
+        let (before, end) = (bench.batches(), bench.log.end());
+        let mut bench = restart(bench, at);
+        assert_eq!(bench.log.end(), end, "{more}");
+        assert_eq!(bench.reader.quarantined(), [], "{more}");
+        assert_eq!(bench.batches(), before, "{more}");
+        for offset in 64..64 + more as u64 {
+            assert_eq!(bench.slice(offset, 1).span.start, Offset::new(offset), "{more}");
+        }
+        // None below has such a stamp but one that was lost.
+        let found = bench.reader.offset_for_time(120).unwrap();
+        assert_eq!(found, None, "{more}");
+        bench.append(&Batch::new(1, 700, 0));
+        assert_eq!(bench.reader.quarantined(), [], "{more}");
+    }
+}
+
 #[test]
 fn what_a_start_found_is_on_the_disk_with_the_names_above_it() {
     for seed in 0..10 {
