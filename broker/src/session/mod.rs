@@ -23,6 +23,7 @@ mod queues;
 mod quota;
 mod readiness;
 mod receipt;
+mod redrive;
 mod refusal;
 mod settle;
 mod standing;
@@ -43,6 +44,7 @@ use crate::core::catalog::topic::{Topic, Topics};
 use crate::core::commit::halt::Halt;
 use crate::core::commit::watermark::DiskFill;
 use crate::core::group::Groups;
+use crate::core::mover::Mover;
 use crate::core::queue;
 use crate::core::read::ColdReads;
 use crate::core::retention::Retention;
@@ -53,6 +55,7 @@ pub(crate) use crate::core::catalog::queue_settings::{Ttl, Wanted as QueueWanted
 pub(crate) use crate::core::catalog::settings::{Durability, Limit, Settings, Wanted};
 pub(crate) use crate::core::group::{Begin, Face, State as GroupState, Strategy};
 pub(crate) use crate::core::live::{Filter, Filters};
+pub(crate) use crate::core::mover::Redriven;
 pub(crate) use crate::core::partition::trim::Before;
 pub(crate) use crate::core::queue::{
     Again, Backoff, Delivery as QueueDelivery, LateAcks, LeaseExpiry, Leased, Order as QueueOrder,
@@ -79,6 +82,7 @@ pub(crate) use queues::{NewQueue, QueueFacts};
 pub(crate) use quota::Quota;
 pub(crate) use readiness::Readiness;
 pub(crate) use receipt::{QueueReceipt, Sealed};
+pub(crate) use redrive::Redrive;
 pub(crate) use refusal::Refusal;
 pub(crate) use settle::Verb;
 pub(crate) use subscribe::{Start, Step, Subscription};
@@ -94,6 +98,7 @@ pub(crate) struct Door {
     /// Where the records of queues are asked for.
     pub(crate) work: queue::Queues,
     pub(crate) workers: Workers,
+    pub(crate) mover: Mover,
     pub(crate) policy: Policy,
     pub(crate) catalog: mpsc::Sender<CatalogRequest>,
     pub(crate) groups: Groups,

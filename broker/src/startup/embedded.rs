@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use tokio::sync::watch;
 
 use super::engine::Engine;
-use super::{StartError, World, door, layout_of, move_dead, open_directory, retain};
+use super::{StartError, World, door, layout_of, open_directory, retain};
 use crate::config::Config;
 use crate::listen::accept::Seats;
 use crate::listen::native::{Native, Pipe};
@@ -39,8 +39,8 @@ impl Embedded {
         let engine = Engine::start(Arc::clone(&data), layout, &world, &metrics).await?;
         let (stop, stopped) = watch::channel(false);
         let retention = retain(&engine, &world, &metrics, &retention, &stopped);
-        move_dead(&engine, &world, &stopped);
         let door = door(&engine, policy, retention, &data, &limits, &world, &metrics);
+        tokio::spawn(door.mover.clone().run(stopped.clone()));
         let native = Arc::new(Native::new(door, &limits, Tracks::one(), stopped));
         let (seats, drain) = (Seats::new(limits.connections_max), limits.shutdown_drain);
         let running = Running { engine, stop, seats, drain };

@@ -19,7 +19,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use weir_storage::directory::{self, DataDir, NewIdentity};
 use weir_storage::disk::Disk;
 
@@ -93,8 +93,8 @@ impl Broker {
         let engine = Engine::start(Arc::clone(&data), layout, &world, &metrics).await?;
         let (stop, stopped) = watch::channel(false);
         let retention = retain(&engine, &world, &metrics, &retention, &stopped);
-        move_dead(&engine, &world, &stopped);
         let door = door(&engine, policy, retention, &data, &limits, &world, &metrics);
+        tokio::spawn(door.mover.clone().run(stopped.clone()));
         let addresses = bound.addresses();
         let faces = Faces { http: config.http, kafka: config.kafka };
         addresses.tell_kafka_clients_way(&faces.kafka);
@@ -192,17 +192,17 @@ fn retain(
     handle
 }
 
-/// Starts moving what dies in queues.
-fn move_dead(engine: &Engine, world: &World, stopped: &watch::Receiver<bool>) {
-    let mover = Mover {
+/// What moves records that die in queues.
+fn mover(engine: &Engine, world: &World) -> Mover {
+    Mover {
         work: engine.work.clone(),
         queues: engine.queues.clone(),
         topics: engine.topics.clone(),
         catalog: engine.catalog.downgrade(),
         cold_reads: engine.threads.cold_reads.clone(),
         clock: world.clock.clone(),
-    };
-    tokio::spawn(mover.run(stopped.clone()));
+        redriving: Arc::new(Semaphore::new(1)),
+    }
 }
 
 fn door(
@@ -221,6 +221,7 @@ fn door(
         queues: engine.queues.clone(),
         work: engine.work.clone(),
         workers: Workers::default(),
+        mover: mover(engine, world),
         policy,
         catalog: engine.catalog.clone(),
         groups: engine.groups.clone(),

@@ -1,5 +1,6 @@
 //! The broker over HTTP, as a client of any language meets it.
 
+mod dead_letters;
 mod delete_records;
 mod description;
 mod groups;

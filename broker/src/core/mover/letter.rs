@@ -98,7 +98,7 @@ fn cut(what: &'static [u8]) -> RecordHeader<'static> {
 }
 
 /// Whether a header goes along with its record.
-fn is_kept((name, _): &RecordHeader<'_>) -> bool {
+pub(super) fn is_kept((name, _): &RecordHeader<'_>) -> bool {
     let is_of_its_time = [&b"weir-deliver-at"[..], b"weir-delay", b"weir-ttl", b"weir-for-queue"];
     !name.starts_with(b"weir-dead-") && !is_of_its_time.contains(name)
 }

@@ -1,4 +1,5 @@
-//! Moves records between logs: what dies in a queue to its dead letter.
+//! Moves records between logs: what dies in a queue to its dead letter, and back
+//! from there where it is asked.
 //!
 //! ```text
 //!   source's shard            mover                             target's shard
@@ -16,6 +17,7 @@
 //! cannot be moved now stays in its queue, dying, and is tried again.
 
 mod letter;
+mod redrive;
 mod sent;
 mod source;
 mod target;
@@ -24,8 +26,10 @@ mod task;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use weir_protocol::id::QueueId;
+
+pub(crate) use self::redrive::{RedriveError, Redriven, Wanted};
 
 use self::task::Task;
 use crate::clock::Clock;
@@ -45,6 +49,8 @@ pub(crate) struct Mover {
     pub(crate) catalog: mpsc::WeakSender<Request>,
     pub(crate) cold_reads: ColdReads,
     pub(crate) clock: Clock,
+    /// Held by the one who moves letters back.
+    pub(crate) redriving: Arc<Semaphore>,
 }
 
 impl Mover {

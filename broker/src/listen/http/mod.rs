@@ -25,6 +25,7 @@ mod work;
 mod opened;
 mod record;
 mod records;
+mod redrive;
 mod topics;
 mod walk;
 

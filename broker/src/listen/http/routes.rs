@@ -14,7 +14,7 @@ use weir_protocol::code::Code;
 
 use super::problem::Problem;
 use super::shared::Shared;
-use super::{delete_records, groups, live, queue_state, queues, records, topics, work};
+use super::{delete_records, groups, live, queue_state, queues, records, redrive, topics, work};
 use crate::metrics;
 
 /// Routes of another part of the broker that are answered here, with their description.
@@ -59,6 +59,7 @@ pub(crate) struct Guests {
         queue_state::why,
         queue_state::seek,
         queue_state::purge,
+        redrive::redrive,
         openapi,
     ),
     tags(
@@ -106,6 +107,7 @@ fn own() -> Vec<(&'static str, MethodRouter<Shared>)> {
         ("/v1/queues/{queue}/why", get(queue_state::why)),
         ("/v1/queues/{queue}/seek", post(queue_state::seek)),
         ("/v1/queues/{queue}/purge", post(queue_state::purge)),
+        ("/v1/queues/{queue}/redrive", post(redrive::redrive)),
         ("/v1/openapi.json", get(openapi)),
     ]
 }

@@ -26,6 +26,7 @@ use crate::core::catalog::topic::Topic;
 use crate::core::catalog::{queue_settings, settings};
 use crate::core::commit::append::{AckAt, Waiter, Waiters};
 use crate::core::commit::chore::Chore;
+use crate::core::mover::{RedriveError, Redriven, Wanted};
 use crate::core::partition::Handle;
 use crate::core::partition::message_id::{Ids, Window};
 use crate::core::partition::moves::{MoveId, Over};
@@ -35,6 +36,7 @@ use crate::core::queue::{
 };
 use crate::core::wake::{Signal, Signals};
 use crate::hands::Hands;
+use crate::startup::mover;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -42,6 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Running {
     broker: Embedded,
     disk: CrashDisk,
+    world: World,
 }
 
 impl Running {
@@ -60,7 +63,7 @@ impl Running {
         let (clock, randomness) = (Clock::system(), Randomness::system());
         let hands = Hands::threads();
         let world = World { disk: Arc::new(disk.clone()), clock, randomness, hands };
-        Self { broker: Embedded::start(config, world).await.unwrap(), disk }
+        Self { broker: Embedded::start(config, world.clone()).await.unwrap(), disk, world }
     }
 
     fn engine(&self) -> &Engine {
@@ -192,6 +195,11 @@ impl Running {
         letters
     }
 
+    async fn redrive(&self, wanted: &Wanted) -> Result<Redriven, RedriveError> {
+        let mover = mover(self.engine(), &self.world);
+        mover.redrive(&self.queue("jobs").unwrap(), wanted).await
+    }
+
     async fn checkpoint(&self) {
         let (made, wait) = oneshot::channel();
         let asked = self.engine().inboxes.keeper.ask(Chore::Checkpoint(Some(made))).await;
@@ -313,6 +321,42 @@ async fn a_power_cut_at_any_time_loses_no_dead_letter_and_doubles_none() {
         assert_eq!(running.letters(), expected, "seed {seed}");
         assert_eq!(running.facts().await.floor, Offset::new(20));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_go_back_where_they_are_asked_and_no_others() {
+    let running = Running::on(CrashDisk::new()).await;
+    running.make_queue().await;
+    running.publish(0..3).await;
+    let nothing = running.redrive(&all()).await;
+    assert!(matches!(nothing, Err(RedriveError::NoQueue(_))), "{nothing:?}");
+    let receipts = running.take(3).await;
+    running.reject(&receipts).await.unwrap();
+    running.until_moved().await;
+    let of_key = Wanted { key: Some(b"1".to_vec()), ..all() };
+    let one = Redriven { moved: 1, passed_over: 2 };
+    assert_eq!(running.redrive(&of_key).await.unwrap(), one);
+    let none = Redriven { moved: 0, passed_over: 2 };
+    assert_eq!(running.redrive(&of_key).await.unwrap(), none);
+    let other = Wanted { reason: Some("disk full".to_owned()), ..all() };
+    assert_eq!(running.redrive(&other).await.unwrap(), none);
+    let again = running.take(10).await;
+    assert_eq!(again.iter().map(|receipt| receipt.offset.get()).collect::<Vec<_>>(), [3]);
+    let back = slices(&running.partition()).concat();
+    let (_, back) = batches(&back).last().unwrap().unwrap();
+    let back = View::parse(back).unwrap().records().next().unwrap().unwrap();
+    assert_eq!((back.key, back.value), (Some(&b"1"[..]), Some(&b"v"[..])));
+    let headers: Vec<_> = back.headers().collect();
+    assert_eq!(headers, [(&b"h"[..], None), (b"weir-for-queue", Some(&b"jobs"[..]))]);
+    let reason = Wanted { reason: Some("no such".to_owned()), max: 1, ..all() };
+    assert_eq!(running.redrive(&reason).await.unwrap(), Redriven { moved: 1, passed_over: 0 });
+    assert_eq!(running.redrive(&all()).await.unwrap(), Redriven { moved: 1, passed_over: 0 });
+    assert_eq!(running.redrive(&all()).await.unwrap(), Redriven::default());
+    running.broker.stop().await;
+}
+
+fn all() -> Wanted {
+    Wanted { max: 100, key: None, reason: None, since_ms: None }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
