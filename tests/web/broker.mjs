@@ -1,7 +1,7 @@
 // A broker to test against, the network between, and somebody who publishes.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -10,9 +10,11 @@ import { fileURLToPath } from "node:url";
 const WEIR = process.env.WEIR ?? fileURLToPath(new URL("../../target/debug/weir", import.meta.url));
 
 export class Broker {
-  static async start() {
+  static async start(settings = "") {
     const broker = new Broker();
     broker.directory = await mkdtemp(path.join(tmpdir(), "weir-web-"));
+    broker.settings = path.join(broker.directory, "weir.toml");
+    await writeFile(broker.settings, settings);
     broker.listens = { native: "127.0.0.1:0", http: "127.0.0.1:0", kafka: "127.0.0.1:0" };
     await broker.run();
     return broker;
@@ -24,7 +26,7 @@ export class Broker {
     const data = path.join(this.directory, "data");
     const listens = ["--native", native, "--http", http, "--kafka", kafka];
     await rm(path.join(data, "listen.json"), { force: true });
-    this.process = spawn(WEIR, ["server", "--data", data, ...listens], { stdio: "ignore" });
+    this.process = spawn(WEIR, ["server", "--config", this.settings, "--data", data, ...listens], { stdio: "ignore" });
     this.gone = once(this.process, "exit");
     for (;;) {
       const ready = await fetch(`http://${this.listens.http}/readyz`).catch(() => undefined);

@@ -3,57 +3,25 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connect } from "../../clients/web/dist/client.js";
-import { Broker, Network } from "./broker.mjs";
-
-const RECORDS = 20_000;
-const PARTITIONS = 4;
+import { Broker } from "./broker.mjs";
+import { followed } from "./followed.mjs";
+import { PARTITIONS } from "./seen.mjs";
 
 let broker;
 before(async () => void (broker = await Broker.start()));
 after(() => broker.stop());
 
-/** Notes what comes, and that it comes once and in order. */
-class Seen {
-  count = 0;
-  next = Array(PARTITIONS).fill(0);
-
-  note({ partition, offset, value }) {
-    assert.equal(offset, this.next[partition], `partition ${partition} goes on at its next offset`);
-    assert.equal(value.n, offset * PARTITIONS + partition);
-    this.next[partition] += 1;
-    this.count += 1;
-  }
-}
-
-test("a reader outlives cuts of the network and kills of the broker", async () => {
-  await broker.createTopic("cuts", PARTITIONS);
-  const network = await Network.to(broker.listens.http);
-  const live = connect(network.url);
-  const records = live.subscribe("cuts", { from: "earliest" });
-  const seen = new Seen();
-  const until = async (count) => {
-    while (seen.count < count) seen.note((await records.next()).value);
-  };
-  await broker.publish("cuts", 0, 5_000, PARTITIONS);
-  await until(1_000);
-  network.cut();
-  await broker.publish("cuts", 5_000, 10_000, PARTITIONS);
-  network.mend();
-  await until(7_000);
-  await broker.kill();
-  await broker.run();
-  await until(10_000);
-  await Promise.all([broker.publish("cuts", 10_000, RECORDS, PARTITIONS), until(12_000)]);
-  await broker.kill();
-  const reading = until(RECORDS);
-  await broker.run();
-  await reading;
-  assert.deepEqual(seen.next, Array(PARTITIONS).fill(RECORDS / PARTITIONS));
-  await broker.publish("cuts", RECORDS, RECORDS + 4, PARTITIONS);
-  await until(RECORDS + 4);
-  live.close();
-  network.close();
-});
+test("a reader outlives cuts of the network and kills of the broker", () =>
+  followed(broker, "cuts", (url, note) => {
+    const live = connect(new URL(url).origin);
+    const reading = (async () => {
+      for await (const record of live.subscribe("cuts", { from: "earliest" })) note(record);
+    })();
+    return async () => {
+      live.close();
+      await reading;
+    };
+  }));
 
 test("a page that is loaded again goes on where it was, with its filters", async () => {
   await broker.createTopic("reload", PARTITIONS);
