@@ -26,6 +26,8 @@ pub(crate) struct SimDisk {
     state: Arc<Mutex<State>>,
     /// Told of each file that was synced.
     synced: Arc<dyn Fn(&Path) + Send + Sync>,
+    /// Told of each name that a file got in the place of another.
+    named: Arc<dyn Fn(&Path) + Send + Sync>,
 }
 
 #[derive(Debug, Default)]
@@ -61,8 +63,10 @@ impl SimDisk {
         kept: CrashDisk,
         trace: Trace,
         synced: impl Fn(&Path) + Send + Sync + 'static,
+        named: impl Fn(&Path) + Send + Sync + 'static,
     ) -> Self {
-        Self { kept, trace, state: Arc::default(), synced: Arc::new(synced) }
+        let (synced, named) = (Arc::new(synced), Arc::new(named));
+        Self { kept, trace, state: Arc::default(), synced, named }
     }
 
     /// Has the power go off behind so many more operations.
@@ -178,6 +182,7 @@ impl Disk for SimDisk {
                 target.clone_into(&mut path);
             }
         }
+        (self.named)(target);
         Ok(())
     }
 

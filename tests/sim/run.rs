@@ -127,13 +127,18 @@ impl Run {
         if self.kind == Kind::Lying {
             kept.lie_about_syncs();
         }
-        let book = self.book.clone();
+        let (book, of_names) = (self.book.clone(), self.book.clone());
         let synced = move |path: &Path| {
             if let Some((place, base)) = segment(path) {
                 book.open().checker.flushed(place, base);
             }
         };
-        let disk = SimDisk::new(kept.clone(), self.trace.clone(), synced);
+        let named = move |path: &Path| {
+            if let Some((place, base)) = segment(path) {
+                of_names.open().checker.begun(place, base);
+            }
+        };
+        let disk = SimDisk::new(kept.clone(), self.trace.clone(), synced, named);
         let (hands, stages) = Hands::held();
         let mut builder = Builder::new_current_thread();
         builder.enable_time().start_paused(true);

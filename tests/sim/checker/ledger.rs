@@ -74,6 +74,10 @@ impl Ledger {
         }
     }
 
+    pub(super) fn begun(&mut self, base: u64) {
+        self.segments.insert(base);
+    }
+
     pub(super) fn flushed(&mut self, base: u64) {
         self.segments.insert(base);
         let next = self.segments.range(base + 1..).next().copied().unwrap_or(u64::MAX);

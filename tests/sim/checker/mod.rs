@@ -220,6 +220,13 @@ impl Checker {
         }
     }
 
+    /// A file of a partition's log begins at `base`: what is there lies in no earlier one.
+    pub(crate) fn begun(&mut self, place: Place, base: u64) {
+        if let Some(ledger) = self.ledgers.get_mut(&place) {
+            ledger.begun(base);
+        }
+    }
+
     /// A file of a partition's log is on the disk: all of the segment that begins at `base`.
     pub(crate) fn flushed(&mut self, place: Place, base: u64) {
         if let Some(ledger) = self.ledgers.get_mut(&place) {

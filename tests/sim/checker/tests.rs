@@ -58,6 +58,18 @@ fn what_was_flushed_of_a_written_topic_is_owed_behind_a_power_cut() {
 }
 
 #[test]
+fn what_lies_in_the_next_segment_is_not_on_the_disk_with_the_one_before_it() {
+    let mut checker = checker(Promise::Written, 2);
+    checker.acked(0, 1, 0, Acked::Topic).unwrap();
+    checker.begun(PLACE, 1);
+    checker.acked(1, 1, 1, Acked::Topic).unwrap();
+    checker.flushed(PLACE, 0);
+    checker.ended(Ending::PowerCut);
+    assert!(matches!(checker.audit(PLACE, &found(&[])), Err(Broken::Lost { offset: 0, .. })));
+    assert_eq!(checker.audit(PLACE, &found(&[0])), Ok(()));
+}
+
+#[test]
 fn what_was_read_of_a_synced_topic_never_goes() {
     let mut checker = checker(Promise::Synced, 1);
     checker.read(PLACE, 0, 0).unwrap();
