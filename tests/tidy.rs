@@ -123,6 +123,7 @@ const FLOORS: &[Floor] = &[
     door("broker::listen"),
     floor("broker::listen::accept", &[SETTINGS, SESSION]),
     floor("broker::listen::intake", &[&["protocol::read_buffer"]]),
+    floor("broker::listen::pieces", &[]),
     floor("broker::listen::native", &[BATCHES, SETTINGS, SESSION, SOCKETS, &["protocol::native"]]),
     floor("broker::listen::http", &[BATCHES, SETTINGS, SESSION, SOCKETS, &["protocol::web"]]),
     floor("broker::listen::kafka", &[BATCHES, SETTINGS, SESSION, SOCKETS, &["protocol::kafka"]]),
@@ -160,7 +161,12 @@ const CORE: &[&str] = &[
 ];
 
 /// What every listener takes its connections by.
-const SOCKETS: &[&str] = &["broker::listen::accept", "broker::listen::intake", "broker::tracks"];
+const SOCKETS: &[&str] = &[
+    "broker::listen::accept",
+    "broker::listen::intake",
+    "broker::listen::pieces",
+    "broker::tracks",
+];
 
 /// What every listener holds, and the codes of its refusals.
 const SESSION: &[&str] = &["broker::session", "protocol::code"];

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 use super::pipe::Pipe;
 use crate::listen::intake::Source;
+use crate::listen::pieces::Sink;
 
 /// The socket.
 #[derive(Debug)]
@@ -38,12 +39,10 @@ impl Socket {
             }
         }
     }
+}
 
-    /// Writes as much of the slices as is taken.
-    ///
-    /// # Errors
-    /// `WouldBlock` where nothing is taken now.
-    pub(super) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+impl Sink for Socket {
+    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_write_vectored(slices),
             Self::Pipe(pipe) => pipe.try_write_vectored(slices),
