@@ -7,12 +7,14 @@
 //! records move. Nothing here is global: a process may run several brokers, each with its own
 //! [`Metrics`]. The numbers are for people; no part of the broker decides by them.
 
+mod groups;
 mod meters;
 mod names;
 mod process;
 mod queues;
 mod render;
 
+pub use groups::{Group, Groups};
 pub use meters::{
     Catalog, ColdReads, Connections, Deliver, Disk, Face, Http, Journal, Produce, Retention, Route,
     Scrub,

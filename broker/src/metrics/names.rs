@@ -213,6 +213,15 @@ pub(super) const QUEUE_DEAD: LabelledCounter = LabelledCounter {
     help: "Records of a queue that were given to the dead letter.",
     labels: &["queue"],
 };
+pub(super) const GROUPS: Gauge =
+    Gauge { name: "weir_groups_with_members", help: "Consumer groups that have members." };
+pub(super) const GROUP_MEMBERS: Gauge =
+    Gauge { name: "weir_group_members", help: "Members of all consumer groups together." };
+pub(super) const GROUP_GENERATIONS: Counter = Counter {
+    name: "weir_group_generations_total",
+    help: "Generations that consumer groups began: each is a rebalance.",
+};
+
 pub(super) const CONNECTIONS: LabelledGauge = LabelledGauge {
     name: "weir_connections",
     help: "Connections that are open, by listener; limits.connections_max bounds their sum.",

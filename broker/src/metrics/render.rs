@@ -11,6 +11,7 @@ use prometheus::{
 };
 use tracing::debug;
 
+use super::groups::Groups;
 use super::meters::{
     Catalog, ColdReads, Connections, Deliver, Disk, Http, Journal, Produce, Retention, Scrub,
 };
@@ -30,6 +31,7 @@ pub struct Metrics {
     pub catalog: Catalog,
     pub retention: Retention,
     pub queues: Queues,
+    pub groups: Groups,
     pub native: Connections,
     pub http_connections: Connections,
     pub kafka: Connections,
@@ -56,6 +58,7 @@ impl Metrics {
             catalog: Catalog::enter(&book),
             retention: Retention::enter(&book),
             queues: Queues::enter(&book),
+            groups: Groups::enter(&book),
             native,
             http_connections,
             kafka,

@@ -367,7 +367,11 @@ impl Wiring<'_> {
         let bell = self.bells.of(number);
         let shard = Shard::new(state::Parts {
             table,
-            groups: Coordinator::new(layout.groups.clone(), clock.moment()),
+            groups: Coordinator::new(
+                layout.groups.clone(),
+                clock.moment(),
+                self.metrics.groups.clone(),
+            ),
             queues: self.foreman(scouts),
             at: clock.moment(),
             journal: self.lane(number),

@@ -302,3 +302,30 @@ async fn who_leaves_while_it_waits_for_its_group_keeps_no_connection() {
     assert_eq!(one.heartbeat().await, ErrorCode::RebalanceInProgress);
     broker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_and_generations_are_counted() {
+    let broker = broker().await;
+    let (mut one, other) = two(&broker, 60_000).await;
+    broker.metric_is("weir_group_members", 2.0).await;
+    broker.metric_is("weir_groups_with_members", 1.0).await;
+    let begun = f64::from(one.generation);
+    broker.metric_is("weir_group_generations_total", begun).await;
+    for member in [&one, &other] {
+        let leaving = leave_group::RequestMember {
+            member_id: member.id.as_str().into(),
+            ..Default::default()
+        };
+        let leave = leave_group::Request {
+            group_id: "readers".into(),
+            members: vec![leaving],
+            ..Default::default()
+        };
+        let mut kafka = KafkaWire::connect(broker.kafka()).await;
+        assert_eq!(ask!(kafka, 5, LeaveGroup, leave).error_code, ErrorCode::None);
+    }
+    broker.metric_is("weir_group_members", 0.0).await;
+    broker.metric_is("weir_groups_with_members", 0.0).await;
+    assert_eq!(one.heartbeat().await, ErrorCode::UnknownMemberId);
+    broker.stop().await;
+}

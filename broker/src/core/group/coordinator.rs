@@ -26,6 +26,7 @@ use super::refusal::GroupError;
 use super::request::{Answer, Call, Committer, Listed, NativeWish, Request, Wish};
 use super::roster::{Around, Group};
 use crate::clock::Moment;
+use crate::metrics;
 
 /// The groups.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub(crate) struct Coordinator {
     groups: BTreeMap<GroupName, Group>,
     timers: BTreeSet<(Instant, GroupName)>,
     sweep: Sweep,
+    metrics: metrics::Groups,
 }
 
 /// When offsets were last looked through for what may be forgotten.
@@ -83,9 +85,9 @@ impl Step {
 }
 
 impl Coordinator {
-    pub(crate) fn new(policy: Policy, at: Moment) -> Self {
+    pub(crate) fn new(policy: Policy, at: Moment, metrics: metrics::Groups) -> Self {
         let sweep = Sweep { last: at, leapt_ms: 0 };
-        Self { policy, groups: BTreeMap::new(), timers: BTreeSet::new(), sweep }
+        Self { policy, groups: BTreeMap::new(), timers: BTreeSet::new(), sweep, metrics }
     }
 
     /// Does what is asked.
@@ -186,6 +188,7 @@ impl Coordinator {
     /// Sets a group's timer, or forgets what is not worth keeping.
     fn settle(&mut self, name: &GroupName, table: &Table) {
         let Some(group) = self.groups.get_mut(name) else { return };
+        group.count(&self.metrics);
         let due = group.next_deadline();
         if due != group.timer {
             if let Some(timer) = std::mem::replace(&mut group.timer, due) {

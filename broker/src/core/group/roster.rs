@@ -20,6 +20,7 @@ use super::policy::Policy;
 use super::refusal::GroupError;
 use super::request::{Answer, Face, NativeJoined, NativeWish, Reply, Wish};
 use crate::clock::Moment;
+use crate::metrics;
 
 /// What every group is asked with.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,8 @@ pub(super) struct Group {
     kept: (u32, bool),
     /// Entries that were proposed and are not applied.
     pub(super) unapplied: u32,
+    /// What the metrics were told of it.
+    counted: metrics::Group,
     /// When it stands in the timers.
     pub(super) timer: Option<Instant>,
 }
@@ -75,6 +78,7 @@ impl Group {
             mail: BTreeMap::new(),
             kept: (generation, false),
             unapplied: 0,
+            counted: metrics::Group { members: 0, generation },
             timer: None,
         }
     }
@@ -93,6 +97,16 @@ impl Group {
             Members::Classic(classic) => classic.has_members(),
             Members::Native(native) => native.has_members(),
         }
+    }
+
+    /// Tells the metrics what changed.
+    pub(super) fn count(&mut self, metrics: &metrics::Groups) {
+        let members = match &self.members {
+            Members::Classic(classic) => classic.member_count(),
+            Members::Native(native) => native.member_count(),
+        };
+        let now = metrics::Group { members, generation: self.generation() };
+        metrics.changed(std::mem::replace(&mut self.counted, now), now);
     }
 
     /// Whether nothing of it is worth keeping that the table does not have.

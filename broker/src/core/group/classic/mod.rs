@@ -155,6 +155,10 @@ impl Classic {
         self.protocol.as_deref()
     }
 
+    pub(crate) fn member_count(&self) -> u32 {
+        u32::try_from(self.members.len()).expect("members are limited")
+    }
+
     /// Whether anybody is in it, or about to be.
     pub(crate) fn has_members(&self) -> bool {
         !self.members.is_empty() || !self.pending.is_empty()

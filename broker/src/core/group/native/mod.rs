@@ -109,6 +109,10 @@ impl Native {
         self.epoch
     }
 
+    pub(crate) fn member_count(&self) -> u32 {
+        u32::try_from(self.members.len()).expect("members are limited")
+    }
+
     pub(crate) fn has_members(&self) -> bool {
         !self.members.is_empty()
     }
