@@ -5,6 +5,7 @@
 mod groups;
 mod kills;
 mod memory;
+mod queues;
 mod retries;
 mod starts;
 mod stops;

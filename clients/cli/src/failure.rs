@@ -140,6 +140,11 @@ fn changes_something(request: RequestKind) -> bool {
             | RequestKind::AlterTopic
             | RequestKind::DeleteTopic
             | RequestKind::DeleteRecords
+            | RequestKind::CreateQueue
+            | RequestKind::AlterQueue
+            | RequestKind::DeleteQueue
+            | RequestKind::SeekQueue
+            | RequestKind::PurgeQueue
             | RequestKind::Produce
     )
 }

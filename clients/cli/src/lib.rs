@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   command line ─► Command ─► weir-client ─► broker's native port
-//!                        └───► HTTP ────────► broker's HTTP port (live events, metrics)
+//!                        └───► HTTP ────────► broker's HTTP port (live events, queues, metrics)
 //!   results ─► standard output      notes, progress, errors ─► standard error
 //! ```
 //!
@@ -23,5 +23,6 @@ mod record;
 mod sse;
 mod stop;
 mod target;
+mod web;
 
 pub use commands::Command;

@@ -5,7 +5,8 @@
 
 use weir_protocol::name::{QueueName, TopicName};
 use weir_protocol::native::{
-    AlterQueue, CreateQueue, ListQueues, QueueDescription, QueueSettings, Request, Response,
+    AlterQueue, CreateQueue, ListQueues, QueueDescription, QueueSettings, QueueState, Request,
+    Response, SeekQueue, SeekTo,
 };
 
 use crate::client::Client;
@@ -102,6 +103,50 @@ impl Client {
         let request = Request::DeleteQueue { name: QueueName::parse(name)? };
         match self.request(&request).await? {
             Response::QueueDeleted => Ok(()),
+            other => Err(Asked::unexpected(request.kind(), &other)),
+        }
+    }
+
+    /// How a queue stands, and why nothing is delivered where nothing is.
+    ///
+    /// # Errors
+    /// `UNKNOWN_QUEUE`; see [`RequestError`] for the others.
+    pub async fn queue_state(&self, name: &str) -> Result<QueueState, RequestError> {
+        let request = Request::WhyQueue { name: QueueName::parse(name)? };
+        match self.request(&request).await? {
+            Response::QueueState(state) => Ok(state),
+            other => Err(Asked::unexpected(request.kind(), &other)),
+        }
+    }
+
+    /// Has a queue go on from a place, in one partition or in all: what is below is resolved,
+    /// nothing from there on is. What is leased stays leased. An offset is one partition's.
+    ///
+    /// # Errors
+    /// `UNKNOWN_QUEUE`, `UNKNOWN_PARTITION`, `OFFSET_OUT_OF_RANGE`; see [`RequestError`] for the
+    /// others.
+    pub async fn seek_queue(
+        &self,
+        name: &str,
+        partition: Option<u32>,
+        to: SeekTo,
+    ) -> Result<(), RequestError> {
+        let queue = QueueName::parse(name)?;
+        let request = Request::SeekQueue(SeekQueue { queue, partition, to });
+        match self.request(&request).await? {
+            Response::QueueSought => Ok(()),
+            other => Err(Asked::unexpected(request.kind(), &other)),
+        }
+    }
+
+    /// Resolves all that there is in a queue; its topic keeps the records.
+    ///
+    /// # Errors
+    /// `UNKNOWN_QUEUE`; see [`RequestError`] for the others.
+    pub async fn purge_queue(&self, name: &str) -> Result<(), RequestError> {
+        let request = Request::PurgeQueue { name: QueueName::parse(name)? };
+        match self.request(&request).await? {
+            Response::QueuePurged => Ok(()),
             other => Err(Asked::unexpected(request.kind(), &other)),
         }
     }

@@ -29,6 +29,7 @@ use crate::record::RecordOutput;
 use crate::sse::{Event, Events};
 use crate::stop;
 use crate::target::HttpTarget;
+use crate::web::{reason, refused, unreachable};
 
 /// Follows a topic live, as a browser does: over HTTP, resuming where a connection was lost.
 #[derive(Debug, Args)]
@@ -126,7 +127,11 @@ impl Following {
         let response = sent.map_err(|error| unreachable(&self.url, &error))?;
         match response.status() {
             StatusCode::OK => Ok(response),
-            status => Err(refused(&self.url, status, &response.bytes().await.unwrap_or_default())),
+            status => {
+                let what = format!("follow {}", self.url);
+                let body = response.bytes().await.unwrap_or_default();
+                Err(refused(&what, &self.url, status, &body))
+            }
         }
     }
 
@@ -294,36 +299,6 @@ fn gap_in_words(json: &[u8]) -> String {
     }
 }
 
-fn refused(url: &str, status: StatusCode, body: &[u8]) -> Failure {
-    let words = match serde_json::from_slice::<Problem>(body) {
-        Ok(Problem { code, detail, .. }) => format!("cannot follow {url}: {code}: {detail}"),
-        Err(_) => {
-            format!("cannot follow {url}: it answers {status}; is it a weir broker's HTTP address?")
-        }
-    };
-    match status {
-        // The broker is there and takes nobody now: the same as not there yet.
-        StatusCode::SERVICE_UNAVAILABLE => Failure::Unreachable(words),
-        _ => Failure::Failed(words),
-    }
-}
-
-fn unreachable(url: &str, error: &reqwest::Error) -> Failure {
-    Failure::Unreachable(format!(
-        "cannot get {url}: {}; start a broker with 'weir server', or name another with --http",
-        reason(error)
-    ))
-}
-
-/// What lies at the bottom of an error, without the wrappings that say it again.
-fn reason(error: &reqwest::Error) -> String {
-    let mut reason: &dyn std::error::Error = error;
-    while let Some(source) = reason.source() {
-        reason = source;
-    }
-    reason.to_string()
-}
-
 fn in_query(place: Place) -> String {
     match place {
         Place::Earliest => String::from("earliest"),
@@ -382,10 +357,10 @@ mod tests {
     fn a_refusal_says_the_code_and_a_busy_broker_is_one_that_is_not_there() {
         let body =
             br#"{"status":404,"code":"UNKNOWN_TOPIC","retry":"never","detail":"no topic a"}"#;
-        let failure = refused("http://a", StatusCode::NOT_FOUND, body);
+        let failure = refused("follow http://a", "http://a", StatusCode::NOT_FOUND, body);
         assert_eq!(failure.line().unwrap(), "cannot follow http://a: UNKNOWN_TOPIC: no topic a");
         assert_eq!(failure.exit_code(), 1);
-        let busy = refused("http://a", StatusCode::SERVICE_UNAVAILABLE, b"");
+        let busy = refused("follow http://a", "http://a", StatusCode::SERVICE_UNAVAILABLE, b"");
         assert_eq!(busy.exit_code(), 3);
     }
 

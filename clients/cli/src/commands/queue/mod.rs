@@ -1,7 +1,9 @@
-//! `weir queue`: make, show, change, pause and delete work queues.
+//! `weir queue`: make, show, change, pause and delete work queues, and work on them.
 
 mod settings;
 mod shown;
+mod state;
+mod work;
 
 use clap::{Args, Subcommand};
 use weir_client::{Client, QueueDescription, QueueSettings, QueueSource};
@@ -10,13 +12,16 @@ use self::settings::{Changeable, OrderName};
 use self::shown::QueueJson;
 use crate::failure::Failure;
 use crate::print::{self, Output};
-use crate::target::NativeTarget;
+use crate::target::{HttpTarget, NativeTarget};
+use crate::web::Web;
 
-/// Makes, shows, changes, pauses and deletes work queues.
+/// Makes, shows, changes, pauses and deletes work queues, and works on them.
 #[derive(Debug, Args)]
 pub struct Queue {
     #[command(flatten)]
     target: NativeTarget,
+    #[command(flatten)]
+    http: HttpTarget,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -30,6 +35,15 @@ enum Verb {
     Pause(Pause),
     Resume(Resume),
     Delete(Delete),
+    Receive(work::Receive),
+    Ack(work::Ack),
+    Release(work::Release),
+    Retry(work::Retry),
+    Reject(work::Reject),
+    Extend(work::Extend),
+    Why(state::Why),
+    Seek(state::Seek),
+    Purge(state::Purge),
 }
 
 /// Makes a queue, and its topic where there is none.
@@ -122,15 +136,39 @@ struct Delete {
 
 impl Queue {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let client = self.target.connect().await?;
+        // Receipts that a shell can keep come over HTTP.
+        let web = Web::of(self.http);
         match self.verb {
-            Verb::Create(create) => create.run(&client).await,
-            Verb::List(list) => list.run(&client).await,
-            Verb::Describe(describe) => describe.run(&client).await,
-            Verb::Alter(alter) => alter.run(&client).await,
-            Verb::Pause(Pause { name }) => Delivery::Pause.set(&client, &name).await,
-            Verb::Resume(Resume { name }) => Delivery::Resume.set(&client, &name).await,
-            Verb::Delete(delete) => delete.run(&client).await,
+            Verb::Receive(receive) => return receive.run(&web).await,
+            Verb::Ack(ack) => return ack.run(&web).await,
+            Verb::Release(release) => return release.run(&web).await,
+            Verb::Retry(retry) => return retry.run(&web).await,
+            Verb::Reject(reject) => return reject.run(&web).await,
+            Verb::Extend(extend) => return extend.run(&web).await,
+            verb => verb.run(&self.target.connect().await?).await,
+        }
+    }
+}
+
+impl Verb {
+    async fn run(self, client: &Client) -> Result<(), Failure> {
+        match self {
+            Self::Create(create) => create.run(client).await,
+            Self::List(list) => list.run(client).await,
+            Self::Describe(describe) => describe.run(client).await,
+            Self::Alter(alter) => alter.run(client).await,
+            Self::Pause(Pause { name }) => Delivery::Pause.set(client, &name).await,
+            Self::Resume(Resume { name }) => Delivery::Resume.set(client, &name).await,
+            Self::Delete(delete) => delete.run(client).await,
+            Self::Why(why) => why.run(client).await,
+            Self::Seek(seek) => seek.run(client).await,
+            Self::Purge(purge) => purge.run(client).await,
+            Self::Receive(_)
+            | Self::Ack(_)
+            | Self::Release(_)
+            | Self::Retry(_)
+            | Self::Reject(_)
+            | Self::Extend(_) => unreachable!("what is worked on goes over HTTP"),
         }
     }
 }

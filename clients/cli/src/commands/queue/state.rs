@@ -1,0 +1,184 @@
+//! How far a queue is, why it hands out nothing, and going on from another place.
+
+use clap::Args;
+use serde::Serialize;
+use weir_client::{Client, QueuePartition, QueueState, SeekTo};
+
+use crate::failure::Failure;
+use crate::place::Place;
+use crate::print::{self, Column, Output};
+
+/// Says in one sentence why nothing is delivered, and how each partition stands.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weir queue why jobs
+  weir queue why jobs --output json | jq -r .why")]
+pub(super) struct Why {
+    /// The queue
+    name: String,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// Has a queue go on from a place: what is below is done, nothing from there on is.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weir queue seek jobs --to earliest
+  weir queue seek jobs --to 1000 --partition 2
+  weir queue seek jobs --to '1h ago'")]
+pub(super) struct Seek {
+    /// The queue
+    name: String,
+    /// This partition alone; all, if it is not given
+    #[arg(long, value_name = "N")]
+    partition: Option<u32>,
+    /// earliest, latest, an offset of one partition, a time (2026-01-31T12:00:00Z), or '15m ago'
+    #[arg(long, value_name = "PLACE")]
+    to: Place,
+}
+
+/// Resolves all that there is in a queue; its topic keeps the records.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  weir queue purge jobs")]
+pub(super) struct Purge {
+    /// The queue
+    name: String,
+}
+
+/// How a queue stands, as the HTTP face says it.
+#[derive(Debug, Serialize)]
+struct StateJson {
+    why: String,
+    partitions: Vec<PartitionJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct PartitionJson {
+    partition: usize,
+    floor: u64,
+    hwm: u64,
+    tail: u64,
+    ready: u64,
+    delayed: u64,
+    leased: u64,
+    pending: u64,
+    dying: u64,
+    blocked_keys: u64,
+    state_bytes: u64,
+    deliveries: u64,
+    acks: u64,
+    failures: u64,
+    expired: u64,
+    dead: u64,
+    why: String,
+}
+
+impl PartitionJson {
+    fn of((partition, of): (usize, QueuePartition)) -> Self {
+        Self {
+            partition,
+            floor: of.floor,
+            hwm: of.hwm,
+            tail: of.tail,
+            ready: of.ready,
+            delayed: of.delayed,
+            leased: of.leased,
+            pending: of.pending,
+            dying: of.dying,
+            blocked_keys: of.blocked_keys,
+            state_bytes: of.state_bytes,
+            deliveries: of.deliveries,
+            acks: of.acks,
+            failures: of.failures,
+            expired: of.expired,
+            dead: of.dead,
+            why: of.why,
+        }
+    }
+}
+
+impl Why {
+    pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
+        let Self { name, output } = self;
+        let state = client.queue_state(&name).await;
+        let failed = |error| Failure::request(format_args!("ask why of queue {name}"), &error);
+        let state = state.map_err(failed)?;
+        match output {
+            Output::Table => print::result(&table(&state)),
+            Output::Json => {
+                let QueueState { why, partitions } = state;
+                let partitions = partitions.into_iter().enumerate().map(PartitionJson::of);
+                print::result(&print::json(&StateJson { why, partitions: partitions.collect() }))
+            }
+        }
+    }
+}
+
+fn table(state: &QueueState) -> String {
+    let columns = [
+        Column::Number("PARTITION"),
+        Column::Number("FLOOR"),
+        Column::Number("TAIL"),
+        Column::Number("READY"),
+        Column::Number("DELAYED"),
+        Column::Number("LEASED"),
+        Column::Number("DYING"),
+        Column::Words("WHY"),
+    ];
+    let row = |(partition, of): (usize, &QueuePartition)| {
+        let numbers =
+            [partition as u64, of.floor, of.tail, of.ready, of.delayed, of.leased, of.dying];
+        let mut row = numbers.map(print::number).to_vec();
+        row.push(of.why.clone());
+        row
+    };
+    let rows = state.partitions.iter().enumerate().map(row);
+    format!("{}\n{}", state.why, print::table(&columns, rows))
+}
+
+impl Seek {
+    pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
+        let Self { name, partition, to } = self;
+        let to = match to {
+            Place::Earliest => SeekTo::Earliest,
+            Place::Latest => SeekTo::Latest,
+            Place::Offset(offset) => SeekTo::Offset(offset),
+            Place::Time(ms) => SeekTo::Time(ms),
+        };
+        let sought = client.seek_queue(&name, partition, to).await;
+        sought.map_err(|error| Failure::request(format_args!("seek queue {name}"), &error))?;
+        print::result(&format!("queue {name} goes on from there"))
+    }
+}
+
+impl Purge {
+    pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
+        let Self { name } = self;
+        let purged = client.purge_queue(&name).await;
+        purged.map_err(|error| Failure::request(format_args!("purge queue {name}"), &error))?;
+        print::result(&format!("purged queue {name}; its topic keeps the records"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_is_a_sentence_and_a_line_for_each_partition() {
+        let partition = QueuePartition {
+            floor: 1_000,
+            tail: 1_200,
+            leased: 200,
+            why: "all 200 records that are left are leased".to_owned(),
+            ..QueuePartition::default()
+        };
+        let why = "all 200 records that are left are leased".to_owned();
+        let text = table(&QueueState { why, partitions: vec![partition] });
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("all 200 records that are left are leased"));
+        let words: Vec<_> = lines.nth(1).unwrap().split_whitespace().take(7).collect();
+        assert_eq!(words, ["0", "1,000", "1,200", "0", "0", "200", "0"]);
+    }
+}
