@@ -104,7 +104,15 @@ const FLOORS: &[Floor] = &[
     ),
     floor(
         "broker::core::retention",
-        &[CORE, &["broker::core::catalog", "broker::core::commit", "broker::core::partition"]],
+        &[
+            CORE,
+            &[
+                "broker::core::catalog",
+                "broker::core::commit",
+                "broker::core::partition",
+                "broker::core::queue",
+            ],
+        ],
     ),
     floor("broker::core::read", &[CORE, &["broker::core::partition"]]),
     floor("broker::core::live", &[CORE, &["broker::core::partition", "broker::core::read"]]),

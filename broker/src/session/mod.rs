@@ -52,7 +52,7 @@ use crate::core::wake::WakeList;
 use crate::metrics;
 
 pub(crate) use crate::core::catalog::queue_settings::{Ttl, Wanted as QueueWanted, WantedBackoff};
-pub(crate) use crate::core::catalog::settings::{Durability, Limit, Settings, Wanted};
+pub(crate) use crate::core::catalog::settings::{Durability, Limit, Settings, Wanted, WorkedOff};
 pub(crate) use crate::core::group::{Begin, Face, State as GroupState, Strategy};
 pub(crate) use crate::core::live::{Filter, Filters};
 pub(crate) use crate::core::mover::Redriven;

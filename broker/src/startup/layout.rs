@@ -11,7 +11,7 @@ use weir_storage::log::{self, OpenMaps, PageBudget, WriterKind};
 
 use crate::config;
 use crate::core::catalog::actor::Policy;
-use crate::core::catalog::settings::{Durability, Settings};
+use crate::core::catalog::settings::{Durability, Settings, WorkedOff};
 use crate::core::commit::watermark::Marks;
 use crate::core::group;
 
@@ -125,6 +125,7 @@ fn policy(log: &config::Log, topics: &config::Topics) -> Policy {
         timestamp_type: TimestampType::CreateTime,
         message_id_window_ms: None,
         message_id_window_records: None,
+        worked_off: WorkedOff::Keep,
     };
     Policy {
         settings,

@@ -179,6 +179,8 @@ fn retain(
 ) -> Retention {
     let sweep = Sweep::new(retention::Parts {
         topics: engine.topics.clone(),
+        queues: engine.queues.clone(),
+        work: engine.work.clone(),
         catalog: engine.catalog.clone(),
         keeper: engine.inboxes.keeper.clone(),
         clock: world.clock.clone(),

@@ -17,6 +17,7 @@ use crate::config::Overrides;
 use crate::core::catalog::actor::Request as CatalogRequest;
 use crate::core::catalog::queue_changes::{Create, Request as QueueRequest};
 use crate::core::catalog::queue_settings::{Wanted, WantedBackoff};
+use crate::core::catalog::settings::{self, WorkedOff};
 use crate::core::catalog::topic::Topic;
 use crate::core::commit::append::{AckAt, Waiter, Waiters};
 use crate::core::partition::request::Batch;
@@ -291,6 +292,43 @@ async fn thousands_of_holes_come_back_over_a_power_cut() {
     }
     let facts = yard.engine.work.facts(&yard.queue(), 0).await.unwrap();
     assert_eq!((facts.floor, facts.pending, facts.leased), (Offset::new(1), 5_000, 5_000));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_every_queue_is_done_with_goes_where_the_topic_says_so() {
+    let yard = Yard::open(CrashDisk::new()).await;
+    let (reply, wait) = oneshot::channel();
+    let wanted = settings::Wanted {
+        worked_off: Some(WorkedOff::Delete),
+        segment_bytes: Some(2 << 20),
+        ..settings::Wanted::default()
+    };
+    let (name, partitions) = ("jobs".parse().unwrap(), Some(1));
+    let create = CatalogRequest::Create { name, partitions, wanted, reply };
+    yard.engine.catalog.send(create).await.unwrap();
+    wait.await.unwrap().unwrap();
+    yard.create(1, Wanted::default()).await;
+    let reader = yard.topic().partitions[0].reader().clone();
+    while reader.extents().ended.len() < 2 {
+        yard.produce(0, 6_000).await;
+    }
+    let (stop, stopped) = watch::channel(false);
+    let world = World {
+        disk: Arc::new(yard.disk.clone()),
+        clock: Clock::system(),
+        randomness: Randomness::system(),
+        hands: Hands::threads(),
+    };
+    let retention = config::Retention { sweep_interval: PATIENCE, leap_hold: PATIENCE };
+    let retention = retain(&yard.engine, &world, &yard.metrics, &retention, &stopped);
+    while reader.start() < reader.extents().ended[0].next {
+        let taken = yard.receive(0, 5_000).await;
+        assert!(all_ok(&yard.settle(0, &taken, &Verb::Ack).await));
+        let before = reader.start();
+        retention.sweep_now();
+        assert!(before <= yard.engine.work.facts(&yard.queue(), 0).await.unwrap().floor);
+    }
+    drop(stop);
 }
 
 const PARTITIONS: u32 = 4;

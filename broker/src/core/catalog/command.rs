@@ -189,7 +189,7 @@ mod tests {
     use weir_protocol::name::QueueName;
 
     use super::*;
-    use crate::core::catalog::settings::Durability;
+    use crate::core::catalog::settings::{Durability, WorkedOff};
 
     #[test]
     fn commands_come_back_as_they_were_and_nothing_shorter_does() {
@@ -265,6 +265,7 @@ mod tests {
             timestamp_type: TimestampType::CreateTime,
             message_id_window_ms: None,
             message_id_window_records: None,
+            worked_off: WorkedOff::Keep,
         }
     }
 

@@ -33,6 +33,16 @@ impl Durability {
     }
 }
 
+/// What becomes of records that all queues of a topic are done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WorkedOff {
+    /// They stay until their time or size is over.
+    Keep,
+    /// They go, file by file, as soon as each queue of the topic has resolved them; where there is
+    /// no queue, all stay.
+    Delete,
+}
+
 /// A topic's settings, all decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
@@ -49,6 +59,7 @@ pub(crate) struct Settings {
     pub(crate) message_id_window_ms: Option<u64>,
     /// How many of them a partition remembers; `None`: the default.
     pub(crate) message_id_window_records: Option<u32>,
+    pub(crate) worked_off: WorkedOff,
 }
 
 /// Settings that somebody asked for; what is `None` stays or gets its default.
@@ -63,6 +74,7 @@ pub(crate) struct Wanted {
     /// A window of 0 is none.
     pub(crate) message_id_window_ms: Option<Limit>,
     pub(crate) message_id_window_records: Option<Limit>,
+    pub(crate) worked_off: Option<WorkedOff>,
 }
 
 /// A limit that can be taken away.
@@ -112,6 +124,7 @@ impl Settings {
             message_id_window_ms: limit(self.message_id_window_ms, wanted.message_id_window_ms)
                 .filter(|ms| *ms != 0),
             message_id_window_records,
+            worked_off: wanted.worked_off.unwrap_or(self.worked_off),
         };
         settings.check()?;
         Ok(settings)
@@ -182,6 +195,7 @@ mod tests {
             timestamp_type: TimestampType::CreateTime,
             message_id_window_ms: None,
             message_id_window_records: None,
+            worked_off: WorkedOff::Keep,
         }
     }
 

@@ -7,6 +7,7 @@
 //!     1 timestamp_type             u8 (0 the producer's time, 1 the broker's)
 //!     2 message_id_window_ms       u64
 //!     3 message_id_window_records  u32
+//!     4 worked_off                 u8 (1 what all queues are done with is deleted)
 //! ```
 //!
 //! Little-endian. A setting that came later stands in the tail, and only where it is not what it
@@ -17,7 +18,7 @@
 use bytes::{Buf, BufMut, BytesMut};
 use weir_protocol::batch::TimestampType;
 
-use super::settings::{Durability, Settings};
+use super::settings::{Durability, Settings, WorkedOff};
 
 const NO_LIMIT: u64 = u64::MAX;
 
@@ -26,6 +27,7 @@ mod field {
     pub(super) const TIMESTAMP_TYPE: u8 = 1;
     pub(super) const MESSAGE_ID_WINDOW_MS: u8 = 2;
     pub(super) const MESSAGE_ID_WINDOW_RECORDS: u8 = 3;
+    pub(super) const WORKED_OFF: u8 = 4;
 }
 
 /// Writes the fixed part and the tail.
@@ -59,6 +61,9 @@ fn tail(settings: &Settings) -> Vec<u8> {
     if let Some(records) = settings.message_id_window_records {
         put(field::MESSAGE_ID_WINDOW_RECORDS, &records.to_le_bytes());
     }
+    if settings.worked_off == WorkedOff::Delete {
+        put(field::WORKED_OFF, &[1]);
+    }
     tail
 }
 
@@ -91,6 +96,7 @@ fn set(settings: &mut Settings, field: u8, value: &[u8]) -> Option<()> {
         (field::MESSAGE_ID_WINDOW_RECORDS, value) => {
             settings.message_id_window_records = Some(u32::from_le_bytes(value.try_into().ok()?));
         }
+        (field::WORKED_OFF, [1]) => settings.worked_off = WorkedOff::Delete,
         _ => return None,
     }
     Some(())
@@ -115,6 +121,7 @@ pub(super) fn take_fixed(rest: &mut &[u8]) -> Option<Settings> {
         timestamp_type: TimestampType::CreateTime,
         message_id_window_ms: None,
         message_id_window_records: None,
+        worked_off: WorkedOff::Keep,
     })
 }
 

@@ -174,7 +174,7 @@ mod tests {
     use weir_protocol::batch::TimestampType;
 
     use super::*;
-    use crate::core::catalog::settings::Durability;
+    use crate::core::catalog::settings::{Durability, WorkedOff};
     use crate::core::queue::Settings as QueueSettings;
 
     fn create(byte: u8, name: &str) -> Command {
@@ -187,6 +187,7 @@ mod tests {
             timestamp_type: TimestampType::CreateTime,
             message_id_window_ms: None,
             message_id_window_records: None,
+            worked_off: WorkedOff::Keep,
         };
         let (id, name) = (TopicId::from_bytes([byte; 16]), TopicName::parse(name).unwrap());
         Command::Create { id, name, partitions: 2, settings, created_ms: 0 }

@@ -85,7 +85,7 @@ mod tests {
     use weir_protocol::batch::TimestampType;
 
     use super::*;
-    use crate::core::catalog::settings::Durability;
+    use crate::core::catalog::settings::{Durability, WorkedOff};
 
     /// Segments of 100 bytes and 10 offsets, of these newest stamps; the last is active.
     fn extents(stamps: &[i64]) -> Extents {
@@ -111,6 +111,7 @@ mod tests {
             timestamp_type: TimestampType::CreateTime,
             message_id_window_ms: None,
             message_id_window_records: None,
+            worked_off: WorkedOff::Keep,
         }
     }
 

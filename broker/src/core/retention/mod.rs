@@ -7,5 +7,6 @@
 mod age_clock;
 mod expired;
 mod sweep;
+mod worked_off;
 
 pub(crate) use sweep::{Parts, Retention, Sweep};

@@ -9,14 +9,19 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::yield_now;
 use tokio::time::{self, MissedTickBehavior};
+use weir_storage::offset::Offset;
 
 use super::age_clock::{AgeClock, Event, Look};
 use super::expired::expired;
+use super::worked_off::worked_off;
 use crate::clock::Clock;
 use crate::core::catalog::actor::Request;
+use crate::core::catalog::queue::Queues;
+use crate::core::catalog::settings::WorkedOff;
 use crate::core::catalog::table::ClockRecord;
 use crate::core::catalog::topic::{Topic, Topics};
 use crate::core::commit::chore::KeeperInbox;
+use crate::core::queue;
 use crate::metrics;
 
 /// Partitions looked at in one turn, so that other tasks have theirs.
@@ -40,6 +45,8 @@ impl Retention {
 #[derive(Debug)]
 pub(crate) struct Sweep {
     topics: Topics,
+    queues: Queues,
+    work: queue::Queues,
     catalog: mpsc::Sender<Request>,
     keeper: KeeperInbox,
     clock: Clock,
@@ -52,6 +59,9 @@ pub(crate) struct Sweep {
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) topics: Topics,
+    pub(crate) queues: Queues,
+    /// Asked how far the same are.
+    pub(crate) work: queue::Queues,
     pub(crate) catalog: mpsc::Sender<Request>,
     pub(crate) keeper: KeeperInbox,
     pub(crate) clock: Clock,
@@ -65,10 +75,11 @@ pub(crate) struct Parts {
 
 impl Sweep {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { topics, catalog, keeper, clock, metrics, recorded, leap_hold, sparing } = parts;
+        let Parts { topics, queues, work, catalog, keeper, clock, metrics, .. } = parts;
+        let Parts { recorded, leap_hold, sparing, .. } = parts;
         let ages = AgeClock::new(leap_hold, recorded);
         let retention = Retention { asked: sparing };
-        Self { topics, catalog, keeper, clock, ages, metrics, retention }
+        Self { topics, queues, work, catalog, keeper, clock, ages, metrics, retention }
     }
 
     pub(crate) fn handle(&self) -> Retention {
@@ -102,6 +113,9 @@ impl Sweep {
         if topics.iter().any(|topic| topic.settings.retention_ms.is_some()) {
             self.remember(&look).await;
         }
+        for topic in topics.iter().filter(|of| of.settings.worked_off == WorkedOff::Delete) {
+            self.let_go(topic).await;
+        }
         let (mut looked_at, mut has_deletable) = (0, false);
         for topic in &topics {
             for number in 0..topic.partitions.len() {
@@ -116,6 +130,26 @@ impl Sweep {
             self.keeper.want_checkpoint();
         }
         self.metrics.sweeps.inc();
+    }
+
+    /// Has a topic's partitions lose what all its queues are done with.
+    async fn let_go(&self, topic: &Topic) {
+        let readers = self.queues.all().into_iter().filter(|queue| queue.topic == topic.id);
+        let readers: Vec<_> = readers.map(|queue| queue.definition(topic)).collect();
+        for (number, partition) in (0..).zip(&topic.partitions) {
+            let mut least: Option<Offset> = None;
+            for queue in &readers {
+                // Where one cannot say how far it is, nothing goes.
+                let floor = self.work.facts(queue, number).await.map(|facts| facts.floor);
+                let floor = floor.unwrap_or(Offset::ZERO);
+                least = Some(least.map_or(floor, |least| least.min(floor)));
+            }
+            let reader = partition.reader();
+            let goes = least.and_then(|floor| worked_off(&reader.extents(), reader.start(), floor));
+            if let Some(before) = goes {
+                partition.ask_trim(before);
+            }
+        }
     }
 
     fn tell(&self, look: &Look) {

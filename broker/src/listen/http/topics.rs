@@ -14,7 +14,9 @@ use weir_protocol::name::TopicName;
 use super::asked::{Asked, Named};
 use super::problem::Problem;
 use super::shared::Shared;
-use crate::session::{Durability, Limit, QuarantinedFacts, Refusal, Session, TopicFacts, Wanted};
+use crate::session::{
+    Durability, Limit, QuarantinedFacts, Refusal, Session, TopicFacts, Wanted, WorkedOff,
+};
 
 /// A topic's settings, as far as somebody says them.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -48,6 +50,8 @@ pub(super) struct TopicSettings {
     #[serde(deserialize_with = "said")]
     #[schema(value_type = Option<u64>)]
     message_id_window_records: Option<Option<u64>>,
+    /// Whether records go, file by file, once every queue of the topic is done with them.
+    retention_work: Option<bool>,
 }
 
 /// When a record counts as taken.
@@ -101,6 +105,10 @@ impl TopicSettings {
             }),
             message_id_window_ms: limit(self.message_id_window_ms),
             message_id_window_records: limit(self.message_id_window_records),
+            worked_off: self.retention_work.map(|goes| match goes {
+                true => WorkedOff::Delete,
+                false => WorkedOff::Keep,
+            }),
         };
         Ok((self.partitions, wanted))
     }
@@ -123,6 +131,7 @@ pub(super) struct Topic {
     timestamp_type: TimestampTypeName,
     message_id_window_ms: Option<u64>,
     message_id_window_records: Option<u32>,
+    retention_work: bool,
     /// Where each partition's records are.
     offsets: Vec<Offsets>,
     /// What is damaged and not served; not there where nothing is.
@@ -189,6 +198,7 @@ impl Topic {
             },
             message_id_window_ms: settings.message_id_window_ms,
             message_id_window_records: settings.message_id_window_records,
+            retention_work: settings.worked_off == WorkedOff::Delete,
             offsets: offsets.collect(),
             quarantined: facts.quarantined.iter().map(QuarantinedSpan::of).collect(),
         }

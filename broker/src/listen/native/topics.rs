@@ -41,6 +41,8 @@ pub(super) fn wanted(settings: &WireSettings) -> Result<Wanted, Refusal> {
         timestamp_type: settings.timestamp_type,
         message_id_window_ms: settings.message_id_window_ms.map(Limit::At),
         message_id_window_records: settings.message_id_window_records.map(Limit::At),
+        // Said over HTTP alone.
+        worked_off: None,
     })
 }
 
