@@ -3,6 +3,9 @@
 //! `tests/golden/native/README.md` says what the files are and how they were made.
 #![allow(clippy::disallowed_methods, reason = "golden files are read where they lie")]
 
+#[path = "native/queues.rs"]
+mod queues;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -199,11 +202,11 @@ fn requests_about_records() -> Vec<Golden<Request>> {
 }
 
 fn all_requests() -> Vec<Golden<Request>> {
-    [requests(), group_requests()].concat()
+    [requests(), group_requests(), queues::requests()].concat()
 }
 
 fn all_responses() -> Vec<Golden<Response>> {
-    [responses(), group_responses()].concat()
+    [responses(), group_responses(), queues::responses()].concat()
 }
 
 fn group_requests() -> Vec<Golden<Request>> {

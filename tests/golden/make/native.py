@@ -11,6 +11,7 @@ from pathlib import Path
 TARGET = Path(__file__).parent.parent / "native"
 
 TOPIC = bytes.fromhex("0123456789abcdef0011223344556677")
+QUEUE = bytes.fromhex("fedcba98765432100f1e2d3c4b5a6978")
 CLUSTER = bytes(range(0x10, 0x20))
 NODE = bytes(range(0x20, 0x30))
 BATCH = (TARGET.parent / "batch" / "java" / "plain.batch").read_bytes()
@@ -58,6 +59,35 @@ def settings(*pairs):
     fields = [u32("settings", len(pairs))]
     for key, value in pairs:
         fields += [u16("key", key), u64("value", value)]
+    return fields
+
+
+def sized_settings(*pairs):
+    """As queues have them: each value behind its length; a list of numbers, a text or a number."""
+    fields = [u32("settings", len(pairs))]
+    for key, value in pairs:
+        if isinstance(value, str):
+            value = value.encode()
+        else:
+            numbers = value if isinstance(value, list) else [value]
+            value = struct.pack(f"<{len(numbers)}Q", *numbers)
+        fields += [u16("key", key), u16("bytes", len(value)), raw("value", value)]
+    return fields
+
+
+def queue(name, *pairs):
+    return [
+        text("name", name), raw("id", QUEUE), text("topic", "jobs"), u32("partitions", 4),
+        i64("created_ms", 1_700_000_000_000), *sized_settings(*pairs),
+    ]
+
+
+def settle(verb, value, reason, *receipts):
+    fields = [raw("queue", QUEUE), u8("verb", verb), i64("value", value), text("reason", reason)]
+    fields.append(u32("receipts", len(receipts)))
+    for partition, epoch, offset, delivery in receipts:
+        fields += [u32("partition", partition), u32("epoch", epoch)]
+        fields += [u64("offset", offset), u32("delivery", delivery)]
     return fields
 
 
@@ -191,6 +221,67 @@ FRAMES = {
     ]),
     "response_membership_ended": (0xc007, 0, [
         u32("membership", 1), *error(600, 3, "the member was silent too long"),
+    ]),
+    "request_create_queue": (0x0050, 40, [
+        text("name", "jobs"), text("topic", "orders"), u32("partitions", 4),
+        *sized_settings((1, 30_000), (8, 2), (3, [1_000, 5_000]), (14, "graveyard")),
+    ]),
+    "request_create_queue_plain": (0x0050, 40, [
+        text("name", "jobs"), text("topic", ""), u32("partitions", 0), *sized_settings(),
+    ]),
+    "request_list_queues": (0x0051, 41, [text("after", "jobs"), u32("limit", 100)]),
+    "request_describe_queue": (0x0052, 42, [text("name", "jobs")]),
+    "request_alter_queue": (0x0053, 43, [
+        text("name", "jobs"),
+        *sized_settings(
+            (2, 5), (4, 100), (5, 60_000), (6, 0), (7, UNLIMITED), (9, 2), (10, 2), (11, 64),
+            (12, 1 << 20), (13, 1_000), (15, 1),
+        ),
+    ]),
+    "request_delete_queue": (0x0054, 44, [text("name", "jobs")]),
+    "request_work": (0x0055, 45, [
+        u32("subscription", 6), text("queue", "jobs"), u64("lease_ms", 10_000),
+        *amount("credit", 100, 1 << 20),
+    ]),
+    "request_settle_ack": (0x0056, 46, settle(1, 0, "", (3, 7, 42, 1), (1 << 31, 7, 9, 2))),
+    "request_settle_release": (0x0056, 46, settle(2, 1_500, "", (3, 7, 42, 1))),
+    "request_settle_retry": (0x0056, 46, settle(3, 0, "no paper", (3, 7, 42, 1))),
+    "request_settle_retry_after": (0x0056, 46, settle(4, 60_000, "", (3, 7, 42, 1))),
+    "request_settle_retry_at": (0x0056, 46, settle(5, 1_700_000_000_000, "", (3, 7, 42, 1))),
+    "request_settle_reject": (0x0056, 46, settle(6, 0, "no such order", (3, 7, 42, 1))),
+    "request_settle_extend": (0x0056, 46, settle(7, 0, "", (3, 7, 42, 1))),
+    "request_why_queue": (0x0057, 47, [text("name", "jobs")]),
+    "request_seek_queue": (0x0058, 48, [
+        text("queue", "jobs"), u32("partition", 3), u8("to", 2), i64("offset", 42),
+    ]),
+    "request_seek_queue_all": (0x0058, 48, [
+        text("queue", "jobs"), u32("partition", 2**32 - 1), u8("to", 3),
+        i64("milliseconds", 1_700_000_000_000),
+    ]),
+    "request_purge_queue": (0x0059, 49, [text("name", "jobs")]),
+    "response_queue": (0x8050, 42, queue("jobs", (1, 30_000), (3, [1_000]), (14, "jobs.dead"))),
+    "response_queues": (0x8051, 41, [
+        u8("more", 1), u32("queues", 2), *queue("jobs", (15, 0)), *queue("jobs.dead"),
+    ]),
+    "response_queue_deleted": (0x8054, 44, []),
+    "response_working": (0x8055, 45, [raw("queue", QUEUE), u64("lease_ms", 10_000)]),
+    "response_settled": (0x8056, 46, [
+        u32("outcomes", 4), u8("ok", 0), u8("expired", 1), u8("unknown", 2), u8("no_dead_letter", 3),
+    ]),
+    "response_queue_state": (0x8057, 47, [
+        text("why", "all 2 records that are left are leased"), u32("partitions", 1),
+        *(u64(name, number) for number, name in enumerate((
+            "floor", "hwm", "tail", "ready", "delayed", "leased", "pending", "dying",
+            "blocked_keys", "state_bytes", "deliveries", "acks", "failures", "expired", "dead",
+        ), 1)),
+        text("why", "all leased"),
+    ]),
+    "response_queue_sought": (0x8058, 48, []),
+    "response_queue_purged": (0x8059, 49, []),
+    "response_deliver_leases": (0xC008, 0, [
+        u32("subscription", 6), u32("partition", 3), u32("epoch", 7), u64("lease_ms", 10_000),
+        u32("leases", 1), u64("offset", 0), u32("count", 3), u32("deliveries", 1),
+        u32("failures", 0), raw("batches", BATCH),
     ]),
     "response_error": (0x8000, 9, error(100, 3, "topic flights is unknown; create it first")),
     "response_hello": (0x8001, 1, [
