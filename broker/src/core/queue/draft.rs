@@ -36,14 +36,6 @@ pub(super) fn room(resolved: usize, attempts: usize, reason_bytes: usize) -> usi
 }
 
 impl Draft {
-    pub(super) fn is_empty(&self) -> bool {
-        self.resolved.is_empty()
-            && self.resolved_runs.is_empty()
-            && self.attempts.is_empty()
-            && self.hwm.is_none()
-            && self.seek.is_none()
-    }
-
     pub(super) fn resolve(&mut self, offset: u64) {
         self.resolved.push(offset);
     }

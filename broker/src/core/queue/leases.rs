@@ -55,10 +55,6 @@ impl Leases {
         self.records.len() - self.settling
     }
 
-    pub(super) fn settling(&self) -> usize {
-        self.settling
-    }
-
     pub(super) fn of(&self, offset: u64) -> Option<&Lease> {
         self.records.get(&offset)
     }
@@ -142,11 +138,6 @@ impl Leases {
             }
         }
         None
-    }
-
-    /// Puts a timer back whose end could not be seen to.
-    pub(super) fn put_off(&mut self, offset: u64, until: Instant) {
-        self.timers.push(Reverse((until, offset)));
     }
 
     /// What a worker holds, with rising offsets.

@@ -13,8 +13,6 @@
 //! It knows no wire, no user and no journal. The machines know no clock and no channel. What is
 //! kept costs what is *unresolved below the highest record handed out*: a backlog costs nothing.
 
-#![allow(dead_code, unused_imports, reason = "the workers of sessions take it into use next")]
-
 mod answer;
 mod ask;
 mod backoff;
@@ -46,20 +44,19 @@ mod why;
 mod tests;
 
 pub(crate) use answer::Answer;
-pub(crate) use backoff::{BACKOFF_LIST_MAX, BACKOFF_MS_MAX, Backoff};
-pub(crate) use entries::{Entry, REASON_BYTES_MAX};
+pub(crate) use backoff::Backoff;
+pub(crate) use entries::Entry;
 pub(crate) use foreman::{Foreman, JournalRoom, Step};
 pub(crate) use handle::Queues;
 pub(crate) use refusal::QueueError;
 pub(crate) use request::{
-    Again, Call, Counts, Definition, Dying, Leased, Log, Outcome, PartitionFacts, REQUESTS_MAX,
-    Reason, Receipt, Take, Taken, Verb, WorkerId,
+    Again, Call, Definition, Dying, Leased, Log, Outcome, PartitionFacts, REQUESTS_MAX, Reason,
+    Receipt, Take, Taken, Verb, WorkerId,
 };
 pub(crate) use scout::Scouts;
 pub(crate) use scouted::Scouted;
 pub(crate) use settings::{
-    DELAY_MS_MAX, Delivery, LEASE_MS_MAX, LEASE_MS_MIN, LateAcks, LeaseExpiry, Order, SettingError,
-    Settings, check_lease_ms,
+    DELAY_MS_MAX, Delivery, LateAcks, LeaseExpiry, Order, SettingError, Settings, check_lease_ms,
 };
 pub(crate) use table::{Place, Table};
 pub(crate) use why::Why;
