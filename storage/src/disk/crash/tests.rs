@@ -231,6 +231,10 @@ fn a_full_disk_refuses_and_room_freed_is_room_again() {
     let full = other.write_at(&[IoSlice::new(b"x")], 0).unwrap_err();
     assert_eq!(full.kind(), io::ErrorKind::StorageFull);
     assert_eq!(disk.volume(path("/")).unwrap().free_bytes, 0);
+    // What has its room already needs none, even where the disk was made smaller than that.
+    disk.set_capacity(Some(4096));
+    write(&file, &[2; 8192], 0);
+    disk.set_capacity(Some(8192));
     disk.remove_file(path("/file")).unwrap();
     write(&other, b"x", 0);
     assert_eq!(disk.volume(path("/")).unwrap().free_bytes, 4096);
