@@ -7,6 +7,7 @@
 pub(crate) mod actor;
 pub(crate) mod command;
 pub(crate) mod delete;
+mod fields;
 pub(crate) mod opener;
 pub(crate) mod queue;
 pub(crate) mod queue_changes;

@@ -19,6 +19,7 @@ use bytes::{Buf, BufMut, BytesMut};
 use weir_protocol::id::{QueueId, TopicId};
 use weir_protocol::name::{QueueName, TopicName};
 
+use super::fields::{self, Fields};
 use super::queue::Queue;
 use crate::core::queue::{Backoff, Delivery, LateAcks, LeaseExpiry, Order, Settings};
 
@@ -70,12 +71,8 @@ pub(super) fn sixteen(rest: &mut &[u8]) -> Option<[u8; 16]> {
 }
 
 pub(super) fn put_settings(settings: &Settings, bytes: &mut BytesMut) {
-    let mut tail = Vec::new();
-    let mut put = |field: u8, value: &[u8]| {
-        tail.push(field);
-        tail.push(u8::try_from(value.len()).expect("values are short"));
-        tail.extend_from_slice(value);
-    };
+    let mut fields = Fields::default();
+    let mut put = |field, value: &[u8]| fields.put(field, value);
     put(field::LEASE_MS, &settings.lease_ms.to_le_bytes());
     put(field::MAX_FAILURES, &settings.max_failures.to_le_bytes());
     match &settings.backoff {
@@ -112,26 +109,12 @@ pub(super) fn put_settings(settings: &Settings, bytes: &mut BytesMut) {
     if settings.delivery == Delivery::Paused {
         put(field::DELIVERY, &[1]);
     }
-    bytes.put_u16_le(u16::try_from(tail.len()).expect("a few fields of at most 255 bytes"));
-    bytes.put_slice(&tail);
+    fields.finish(bytes);
 }
 
 pub(super) fn take_settings(rest: &mut &[u8]) -> Option<Settings> {
-    let len = usize::from(rest.try_get_u16_le().ok()?);
-    let (mut tail, after) = rest.split_at_checked(len)?;
-    *rest = after;
     let mut settings = Settings::DEFAULT;
-    let mut before = 0;
-    while tail.has_remaining() {
-        let field = tail.try_get_u8().ok()?;
-        let len = usize::from(tail.try_get_u8().ok()?);
-        let (value, after) = tail.split_at_checked(len)?;
-        if field <= before {
-            return None;
-        }
-        set(&mut settings, field, value)?;
-        (before, tail) = (field, after);
-    }
+    fields::take(rest, |field, value| set(&mut settings, field, value))?;
     settings.checked().ok()
 }
 

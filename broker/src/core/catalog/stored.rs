@@ -18,6 +18,7 @@
 use bytes::{Buf, BufMut, BytesMut};
 use weir_protocol::batch::TimestampType;
 
+use super::fields::{self, Fields};
 use super::settings::{Durability, Settings, WorkedOff};
 
 const NO_LIMIT: u64 = u64::MAX;
@@ -40,18 +41,12 @@ pub(super) fn put(settings: &Settings, bytes: &mut BytesMut) {
     bytes.put_u32_le(settings.batch_bytes_max);
     bytes.put_u64_le(settings.retention_ms.unwrap_or(NO_LIMIT));
     bytes.put_u64_le(settings.retention_bytes.unwrap_or(NO_LIMIT));
-    let tail = tail(settings);
-    bytes.put_u16_le(u16::try_from(tail.len()).expect("a few fields of at most 255 bytes"));
-    bytes.put_slice(&tail);
+    tail(settings).finish(bytes);
 }
 
-fn tail(settings: &Settings) -> Vec<u8> {
-    let mut tail = Vec::new();
-    let mut put = |field: u8, value: &[u8]| {
-        tail.push(field);
-        tail.push(u8::try_from(value.len()).expect("values are short"));
-        tail.extend_from_slice(value);
-    };
+fn tail(settings: &Settings) -> Fields {
+    let mut tail = Fields::default();
+    let mut put = |field, value: &[u8]| tail.put(field, value);
     if settings.timestamp_type == TimestampType::LogAppendTime {
         put(field::TIMESTAMP_TYPE, &[1]);
     }
@@ -70,20 +65,7 @@ fn tail(settings: &Settings) -> Vec<u8> {
 /// Reads what [`put`] wrote.
 pub(super) fn take(rest: &mut &[u8]) -> Option<Settings> {
     let mut settings = take_fixed(rest)?;
-    let len = usize::from(rest.try_get_u16_le().ok()?);
-    let (mut tail, after) = rest.split_at_checked(len)?;
-    *rest = after;
-    let mut before = 0;
-    while tail.has_remaining() {
-        let field = tail.try_get_u8().ok()?;
-        let len = usize::from(tail.try_get_u8().ok()?);
-        let (value, after) = tail.split_at_checked(len)?;
-        if field <= before {
-            return None;
-        }
-        set(&mut settings, field, value)?;
-        (before, tail) = (field, after);
-    }
+    fields::take(rest, |field, value| set(&mut settings, field, value))?;
     Some(settings)
 }
 
