@@ -20,6 +20,7 @@ use weir_protocol::native::{
 };
 use weir_protocol::partitioner::partition_of;
 use weir_tests::dice::Dice;
+use weir_tests::gate::Call;
 use weir_tests::kafka::KafkaWire;
 use weir_tests::wire::{Wire, batch};
 use weir_tests::{Place, TestBroker};
@@ -168,20 +169,32 @@ fn resealed(batch: &BytesMut) -> Bytes {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_copy_of_what_is_under_way_waits_for_it() {
-    let place = Place::crashing();
-    let broker = place.start().await;
-    let (mut wire, _) = Wire::greeted(broker.native()).await;
-    let topic = wire.create_with("t", 1, REMEMBERS).await;
-    place.gate().shut();
-    let mut waiting = Vec::new();
-    for _ in 0..3 {
-        waiting.push(wire.begin_produce(&topic, 0, named(&[b"once"])).await);
+async fn a_copy_of_what_is_under_way_waits_for_it_and_shares_its_fate() {
+    for fails in [false, true] {
+        let place = Place::crashing();
+        let broker = place.start().await;
+        let (mut wire, _) = Wire::greeted(broker.native()).await;
+        let topic = wire.create_with("t", 1, REMEMBERS).await;
+        place.gate().shut();
+        let mut waiting = Vec::new();
+        for _ in 0..3 {
+            waiting.push(wire.begin_produce(&topic, 0, named(&[b"once"])).await);
+        }
+        wire.ping().await;
+        if fails {
+            place.gate().fail_next(Call::Sync);
+        }
+        place.gate().open();
+        if fails {
+            for correlation in waiting {
+                let (code, _) = refused(wire.produced(correlation).await);
+                assert_eq!(code, Code::OutcomeUnknown);
+            }
+        } else {
+            assert_eq!(wire.produced_all(&waiting).await, [0, 0, 0]);
+        }
+        broker.stop().await;
     }
-    wire.ping().await;
-    place.gate().open();
-    assert_eq!(wire.produced_all(&waiting).await, [0, 0, 0]);
-    broker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -27,6 +27,8 @@ pub struct Wire {
     decoder: Decoder<ResponseFrame>,
     buffer: BytesMut,
     correlation: u32,
+    /// Answers that came while another was waited for.
+    kept: BTreeMap<u32, Response>,
 }
 
 impl Wire {
@@ -39,7 +41,7 @@ impl Wire {
     fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         let (decoder, buffer) = (Decoder::client(), BytesMut::new());
-        Ok(Self { stream, decoder, buffer, correlation: 0 })
+        Ok(Self { stream, decoder, buffer, correlation: 0, kept: BTreeMap::new() })
     }
 
     /// Connects and says hello.
@@ -116,7 +118,8 @@ impl Wire {
         }
     }
 
-    /// Sends a request and waits for its answer; events that come before it are dropped.
+    /// Sends a request and waits for its answer; events that come before it are dropped, answers to
+    /// other requests are kept for who waits for them.
     pub async fn ask(&mut self, request: Request) -> Result<Response, ErrorReply> {
         let correlation = self.send(&request).await;
         self.answer(correlation).await
@@ -135,13 +138,15 @@ impl Wire {
 
     async fn answered(&mut self, correlation: u32) -> Option<Result<Response, ErrorReply>> {
         loop {
+            if let Some(answer) = self.kept.remove(&correlation) {
+                return Some(match answer {
+                    Response::Error(error) => Err(error),
+                    response => Ok(response),
+                });
+            }
             let frame = self.next().await?;
-            match frame.response {
-                Response::Error(error) if frame.correlation == correlation => {
-                    return Some(Err(error));
-                }
-                response if frame.correlation == correlation => return Some(Ok(response)),
-                _ => {}
+            if frame.correlation != 0 {
+                self.kept.insert(frame.correlation, frame.response);
             }
         }
     }
@@ -208,18 +213,12 @@ impl Wire {
     /// # Panics
     /// If one of them is refused.
     pub async fn produced_all(&mut self, correlations: &[u32]) -> Vec<u64> {
-        let mut offsets = BTreeMap::new();
-        while offsets.len() < correlations.len() {
-            let frame = self.next().await.expect("the broker stays until it has answered");
-            match frame.response {
-                Response::Produced { base_offset } => {
-                    offsets.insert(frame.correlation, base_offset);
-                }
-                Response::Error(error) => panic!("a batch was refused: {error:?}"),
-                _ => {}
-            }
+        let mut offsets = Vec::with_capacity(correlations.len());
+        for correlation in correlations {
+            let offset = self.produced(*correlation).await;
+            offsets.push(offset.unwrap_or_else(|error| panic!("a batch was refused: {error:?}")));
         }
-        correlations.iter().map(|correlation| offsets[correlation]).collect()
+        offsets
     }
 
     /// Waits for the offset of a batch.

@@ -129,6 +129,12 @@ impl SenderCredit {
         self.sent = self.sent.checked_add(next).expect("what is allowed does not overflow");
     }
 
+    /// Counts `next` as sent, which an earlier grant allowed: it was on its way when its credit was
+    /// taken back.
+    pub fn spend_promised(&mut self, next: Amount) {
+        self.sent = self.sent.checked_add(next).expect("what was allowed does not overflow");
+    }
+
     /// Takes a grant. One that saw less than an earlier one is late, and changes nothing.
     ///
     /// # Errors

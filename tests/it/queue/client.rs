@@ -106,6 +106,27 @@ async fn no_more_records_are_out_than_the_application_wants() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_drains_gives_back_what_it_has_not_begun() {
+    let (broker, client) = jobs(QueueSettings::default()).await;
+    publish(&client, 0..10).await;
+    let mut worker = client.queue("jobs").build().await.unwrap();
+    let begun = next(&mut worker).await;
+    let drained = tokio::spawn(worker.drain());
+    let done = value(&begun);
+    begun.ack().await.unwrap();
+    drained.await.unwrap();
+    let mut other = client.queue("jobs").build().await.unwrap();
+    let mut seen = BTreeSet::from([done]);
+    while seen.len() < 10 {
+        let leased = next(&mut other).await;
+        assert_eq!(leased.failures(), 0, "what was given back has not failed");
+        assert!(seen.insert(value(&leased)));
+        leased.ack().await.unwrap();
+    }
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_of_a_queue_that_is_gone_says_so_and_ends() {
     let (broker, client) = jobs(QueueSettings::default()).await;
     let mut worker = client.queue("jobs").build().await.unwrap();

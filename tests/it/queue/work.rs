@@ -303,6 +303,45 @@ async fn no_more_is_leased_than_credit_allows_and_the_rest_goes_to_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_lease_comes_behind_the_echo_of_a_credit_of_nothing() {
+    let backoff_ms = Some(vec![0]);
+    let mut jobs = Jobs::start(QueueSettings { backoff_ms, ..QueueSettings::default() }).await;
+    let records = [[b'x'; 100]; 300];
+    let records: Vec<&[u8]> = records.iter().map(|record| &record[..]).collect();
+    for _ in 0..10 {
+        jobs.publish(&records).await;
+    }
+    for subscription in 1..=10 {
+        let mut leased = 0;
+        jobs.work(subscription, PLENTY).await;
+        let mut is_echoed = false;
+        while !is_echoed {
+            match jobs.wire.next().await.expect("the broker stays").response {
+                Response::DeliverLeases(deliver) => {
+                    if leased == 0 {
+                        // More are being leased at this moment.
+                        let grant = Grant { seen: Amount::ZERO, credit: Amount::ZERO };
+                        let flow = Flow { subscription, grant, drain: false, echo: true };
+                        jobs.wire.send(&Request::Flow(flow)).await;
+                    }
+                    leased += deliver.leases.iter().map(|run| u64::from(run.count)).sum::<u64>();
+                }
+                Response::Flow(echo) => {
+                    assert_eq!((echo.sent.messages, echo.left), (leased, Amount::ZERO));
+                    is_echoed = true;
+                }
+                other => panic!("leases and an echo come, not {other:?}"),
+            }
+        }
+        let ping = jobs.wire.send(&Request::Ping).await;
+        let next = jobs.wire.next().await.expect("the broker stays");
+        assert_eq!((next.correlation, next.response), (ping, Response::Pong));
+        jobs.wire.ask(Request::Unsubscribe { subscription }).await.unwrap();
+    }
+    jobs.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_larger_than_the_credit_goes_alone() {
     let mut jobs = Jobs::start(QueueSettings::default()).await;
     let large = vec![7; 5_000];

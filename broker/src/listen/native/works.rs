@@ -8,7 +8,9 @@
 //! A worker ends with its connection or with Unsubscribe: what it holds then is tried again, as its
 //! queue has it.
 //!
-//! Invariant: what a task leased and was not sent is within its credit.
+//! Invariant: what a task leased is within the credit that it had when it began to, which may be
+//! taken back meanwhile. An echo stands behind all that was leased before it: behind the echo of a
+//! credit of nothing no lease comes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -63,6 +65,8 @@ struct Desk {
 struct State {
     credit: SenderCredit,
     drains: bool,
+    /// Whether the task has an echo to say.
+    echoes: bool,
     said: VecDeque<Said>,
 }
 
@@ -101,8 +105,7 @@ impl Works {
     ) {
         let token = OF_WORK | u64::from(self.begun & (u32::MAX >> 2)) << 32 | u64::from(number);
         self.begun = self.begun.wrapping_add(1);
-        let state =
-            State { credit: SenderCredit::new(credit), drains: false, said: VecDeque::new() };
+        let state = State::new(credit);
         let (state, bell) = (Mutex::new(state), Notify::new());
         let desk = Arc::new(Desk { state, bell, connection, token });
         let task = tokio::spawn(run(worker, Arc::clone(&desk), number));
@@ -126,10 +129,7 @@ impl Works {
             return true;
         }
         state.drains |= flow.drain;
-        if flow.echo {
-            let echo = state.echo(flow.subscription, false);
-            outbox.push(0, &Response::Flow(echo));
-        }
+        state.echoes |= flow.echo;
         drop(state);
         held.desk.bell.notify_one();
         true
@@ -182,6 +182,7 @@ impl Drop for Held {
 /// Leases while there is credit, until the queue ends or the task is told to.
 async fn run(mut worker: Worker, desk: Arc<Desk>, number: u32) {
     loop {
+        desk.echo(number);
         let Some(limits) = desk.limits() else {
             select! {
                 biased;
@@ -238,9 +239,21 @@ impl Desk {
         let mut state = self.state.lock();
         for part in parts {
             let (messages, bytes) = (part.leases.len() as u64, part.batches.len() as u64);
-            state.credit.spend(Amount { messages, bytes });
+            state.credit.spend_promised(Amount { messages, bytes });
             state.said.push_back(Said::Leases { partition, epoch, lease_ms, part });
         }
+        drop(state);
+        self.connection.ring(self.token);
+    }
+
+    /// Says how the credit stands, where that was asked for. Nothing is being leased meanwhile.
+    fn echo(&self, number: u32) {
+        let mut state = self.state.lock();
+        if !std::mem::take(&mut state.echoes) {
+            return;
+        }
+        let echo = state.echo(number, false);
+        state.said.push_back(Said::Echo(echo));
         drop(state);
         self.connection.ring(self.token);
     }
@@ -265,6 +278,11 @@ impl Desk {
 }
 
 impl State {
+    fn new(credit: Amount) -> Self {
+        let (credit, said) = (SenderCredit::new(credit), VecDeque::new());
+        Self { credit, drains: false, echoes: false, said }
+    }
+
     fn echo(&self, subscription: u32, drained: bool) -> FlowEcho {
         let (sent, left) = (self.credit.sent(), self.credit.left());
         FlowEcho { subscription, sent, left, drained }

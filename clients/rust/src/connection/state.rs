@@ -220,8 +220,7 @@ impl State {
                 self.members.remove(&ended.membership);
                 None
             }
-            // This client never asks for an echo.
-            Response::Flow(_) => None,
+            Response::Flow(echo) => self.event(echo.subscription, || Event::Echo),
             answer => return Err(broken(format!("{:?} as an event", answer.kind()))),
         })
     }

@@ -26,6 +26,8 @@ pub(crate) enum Event {
     Gap(Range<u64>),
     /// Leased records, of a worker.
     Leases(DeliverLeases),
+    /// The answer to a flow that asked for it: what came before is all that was sent.
+    Echo,
     /// The broker gave the subscription up; comes last.
     Ended(Refusal),
 }

@@ -258,6 +258,9 @@ impl Subscriber for Seat {
             Event::Leases(_) => {
                 Err(BrokenRule("a partition's reader is sent no leased records".to_owned()))
             }
+            Event::Echo => Err(BrokenRule(
+                "a partition's reader asks for no echo, and was sent one".to_owned(),
+            )),
             Event::Ended(refusal) => {
                 self.end(refusal);
                 Ok(())

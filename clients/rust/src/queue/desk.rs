@@ -30,6 +30,8 @@ pub(super) struct Desk {
     pub(super) ended: Notify,
     /// Rung when something was settled.
     settled: Notify,
+    /// Rung when, behind a [`close`](Desk::close), all came that the broker has leased.
+    pub(super) all_came: Notify,
 }
 
 /// What a worker may hold.
@@ -93,8 +95,8 @@ impl Desk {
             is_closed: false,
             waker: None,
         };
-        let (ended, settled) = (Notify::new(), Notify::new());
-        Self { state: Mutex::new(state), limits, ended, settled }
+        let [ended, settled, all_came] = [(); 3].map(|()| Notify::new());
+        Self { state: Mutex::new(state), limits, ended, settled, all_came }
     }
 
     pub(super) fn window(&self) -> Amount {
@@ -109,11 +111,8 @@ impl Desk {
 
     /// Another connection begins; what came on the last one is the broker's again.
     pub(super) fn begin(&self) {
+        drop(self.take_unseen());
         let mut state = self.state.lock();
-        let came = std::mem::take(&mut state.came);
-        for held in &came {
-            state.held.remove(&held.receipt);
-        }
         state.generation += 1;
         state.credit = ReceiverCredit::new(self.limits.window, self.limits.largest);
         state.refusal = None;
@@ -130,7 +129,14 @@ impl Desk {
         state.queue = Some(working.queue);
         state.lease = Duration::from_millis(working.lease_ms);
         state.place = Some(Place { connection: Arc::clone(connection), subscription });
-        state.grant();
+        match state.is_closed {
+            true => state.take_credit_back(),
+            false => state.grant(),
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.lock().is_closed
     }
 
     /// Why the broker ended the subscription.
@@ -147,14 +153,14 @@ impl Desk {
     /// A record that may be worked on now.
     pub(super) fn poll_take(&self, context: &Context<'_>) -> Poll<Option<Result<Held, WorkError>>> {
         let mut state = self.state.lock();
+        if state.is_closed {
+            return Poll::Ready(None);
+        }
         if state.out < self.limits.concurrency
             && let Some(held) = state.came.pop_front()
         {
             state.out += 1;
             return Poll::Ready(Some(Ok(held)));
-        }
-        if state.is_closed {
-            return Poll::Ready(None);
         }
         if let Some(over) = state.over.clone() {
             return Poll::Ready(Some(Err(over)));
@@ -182,17 +188,21 @@ impl Desk {
         self.settled.notify_waiters();
     }
 
-    /// Takes no more; what came and nobody has seen.
-    pub(super) fn close(&self) -> Vec<LeaseReceipt> {
+    /// Takes no more, and asks to hear when all came that is on its way.
+    pub(super) fn close(&self) {
         let mut state = self.state.lock();
         state.is_closed = true;
-        state.credit.resize(Amount::ZERO);
-        state.grant();
+        state.take_credit_back();
+        state.wake();
+    }
+
+    /// What came and nobody has seen; it is held no longer.
+    pub(super) fn take_unseen(&self) -> Vec<LeaseReceipt> {
+        let mut state = self.state.lock();
         let came = std::mem::take(&mut state.came);
         for held in &came {
             state.held.remove(&held.receipt);
         }
-        state.wake();
         came.into_iter().map(|held| held.receipt).collect()
     }
 
@@ -265,16 +275,22 @@ impl Desk {
         if let Some(first) = came.first_mut() {
             first.amount.bytes = amount.bytes;
         }
-        if !state.is_closed {
-            state.held.extend(came.iter().map(|held| held.receipt));
-            state.came.extend(came);
-            state.wake();
-        }
+        state.held.extend(came.iter().map(|held| held.receipt));
+        state.came.extend(came);
+        state.wake();
         Ok(())
     }
 }
 
 impl State {
+    /// Nothing more is to come, and the broker says when that is so.
+    fn take_credit_back(&mut self) {
+        self.credit.resize(Amount::ZERO);
+        let Some(place) = &self.place else { return };
+        let (grant, subscription) = (self.credit.announce(), place.subscription);
+        place.connection.flow(Flow { subscription, grant, drain: false, echo: true });
+    }
+
     fn grant(&mut self) {
         let Some(place) = &self.place else { return };
         if self.credit.is_due() {
@@ -295,6 +311,10 @@ impl Subscriber for Desk {
     fn take(&self, event: Event) -> Result<(), BrokenRule> {
         match event {
             Event::Leases(deliver) => self.arrive(&deliver),
+            Event::Echo => {
+                self.all_came.notify_one();
+                Ok(())
+            }
             Event::Ended(refusal) => {
                 self.state.lock().refusal = Some(refusal);
                 self.ended.notify_one();

@@ -4,6 +4,8 @@
 //!   work ─► stand ──connection lost, or ended for now──► connect (pauses) ─► work
 //!             └── ended for good, or no broker for too long ──► the worker is told
 //! ```
+//!
+//! A worker that is closed stays where it is, and begins nowhere anew.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,18 +76,23 @@ impl Keeper {
                 }
             }
             match self.again().await {
-                Ok(next) => connection = next,
+                Ok(Some(next)) => connection = next,
+                Ok(None) => return self.desk.begin(),
                 Err(error) => return self.desk.fail(error),
             }
         }
     }
 
-    async fn again(&self) -> Result<Arc<Connection>, WorkError> {
+    /// Begins to work again, however often that takes; not where the worker is closed.
+    async fn again(&self) -> Result<Option<Arc<Connection>>, WorkError> {
         let (since, mut backoff) = (Instant::now(), Backoff::eager(PAUSES));
         loop {
             sleep(backoff.pause(random())).await;
+            if self.desk.is_closed() {
+                return Ok(None);
+            }
             match self.work().await {
-                Ok(connection) => return Ok(connection),
+                Ok(connection) => return Ok(Some(connection)),
                 Err(RequestError::Refused(refusal)) if refusal.retry == Retry::Never => {
                     return Err(WorkError::Refused(refusal));
                 }

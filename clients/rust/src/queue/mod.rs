@@ -8,6 +8,9 @@
 //!
 //! What came and was not taken when a connection is lost is dropped: the broker hands it out again.
 //! What the application works on goes on, and is settled on the next connection.
+//!
+//! A worker that drains takes its credit back and asks for an echo: what came before that is all
+//! that the broker has leased to it, and it gives back what of it nobody has seen.
 
 mod builder;
 mod desk;
@@ -46,7 +49,7 @@ pub struct QueueWorker {
 
 impl QueueWorker {
     /// The next record, waiting for one while there is none, or while the application works on as
-    /// many as its concurrency allows. `None` once the worker drains and has given all it had.
+    /// many as its concurrency allows.
     ///
     /// # Errors
     /// The worker has ended: the queue is gone, or no broker was there for too long.
@@ -55,12 +58,17 @@ impl QueueWorker {
     }
 
     /// Ends the worker with its work: takes no more, gives back what the application has not seen,
-    /// and waits until all it has is settled.
+    /// what is on its way to it included, and waits until all it has is settled.
     pub async fn drain(mut self) {
-        let unseen = self.desk.close();
+        self.desk.close();
+        tokio::select! {
+            () = self.desk.all_came.notified() => {}
+            // Its connection is lost: what nobody has seen is the broker's again.
+            _ = &mut self.keeper => {}
+        }
         let release = SettleVerb::Release { delay_ms: 0 };
         let mut given_back = JoinSet::new();
-        for receipt in unseen {
+        for receipt in self.desk.take_unseen() {
             let (settler, release) = (self.settler.clone(), release.clone());
             given_back.spawn(async move { settler.settle(receipt, release).await });
         }
