@@ -255,7 +255,7 @@ fn mix(number: u64) -> u64 {
 }
 
 /// Fills with bytes that no compression makes smaller.
-fn fill(target: &mut [u8], seed: u64) {
+pub(super) fn fill(target: &mut [u8], seed: u64) {
     let mut state = mix(seed);
     for chunk in target.chunks_mut(8) {
         // Xorshift: a bijection without a fixed point but 0, which `mix` gives for one seed only.

@@ -20,6 +20,7 @@ mod load;
 mod pace;
 mod plan;
 mod prepared;
+pub(crate) mod queue;
 mod reading;
 mod replay;
 mod report;

@@ -235,7 +235,7 @@ fn ack_name(ack: Ack, durability: Durability) -> &'static str {
     }
 }
 
-fn in_ms(us: f64) -> String {
+pub(super) fn in_ms(us: f64) -> String {
     format!("{:.3} ms", us / 1_000.0)
 }
 

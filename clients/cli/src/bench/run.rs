@@ -1,4 +1,4 @@
-//! The three benches, from the plan to the report.
+//! The benches of streams, from the plan to the report.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -32,7 +32,8 @@ pub(crate) struct Site {
 /// Measures sending; then reads all back and verifies it.
 pub(crate) async fn produce(site: Site, plan: Plan, at_end: AtEnd) -> Result<Report, Failure> {
     let client = site.native.connect().await?;
-    topic::with_new(&client, &site.topic, &plan, at_end, async |topic| {
+    let (partitions, settings) = (plan.shape.partitions, plan.topic_settings());
+    topic::with_new(&client, &site.topic, partitions, settings, at_end, async |topic| {
         let Sent { run, links, took, acks, broker } = send(&site, &client, topic, &plan).await?;
         let clients = connections(&site, plan.shape.connections).await?;
         let reader = Reader::of(run, plan.lanes());
@@ -48,7 +49,8 @@ pub(crate) async fn produce(site: Site, plan: Plan, at_end: AtEnd) -> Result<Rep
 /// Stores, and then measures reading it back.
 pub(crate) async fn consume(site: Site, plan: Plan, at_end: AtEnd) -> Result<Report, Failure> {
     let client = site.native.connect().await?;
-    topic::with_new(&client, &site.topic, &plan, at_end, async |topic| {
+    let (partitions, settings) = (plan.shape.partitions, plan.topic_settings());
+    topic::with_new(&client, &site.topic, partitions, settings, at_end, async |topic| {
         let Sent { run, links, .. } = send(&site, &client, topic, &plan).await?;
         let reader = Reader::of(run, plan.lanes());
         let under =
@@ -93,7 +95,8 @@ pub(crate) async fn latency(
     at_end: AtEnd,
 ) -> Result<Report, Failure> {
     let client = site.native.connect().await?;
-    topic::with_new(&client, &site.topic, &plan, at_end, async |topic| {
+    let (partitions, settings) = (plan.shape.partitions, plan.topic_settings());
+    topic::with_new(&client, &site.topic, partitions, settings, at_end, async |topic| {
         let prepared = prepare(&plan);
         let subscriber = site.native.connect().await?;
         let before = Sample::take(&site.http).await;
@@ -232,7 +235,7 @@ async fn read(
     reading
 }
 
-async fn connections(site: &Site, count: u32) -> Result<Vec<Client>, Failure> {
+pub(super) async fn connections(site: &Site, count: u32) -> Result<Vec<Client>, Failure> {
     let mut clients = Vec::new();
     for _ in 0..count {
         clients.push(site.native.connect().await?);

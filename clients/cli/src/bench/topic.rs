@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use weir_client::{Client, RequestError};
 use weir_protocol::code::Code;
-use weir_protocol::native::TopicDescription;
+use weir_protocol::native::{Settings, TopicDescription};
 
-use super::plan::Plan;
 use crate::failure::Failure;
 use crate::print;
 use crate::stop;
@@ -23,11 +22,12 @@ pub(crate) enum AtEnd {
 pub(crate) async fn with_new<T>(
     client: &Client,
     name: &str,
-    plan: &Plan,
+    partitions: u32,
+    settings: Settings,
     at_end: AtEnd,
     work: impl AsyncFnOnce(&TopicDescription) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let created = client.create_topic(name, plan.shape.partitions, plan.topic_settings()).await;
+    let created = client.create_topic(name, partitions, settings).await;
     let topic = created.map_err(|error| not_created(name, &error))?;
     let done = tokio::select! {
         done = work(&topic) => done,

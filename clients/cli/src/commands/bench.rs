@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::produce::AckName;
 use super::topic::DurabilityName;
-use crate::bench::{self, AtEnd, Beside, Plan, Rate, Report, Shape, Site};
+use crate::bench::{self, AtEnd, Beside, Plan, Rate, Report, Shape, Site, queue};
 use crate::failure::Failure;
 use crate::print::{self, Output};
 use crate::quantity;
@@ -17,7 +17,7 @@ use crate::target::{HttpTarget, NativeTarget};
 pub struct Bench {
     #[command(subcommand)]
     bench: Verb,
-    /// The topic to make and to delete at the end
+    /// The topic, or queue, to make and to delete at the end
     #[arg(long, value_name = "TOPIC", default_value = "weir-bench", global = true)]
     #[arg(display_order = SHARED_ORDER)]
     topic: String,
@@ -35,6 +35,7 @@ enum Verb {
     Produce(Produce),
     Consume(Consume),
     Latency(Latency),
+    Queue(Queue),
 }
 
 /// Memory for the batches of a bench that does not let it be chosen.
@@ -117,6 +118,53 @@ struct Latency {
     keep: Keep,
 }
 
+/// How fast a work queue is: records published, then handed out to workers and acked.
+///
+/// A record is done when the broker has confirmed its ack. With --rate, publishing and working go
+/// on at once, and times count from when a record was due to be published until a worker has it.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weir bench queue
+  weir bench queue --size 100 --workers 1 --partitions 1
+  weir bench queue --rate 5000 --output json")]
+struct Queue {
+    /// Records in all
+    #[arg(long, value_name = "N", default_value_t = 200_000, conflicts_with = "rate")]
+    records: u64,
+    /// Bytes of a record's value
+    #[arg(long, value_name = "SIZE", default_value = "1024", value_parser = quantity::bytes)]
+    size: u64,
+    /// Partitions of the queue's topic
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    partitions: u32,
+    /// Workers, each on a connection of its own
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    workers: u32,
+    /// Records that a worker holds at most
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    credit: u32,
+    /// Records that are published before the oldest is acknowledged
+    #[arg(long, value_name = "N", default_value_t = 256, conflicts_with = "rate")]
+    in_flight: u32,
+    /// Batches on their way to each partition; what is published meanwhile makes the next
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    batches: u32,
+    /// What acknowledged records survive; acks survive a power cut whatever it is
+    #[arg(long, value_enum, default_value = "synced")]
+    durability: DurabilityName,
+    /// Records a second that are due
+    #[arg(long, value_name = "N")]
+    rate: Option<u32>,
+    /// How long is measured at a rate
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "rate")]
+    seconds: u64,
+    /// How long is published before that
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, requires = "rate")]
+    warm_up: u64,
+    #[command(flatten)]
+    keep: Keep,
+}
+
 /// What is sent and how.
 #[derive(Debug, Args)]
 struct Load {
@@ -177,9 +225,34 @@ impl Bench {
                 bench::consume(site, load.plan()?, keep.at_end()).await?
             }
             Verb::Latency(latency) => latency.run(site).await?,
+            Verb::Queue(queue) => {
+                let report = queue::measure(site, queue.plan()?, queue.keep.at_end()).await?;
+                print::result(&report.text(output))?;
+                return verdict(report.broken);
+            }
         };
         print::result(&report.text(output))?;
-        verdict(report)
+        verdict(report.broken)
+    }
+}
+
+impl Queue {
+    fn plan(&self) -> Result<queue::Plan, Failure> {
+        let rate = self.rate.map(|per_second| {
+            let measured = Duration::from_secs(self.seconds);
+            Rate { per_second, measured, warm_up: Duration::from_secs(self.warm_up) }.checked()
+        });
+        queue::Plan::new(queue::Shape {
+            records: self.records,
+            record_bytes: record_bytes(self.size),
+            partitions: self.partitions,
+            workers: self.workers,
+            credit: self.credit,
+            in_flight: self.in_flight,
+            batches: self.batches,
+            durability: self.durability.durability(),
+            rate: rate.transpose()?,
+        })
     }
 }
 
@@ -243,8 +316,8 @@ fn record_bytes(size: u64) -> usize {
     usize::try_from(size).unwrap_or(usize::MAX)
 }
 
-fn verdict(report: Report) -> Result<(), Failure> {
-    match report.broken {
+fn verdict(broken: Option<String>) -> Result<(), Failure> {
+    match broken {
         None => Ok(()),
         Some(broken) => {
             Err(Failure::Failed(format!("what was read is not what was sent: {broken}")))

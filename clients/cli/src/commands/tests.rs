@@ -51,6 +51,8 @@ fn every_command_line_of_the_documentation_is_one() {
         "bench consume --stored",
         "bench latency --rate 5000 --seconds 3 --warm-up 0",
         "bench --topic t latency",
+        "bench queue --size 100 --workers 1 --partitions 1 --credit 64 --in-flight 64 --records 9",
+        "bench queue --rate 5000 --seconds 3 --warm-up 0 --output json --topic jobs",
     ] {
         assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());
     }
@@ -78,6 +80,8 @@ fn what_is_no_command_line_is_refused_with_what_would_be() {
         ("consume a --count many", "--count"),
         ("live a --from earliest --after b", "cannot be used with"),
         ("bench consume --stored --keep", "cannot be used with"),
+        ("bench queue --rate 5 --records 9", "cannot be used with"),
+        ("bench queue --seconds 9", "--rate <N>"),
         ("bench", "Usage"),
         ("bench fanout", "unrecognized subcommand"),
     ] {
