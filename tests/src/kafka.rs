@@ -59,6 +59,12 @@ impl KafkaWire {
         let _ = self.stream.write_all(bytes).await;
     }
 
+    /// Says that nothing more will come, and listens on.
+    pub async fn say_no_more(&mut self) {
+        // A broker that closed already needs no word.
+        let _ = self.stream.shutdown().await;
+    }
+
     /// The next answer, to this request.
     pub async fn answer(&mut self, asked: Asked) -> Response {
         let frame = self.next().await.expect("the broker stays until it has answered");

@@ -38,8 +38,8 @@ pub(crate) enum CommitBy {
 pub(crate) struct OffsetToCommit {
     pub(crate) topic: TopicRef,
     pub(crate) partition: u32,
-    /// What is read next.
-    pub(crate) offset: Offset,
+    /// What is read next. `None`: nothing is known any more.
+    pub(crate) offset: Option<Offset>,
     /// Of the last record that was read; −1 where it is not known.
     pub(crate) leader_epoch: i32,
     pub(crate) metadata: String,
@@ -114,13 +114,14 @@ impl Session {
         let expires_ms = offset.retention.map(|retention| {
             now_ms.saturating_add(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX))
         });
-        let committed = Committed {
-            offset: offset.offset,
-            leader_epoch: offset.leader_epoch,
-            metadata: offset.metadata,
+        let (leader_epoch, metadata) = (offset.leader_epoch, offset.metadata);
+        let committed = offset.offset.map(|offset| Committed {
+            offset,
+            leader_epoch,
+            metadata,
             committed_ms: now_ms,
             expires_ms,
-        };
+        });
         Ok(NewOffset { place: (topic.id, offset.partition), partition, committed })
     }
 

@@ -3,7 +3,6 @@
 //! Invariant: at most [`TEXT_BYTES_MAX`] bytes, which any version of a message can carry.
 
 use std::fmt;
-use std::ops::Deref;
 
 use bytes::Bytes;
 
@@ -30,6 +29,10 @@ impl Text {
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes).expect("a text was UTF-8 when it was made")
     }
+
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
 }
 
 /// Copies the text; of a longer one what fits, whole characters only.
@@ -45,14 +48,6 @@ impl From<String> for Text {
     fn from(mut text: String) -> Self {
         text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
         Self { bytes: text.into() }
-    }
-}
-
-impl Deref for Text {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        self.as_str()
     }
 }
 

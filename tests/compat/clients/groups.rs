@@ -6,9 +6,9 @@ use weir_compat::broker::Broker;
 use weir_compat::family::{Family, Mode};
 use weir_compat::record::{Blob, Record};
 
-use self::members::Members;
+pub(crate) use self::members::Members;
 
-const PARTITIONS: i32 = 6;
+pub(crate) const PARTITIONS: i32 = 6;
 const TOPIC: &str = "shared";
 
 #[test]
@@ -59,7 +59,7 @@ fn take_turns(broker: &Broker, name: &str, [first, second, third, fourth]: [Fami
 }
 
 /// Sends some records to each partition, and gives their values.
-fn produce(broker: &Broker, topic: &str, round: &str) -> Vec<String> {
+pub(crate) fn produce(broker: &Broker, topic: &str, round: &str) -> Vec<String> {
     let values: Vec<String> =
         (0..RECORDS).map(|number| format!("{topic}: {round}, {number}")).collect();
     let records: Vec<Record> = values

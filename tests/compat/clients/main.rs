@@ -6,4 +6,7 @@ mod crashes;
 mod groups;
 mod kcat;
 mod matrix;
+mod metadata;
+mod resets;
+mod segments;
 mod tools;

@@ -6,9 +6,8 @@ use weir_compat::broker::Broker;
 use weir_compat::family::{Family, Mode};
 use weir_compat::program::PATIENCE;
 use weir_compat::record::Record;
-use weir_compat::{native, samples};
-
-const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
+use weir_compat::samples::CODECS;
+use weir_compat::{http, native, samples};
 
 /// A topic that was written, and what it must hold.
 struct Written {
@@ -37,6 +36,38 @@ fn what_a_family_writes_in_any_codec_every_family_reads_byte_for_byte() {
             expect(&format!("weir consume reads {}", topic.name), read.iter(), &sorted);
         }
     }
+    if let Some(address) = broker.http() {
+        for topic in &written {
+            let read = http::consume(address, &topic.name, samples::PARTITIONS);
+            let sorted = topic.records.iter().map(with_headers_sorted).collect::<Vec<_>>();
+            expect(&format!("HTTP reads {}", topic.name), read.iter(), &sorted);
+        }
+    }
+}
+
+#[test]
+fn what_came_by_http_every_family_reads_byte_for_byte() {
+    let broker = Broker::start();
+    let Some(address) = broker.http() else { return };
+    let topic = "http".to_owned();
+    broker.create(std::slice::from_ref(&topic), samples::PARTITIONS);
+    let records = samples::records();
+    http::produce(address, &topic, &records);
+    let mut stored = samples::stored(&topic, &records);
+    let read = http::consume(address, &topic, samples::PARTITIONS);
+    assert_eq!(read.len(), stored.len());
+    for (stored, read) in stored.iter_mut().zip(&read) {
+        // A record that comes by HTTP has the time at which it came; and its headers their order.
+        stored.timestamp = read.timestamp;
+        *stored = with_headers_sorted(stored);
+    }
+    expect("HTTP reads what came by HTTP", read.iter(), &stored);
+    for family in Family::installed() {
+        let read = family.consume(broker.kafka(), std::slice::from_ref(&topic));
+        expect(&format!("{family} reads what came by HTTP"), read.iter(), &stored);
+    }
+    let read = native::consume(broker.native().expect("it has both"), &topic);
+    expect("weir consume reads what came by HTTP", read.iter(), &stored);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Apache Kafka's own tools: what an operator types is done, and shown as it is.
 
+use std::collections::BTreeMap;
+
 use weir_compat::broker::Broker;
 use weir_compat::installed;
 use weir_compat::tool::Tool;
@@ -105,6 +107,41 @@ fn the_verifiable_consumer_reads_what_the_verifiable_producer_had_acknowledged()
     let arguments = [&arguments[..], &["--reset-policy", "earliest"]].concat();
     let said = Tool::VerifiableConsumer.run(broker.kafka(), &arguments, &[]);
     expect(&said, "\"offset\":500}],\"success\":true");
+}
+
+#[test]
+fn the_ends_of_partitions_are_told_and_records_before_an_offset_are_deleted() {
+    let Some(broker) = start() else { return };
+    broker.create(&["ended".to_owned()], 2);
+    let lines: Vec<String> = (0..30).map(|number| format!("value {number}")).collect();
+    Tool::ConsoleProducer.run(broker.kafka(), &["--topic", "ended"], &lines);
+    let ends = |time: &str| -> BTreeMap<String, i64> {
+        let arguments = ["--topic", "ended", "--time", time];
+        let said = Tool::GetOffsets.run(broker.kafka(), &arguments, &[]);
+        let end = |line: &String| {
+            let (partition, offset) = line.rsplit_once(':').expect("a line has an offset");
+            (partition.to_owned(), offset.parse().expect("an offset is a number"))
+        };
+        said.iter().map(end).collect()
+    };
+    let latest = ends("-1");
+    assert_eq!((latest.len(), latest.values().sum::<i64>()), (2, 30));
+    assert!(ends("-2").values().all(|offset| *offset == 0));
+    // The time of the newest record: of what a partition without one says, the tool says nothing.
+    assert!(!ends("-3").is_empty());
+
+    let (full, count) = latest.iter().max_by_key(|(_, end)| **end).expect("there are two");
+    let partition = full.strip_prefix("ended:").expect("a line begins with the topic");
+    let before = count - 1;
+    let place = format!("{{\"topic\":\"ended\",\"partition\":{partition},\"offset\":{before}}}");
+    let file = tempfile::NamedTempFile::new().expect("a file can be made");
+    std::fs::write(file.path(), format!("{{\"version\":1,\"partitions\":[{place}]}}"))
+        .expect("a file can be written");
+    let path = file.path().to_str().expect("a temporary file has a plain name");
+    let said = Tool::DeleteRecords.run(broker.kafka(), &["--offset-json-file", path], &[]);
+    expect(&said, &format!("low_watermark: {before}"));
+    assert_eq!(ends("-2")[full], before);
+    assert_eq!(ends("-1"), latest);
 }
 
 /// A broker, if the tools are there.

@@ -47,6 +47,8 @@ func main() {
 		produce(address, rest[0], rest[1:])
 	case "consume":
 		consume(address, rest)
+	case "topics":
+		topics(address)
 	case "stream":
 		stream(address, rest[0])
 	case "group":
@@ -149,6 +151,18 @@ func consume(address string, topics []string) {
 				left--
 			}
 		})
+	}
+}
+
+// Prints the names of all topics.
+func topics(address string) {
+	client := connect(address)
+	defer client.Close()
+	listed, err := kadm.NewClient(client).ListTopics(ctx)
+	check(err)
+	check(listed.Error())
+	for _, name := range listed.Names() {
+		say(name)
 	}
 }
 

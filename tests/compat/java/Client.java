@@ -50,6 +50,7 @@ public final class Client {
         switch (arguments[0]) {
             case "produce" -> client.produce(rest.get(0), rest.subList(1, rest.size()));
             case "consume" -> client.consume(rest);
+            case "topics" -> client.topics();
             case "stream" -> client.stream(rest.get(0));
             case "group" -> client.group(rest.get(0), rest.get(1));
             default -> throw new IllegalArgumentException(arguments[0]);
@@ -97,6 +98,13 @@ public final class Client {
                     say(line(read));
                 }
             }
+        }
+    }
+
+    /** Prints the names of all topics. */
+    private void topics() {
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(Map.of())) {
+            consumer.listTopics().keySet().forEach(Client::say);
         }
     }
 

@@ -45,6 +45,15 @@ pub(crate) fn consume(address: &str, topics: &[&str]) {
     }
 }
 
+/// Prints the names of all topics.
+pub(crate) fn topics(address: &str) {
+    let consumer: BaseConsumer = config(address).create().unwrap();
+    let metadata = consumer.fetch_metadata(None, PATIENCE).unwrap();
+    for topic in metadata.topics() {
+        println!("{}", topic.name());
+    }
+}
+
 fn record(message: &BorrowedMessage<'_>) -> Record {
     let headers = message.headers().map(|headers| {
         headers.iter().map(|header| (header.key.to_owned(), header.value.map(Blob::from)))

@@ -13,6 +13,7 @@ fn main() {
     match arguments[..] {
         ["produce", address, mode, ref targets @ ..] => produce::produce(address, mode, targets),
         ["consume", address, ref topics @ ..] => consume::consume(address, topics),
+        ["topics", address] => consume::topics(address),
         ["stream", address, topic] => produce::stream(address, topic),
         ["group", address, group, topic] => consume::group(address, group, topic),
         _ => panic!("no such verb: {arguments:?}"),

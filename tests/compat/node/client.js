@@ -114,6 +114,14 @@ async function consume(kafka, ...topics) {
   await consumer.disconnect()
 }
 
+// Prints the names of all topics.
+async function topics(kafka) {
+  const admin = kafka.admin()
+  await admin.connect()
+  for (const name of await admin.listTopics()) say(name)
+  await admin.disconnect()
+}
+
 // Sends each line of the input at once, idempotently, and says when it is acknowledged.
 async function stream(kafka, topic) {
   const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 })
@@ -159,7 +167,7 @@ async function main() {
   await zstd.init()
   const retry = { initialRetryTime: 100, retries: 60, maxRetryTime: 1000 }
   const kafka = new Kafka({ brokers: [address], clientId: 'kafkajs', logLevel: logLevel.ERROR, retry })
-  await { produce, consume, stream, group }[verb](kafka, ...rest)
+  await { produce, consume, topics, stream, group }[verb](kafka, ...rest)
 }
 
 main().catch(error => {

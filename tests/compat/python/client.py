@@ -67,6 +67,14 @@ def consume(address, *topics):
     consumer.close()
 
 
+def topics(address):
+    """Prints the names of all topics."""
+    consumer = KafkaConsumer(bootstrap_servers=address)
+    for name in consumer.topics():
+        say(name)
+    consumer.close()
+
+
 def stream(address, topic):
     """Sends each line of the input at once, idempotently, and says when it is acknowledged."""
     producer = KafkaProducer(
@@ -136,4 +144,7 @@ def say(*words):
 
 
 verb, *arguments = sys.argv[1:]
-{"produce": produce, "consume": consume, "stream": stream, "group": group}[verb](*arguments)
+VERBS = {
+    "produce": produce, "consume": consume, "topics": topics, "stream": stream, "group": group,
+}
+VERBS[verb](*arguments)

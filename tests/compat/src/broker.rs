@@ -9,6 +9,7 @@ mod weir;
 
 use std::env;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 
 use tempfile::TempDir;
 
@@ -39,6 +40,8 @@ struct Addresses {
     kafka: SocketAddr,
     /// Only weir has one.
     native: Option<SocketAddr>,
+    /// The same.
+    http: Option<SocketAddr>,
 }
 
 impl Broker {
@@ -61,7 +64,7 @@ impl Broker {
             Kind::ApacheKafka => {
                 let kafka = free_address();
                 let process = apache::start(directory.path(), kafka, free_address());
-                (process, Addresses { kafka, native: None })
+                (process, Addresses { kafka, native: None, http: None })
             }
         };
         Self { kind, directory, process, addresses }
@@ -77,6 +80,11 @@ impl Broker {
         self.addresses.native
     }
 
+    /// Where weir speaks HTTP. `None` if the broker is not weir.
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.addresses.http
+    }
+
     /// Makes topics with as many partitions.
     pub fn create(&self, topics: &[String], partitions: u32) {
         match self.addresses.native {
@@ -85,6 +93,15 @@ impl Broker {
                 topics.iter().for_each(|topic| native::create(native, topic, partitions));
             }
         }
+    }
+
+    /// Stops it, as SIGTERM does, and gives the directory of its data, which goes with the broker.
+    ///
+    /// # Panics
+    /// If it does not end by itself.
+    pub fn stop(&mut self) -> PathBuf {
+        self.process.terminate();
+        self.directory.path().join("data")
     }
 
     /// Kills it, as `kill -9` does, and starts it again on the same data and address.

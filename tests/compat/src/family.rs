@@ -7,6 +7,7 @@
 //! | `produce ADDRESS MODE TOPIC=CODEC…` | records, for each target | `produced TOPIC COUNT` |
 //! | `consume ADDRESS TOPIC…` | | all records the topics have now |
 //! | `stream ADDRESS TOPIC` | values | `acknowledged VALUE`, each when it is |
+//! | `topics ADDRESS` | | the names of all topics, of one metadata answer |
 //! | `group ADDRESS GROUP TOPIC` | ends when it shall leave | what it is assigned, what it read |
 //!
 //! A member of a group says `assigned PARTITION…`, and `read PARTITION OFFSET VALUE` once that is
@@ -94,6 +95,15 @@ impl Family {
         let mut records: Vec<Record> = said.iter().map(|line| Record::parse(line)).collect();
         records.sort();
         records
+    }
+
+    /// The names of all topics, sorted.
+    pub fn topics(self, address: SocketAddr) -> Vec<String> {
+        let said =
+            Program::run(&format!("{self} topics"), &mut self.command("topics", address), &[]);
+        let mut names: Vec<String> = said.into_iter().filter(|name| !name.is_empty()).collect();
+        names.sort();
+        names
     }
 
     /// Starts to send each value written to it, idempotently.

@@ -10,6 +10,7 @@
 
 pub mod broker;
 pub mod family;
+pub mod http;
 pub mod installed;
 pub mod native;
 pub mod program;

@@ -42,7 +42,7 @@ fn weir(address: SocketAddr) -> Command {
     command
 }
 
-/// What `weir consume --output json` writes.
+/// What `weir consume --output json` writes, and what the REST face answers.
 #[derive(Deserialize)]
 struct Line<'a> {
     partition: i32,
@@ -70,9 +70,10 @@ enum Value {
     Bytes { base64: String },
 }
 
-fn record(topic: &str, line: &str) -> Record {
+/// A record as weir writes it in JSON, on any of its faces.
+pub(crate) fn record(topic: &str, line: &str) -> Record {
     let read: Line<'_> = serde_json::from_str(line).unwrap_or_else(|error| {
-        panic!("{error} in what weir consume writes: {line}");
+        panic!("{error} in a record: {line}");
     });
     let is_base64 = read.encoding.is_some();
     let headers = read.headers.into_iter().flat_map(|(name, values)| {

@@ -25,10 +25,11 @@ impl Program {
     /// # Panics
     /// If there is no such program.
     pub fn start(name: &str, command: &mut Command) -> Self {
-        let (said, output) = mpsc::channel();
+        let (said, output) = mpsc::sync_channel(LINES_MAX);
         let (mut program, stdout, stderr) = Self::spawn(name, command);
         thread::spawn(move || {
-            // Nobody listens any more to a program that was dropped.
+            // A program that says more waits until somebody listens; and nobody listens any more to
+            // one that was dropped.
             stdout.map(|line| said.send(line)).take_while(Result::is_ok).for_each(drop);
         });
         let complaints = Arc::clone(&program.complaints);
@@ -42,7 +43,7 @@ impl Program {
     /// # Panics
     /// If there is no such program.
     pub fn serve(name: &str, command: &mut Command) -> Self {
-        let (said, output) = mpsc::channel();
+        let (said, output) = mpsc::sync_channel(LINES_MAX);
         let (mut program, stdout, stderr) = Self::spawn(name, command);
         thread::spawn(move || stdout.for_each(drop));
         let complaints = Arc::clone(&program.complaints);
@@ -50,7 +51,7 @@ impl Program {
             for line in stderr {
                 note(&complaints, &line);
                 // It goes on logging when nobody reads its lines any more.
-                let _ = said.send(line);
+                let _ = said.try_send(line);
             }
         });
         program.output = output;
@@ -62,7 +63,7 @@ impl Program {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
         let stdout = lines(child.stdout.take().expect("its output is piped"));
         let stderr = lines(child.stderr.take().expect("its errors are piped"));
-        let (input, (_, output)) = (child.stdin.take(), mpsc::channel());
+        let (input, (_, output)) = (child.stdin.take(), mpsc::sync_channel(0));
         let complaints = Arc::default();
         let name = name.to_owned();
         (Self { name, child, input, output, complaints }, stdout, stderr)
@@ -139,6 +140,20 @@ impl Program {
         lines
     }
 
+    /// Has it end, as SIGTERM does, and waits until it has.
+    ///
+    /// # Panics
+    /// If it ends with an error.
+    pub fn terminate(&mut self) {
+        let pid = self.child.id().to_string();
+        let told = Command::new("kill").arg(pid).status().expect("kill can be run");
+        assert!(told.success(), "{} runs", self.name);
+        let status = self.child.wait().expect("a child can be waited for");
+        // Apache Kafka, as any Java program, ends by the signal.
+        let is_clean = status.success() || status.code() == Some(128 + 15);
+        assert!(is_clean, "{}: {status}\n{}", self.name, self.complaints());
+    }
+
     /// Kills it, as `kill -9` does, and waits until it is gone.
     pub fn kill(&mut self) -> ExitStatus {
         // One that has ended already needs no signal.
@@ -172,3 +187,6 @@ fn note(complaints: &Mutex<String>, line: &str) {
 
 /// How long a line may take that must come: a client gives up on a broker sooner.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Lines that wait for the test to read them.
+const LINES_MAX: usize = 1024;

@@ -2,6 +2,9 @@
 
 use crate::record::{Blob, Record};
 
+/// Codecs of Kafka, by their names in its settings.
+pub const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
+
 /// As many partitions as [`records`] uses.
 pub const PARTITIONS: u32 = 3;
 

@@ -14,6 +14,9 @@ pub enum Tool {
     ConsoleProducer,
     ConsumerGroups,
     ConsumerPerf,
+    DeleteRecords,
+    DumpLog,
+    GetOffsets,
     ProducerPerf,
     Topics,
     VerifiableConsumer,
@@ -26,9 +29,16 @@ impl Tool {
     /// # Panics
     /// If it fails.
     pub fn run(self, broker: SocketAddr, arguments: &[&str], input: &[String]) -> Vec<String> {
-        let mut command = self.command();
-        command.arg("--bootstrap-server").arg(broker.to_string()).args(arguments);
-        Program::run(&format!("{self:?}"), &mut command, input)
+        let address = broker.to_string();
+        self.run_alone(&[&["--bootstrap-server", &address], arguments].concat(), input)
+    }
+
+    /// The same without a broker.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn run_alone(self, arguments: &[&str], input: &[String]) -> Vec<String> {
+        Program::run(&format!("{self:?}"), self.command().args(arguments), input)
     }
 
     fn command(self) -> Command {
@@ -45,6 +55,9 @@ impl Tool {
             Self::ConsoleConsumer => "org.apache.kafka.tools.consumer.ConsoleConsumer",
             Self::ConsoleProducer => "org.apache.kafka.tools.ConsoleProducer",
             Self::ConsumerGroups => "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+            Self::DeleteRecords => "org.apache.kafka.tools.DeleteRecordsCommand",
+            Self::DumpLog => "org.apache.kafka.tools.DumpLogSegments",
+            Self::GetOffsets => "org.apache.kafka.tools.GetOffsetShell",
             Self::ConsumerPerf => "org.apache.kafka.tools.ConsumerPerformance",
             Self::ProducerPerf => "org.apache.kafka.tools.ProducerPerformance",
             Self::Topics => "org.apache.kafka.tools.TopicCommand",

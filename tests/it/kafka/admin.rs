@@ -53,7 +53,7 @@ async fn a_topic_is_made_with_what_is_wanted_and_refused_with_the_reason() {
         assert_eq!(told.replication_factor, 1);
         let configs = told.configs.unwrap();
         let retention = configs.iter().find(|config| config.name == "retention.ms").unwrap();
-        assert_eq!(retention.value.as_deref(), Some("60000"));
+        assert_eq!(retention.value, Some("60000".into()));
     }
     let mut replicated = topic("b", 1, &[]);
     replicated.replication_factor = 3;
@@ -70,7 +70,7 @@ async fn a_topic_is_made_with_what_is_wanted_and_refused_with_the_reason() {
     ] {
         let told = ask!(kafka, 7, CreateTopics, create(vec![asked])).topics.remove(0);
         assert_eq!(told.error_code, expected, "{:?}", told.error_message);
-        assert!(told.error_message.is_some_and(|why| 10 < why.len()));
+        assert!(told.error_message.is_some_and(|why| 10 < why.as_str().len()));
     }
     let (mut native, _) = Wire::greeted(broker.native()).await;
     let topics = native.topics().await;
@@ -151,7 +151,7 @@ async fn setting(kafka: &mut KafkaWire, name: &str) -> (String, i8) {
     let described = ask!(kafka, 4, DescribeConfigs, request).results.remove(0);
     assert_eq!((described.error_code, described.configs.len()), (ErrorCode::None, 1));
     let config = &described.configs[0];
-    (config.value.as_deref().unwrap().to_owned(), config.config_source)
+    (config.value.as_ref().unwrap().to_string(), config.config_source)
 }
 
 async fn alter(

@@ -65,7 +65,7 @@ impl Member {
 
     fn joined(&mut self, joined: &join_group::Response) {
         assert_eq!(joined.error_code, ErrorCode::None);
-        assert_eq!(joined.protocol_name.as_deref(), Some("range"));
+        assert_eq!(joined.protocol_name, Some("range".into()));
         self.generation = joined.generation_id;
     }
 
@@ -135,7 +135,7 @@ async fn committed(kafka: &mut KafkaWire) -> (i64, i32, String) {
     let told = ask!(kafka, 7, OffsetFetch, request);
     assert_eq!(told.error_code, ErrorCode::None);
     let place = &told.topics[0].partitions[0];
-    let metadata = place.metadata.as_deref().unwrap_or_default().to_owned();
+    let metadata = place.metadata.clone().unwrap_or_default().to_string();
     (place.committed_offset, place.committed_leader_epoch, metadata)
 }
 
@@ -155,8 +155,8 @@ async fn broker_at(clock: &Clock) -> TestBroker {
     broker
 }
 
-/// Two members, each with its share.
-async fn two(broker: &TestBroker, session_timeout_ms: i32) -> (Member, Member) {
+/// Two members that have joined and have no shares yet; the first one leads.
+async fn joined(broker: &TestBroker, session_timeout_ms: i32) -> (Member, Member) {
     let mut one = Member::told(broker, session_timeout_ms).await;
     let first = ask!(one.kafka, 5, JoinGroup, join(&one.id, session_timeout_ms));
     one.joined(&first);
@@ -171,9 +171,15 @@ async fn two(broker: &TestBroker, session_timeout_ms: i32) -> (Member, Member) {
     one.joined(&led);
     let led_by = answered!(other.kafka.answer(asked).await, JoinGroup);
     other.joined(&led_by);
-    assert_eq!((one.generation, &*led.leader), (other.generation, one.id.as_str()));
+    assert_eq!((one.generation, led.leader.as_str()), (other.generation, one.id.as_str()));
     assert_eq!((led.members.len(), led_by.members.len()), (2, 0));
     assert!(led.members.iter().all(|member| &member.metadata[..] == b"said"));
+    (one, other)
+}
+
+/// Two members, each with its share.
+async fn two(broker: &TestBroker, session_timeout_ms: i32) -> (Member, Member) {
+    let (mut one, mut other) = joined(broker, session_timeout_ms).await;
     let waits = other.sync(&[]);
     let waits = other.kafka.send(4, waits).await;
     let shares = one.sync(&[(&one.id, b"first"), (&other.id, b"second")]);
@@ -204,10 +210,10 @@ async fn members_share_out_commit_and_leave() {
         }
     );
     let (readers, nobody) = (&told.groups[0], &told.groups[1]);
-    assert_eq!((&*readers.group_state, &*readers.protocol_data), ("Stable", "range"));
+    assert_eq!((readers.group_state.as_str(), readers.protocol_data.as_str()), ("Stable", "range"));
     let shares: Vec<_> = readers.members.iter().map(|m| m.member_assignment.clone()).collect();
     assert!(shares.contains(&Bytes::from_static(b"second")), "{shares:?}");
-    assert_eq!((&*nobody.group_state, nobody.error_code), ("Dead", ErrorCode::None));
+    assert_eq!((nobody.group_state.as_str(), nobody.error_code), ("Dead", ErrorCode::None));
     let leaving =
         leave_group::RequestMember { member_id: other.id.as_str().into(), ..Default::default() };
     let leave = leave_group::Request {
@@ -233,6 +239,19 @@ async fn a_generation_that_is_over_commits_nothing() {
     let stranger = ask!(other.kafka, 8, OffsetCommit, commit(-1, "", 0));
     assert_eq!(stranger.topics[0].partitions[0].error_code, ErrorCode::UnknownMemberId);
     assert_eq!(committed(&mut other.kafka).await.0, 1);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_commits_a_negative_offset_has_committed_none() {
+    let broker = broker().await;
+    let (mut one, mut other) = two(&broker, 60_000).await;
+    for (offset, expected) in [(1, 1), (-2, -1), (1, 1), (-1, -1), (-1, -1)] {
+        assert_eq!(one.commit(offset).await, ErrorCode::None, "{offset}");
+        assert_eq!(committed(&mut other.kafka).await.0, expected, "{offset}");
+    }
+    one.generation -= 1;
+    assert_eq!(one.commit(-1).await, ErrorCode::IllegalGeneration);
     broker.stop().await;
 }
 
@@ -270,7 +289,10 @@ async fn offsets_outlive_the_broker_and_end_with_their_group() {
     let mut kafka = KafkaWire::connect(broker.kafka()).await;
     assert_eq!(committed(&mut kafka).await, (1, 3, "why".to_owned()));
     let listed = ask!(kafka, 5, ListGroups, list_groups::Request::default());
-    assert_eq!((&*listed.groups[0].group_id, &*listed.groups[0].group_state), ("readers", "Empty"));
+    assert_eq!(
+        (listed.groups[0].group_id.as_str(), listed.groups[0].group_state.as_str()),
+        ("readers", "Empty")
+    );
     let filtered =
         list_groups::Request { states_filter: vec!["Stable".into()], ..Default::default() };
     assert!(ask!(kafka, 5, ListGroups, filtered).groups.is_empty());
@@ -300,6 +322,23 @@ async fn who_leaves_while_it_waits_for_its_group_keeps_no_connection() {
     drop(other);
     broker.metric_is("weir_connections{face=\"kafka\"}", 1.0).await;
     assert_eq!(one.heartbeat().await, ErrorCode::RebalanceInProgress);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_while_it_waits_for_its_share_keeps_no_connection() {
+    let broker = broker().await;
+    let (mut one, mut other) = joined(&broker, 60_000).await;
+    let waits = other.sync(&[]);
+    other.kafka.send(4, waits).await;
+    broker.metric_is("weir_connections{face=\"kafka\"}", 2.0).await;
+    let id = other.id.clone();
+    drop(other);
+    broker.metric_is("weir_connections{face=\"kafka\"}", 1.0).await;
+    let shares = one.sync(&[(&one.id, b"first"), (&id, b"second")]);
+    let shared = answered!(one.kafka.ask(4, shares).await, SyncGroup);
+    assert_eq!((shared.error_code, &shared.assignment[..]), (ErrorCode::None, &b"first"[..]));
+    assert_eq!(one.heartbeat().await, ErrorCode::None, "the other may still come back");
     broker.stop().await;
 }
 

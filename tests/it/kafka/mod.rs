@@ -3,7 +3,9 @@
 mod admin;
 mod connection;
 mod epochs;
+mod every_request;
 mod groups;
 mod records;
+mod requests;
 mod strangers;
 mod topics;

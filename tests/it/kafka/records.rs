@@ -5,10 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use weir_protocol::batch::{ProducerStamp, prefix};
 use weir_protocol::checksum::crc32c;
-use weir_protocol::kafka::api::init_producer_id;
 use weir_protocol::kafka::api::list_offsets::{
     EARLIEST, LATEST, MAX_TIMESTAMP, Request, RequestPartition, RequestTopic,
 };
+use weir_protocol::kafka::api::{delete_records, init_producer_id};
 use weir_protocol::kafka::{ErrorCode, Response};
 use weir_tests::kafka::{KafkaWire, bytes_of, fetch_request, produce_request};
 use weir_tests::wire::{Wire, batch, batch_at};
@@ -245,6 +245,31 @@ async fn places_of_a_partition_have_offsets() {
         (31, (-1, -1)),
     ] {
         assert_eq!(place(&mut kafka, "flights", time).await, expected, "{time}");
+    }
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_out_of_range_goes_on_at_the_first_or_the_last_offset() {
+    let broker = TestBroker::start().await;
+    let mut kafka = KafkaWire::connect(broker.kafka()).await;
+    kafka.metadata(&["flights"]).await;
+    for _ in 0..3 {
+        kafka.produce("flights", batch(&[b"a", b"b"])).await.unwrap();
+    }
+    let partition = delete_records::RequestPartition { offset: 3, ..Default::default() };
+    let (name, partitions) = ("flights".into(), vec![partition]);
+    let topic = delete_records::RequestTopic { name, partitions, ..Default::default() };
+    kafka.ask(2, delete_records::Request { topics: vec![topic], ..Default::default() }).await;
+    for (beyond, reset, expected) in [(2, EARLIEST, 3), (7, EARLIEST, 3), (2, LATEST, 6)] {
+        let refused = kafka.fetch("flights", beyond).await;
+        assert_eq!(refused.error_code, ErrorCode::OffsetOutOfRange, "{beyond}");
+        assert_eq!(bytes_of(&refused).len(), 0);
+        let (offset, _) = place(&mut kafka, "flights", reset).await;
+        assert_eq!(offset, expected);
+        let got = kafka.fetch("flights", offset).await;
+        assert_eq!((got.error_code, got.log_start_offset), (ErrorCode::None, 3));
+        assert_eq!(bytes_of(&got).is_empty(), reset == LATEST);
     }
     broker.stop().await;
 }

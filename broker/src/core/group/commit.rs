@@ -24,19 +24,25 @@ impl Group {
         if let Err(error) = self.check_committer(committer, around) {
             return Step::answer(Answer::Each(reply, Err(error)));
         }
-        let (mut each, mut kept) = (Each::new(), Vec::new());
+        let (mut each, mut kept, mut forgotten) = (Each::new(), Vec::new(), Vec::new());
         for offset in offsets {
             let checked = self.check_offset(committer, &offset);
-            if checked.is_ok() {
-                kept.push((offset.place, offset.committed));
+            match (&checked, offset.committed) {
+                (Ok(()), Some(committed)) => kept.push((offset.place, committed)),
+                (Ok(()), None) => forgotten.push(offset.place),
+                (Err(_), _) => {}
             }
             each.push(checked);
         }
         let answer = Answer::Each(reply, Ok(each));
-        if kept.is_empty() {
+        let mut entries = Entry::forget(&self.name, &forgotten);
+        if !kept.is_empty() {
+            entries.extend(Entry::commit(&self.name, kept));
+        }
+        if entries.is_empty() {
             return Step::answer(answer);
         }
-        self.proposes(Entry::commit(&self.name, kept), answer)
+        self.proposes(entries, answer)
     }
 
     fn check_committer(
@@ -61,7 +67,8 @@ impl Group {
     }
 
     fn check_offset(&self, committer: &Committer, new: &NewOffset) -> Result<(), GroupError> {
-        let (bytes, bytes_max) = (new.committed.metadata.len(), OFFSET_METADATA_BYTES_MAX);
+        let bytes = new.committed.as_ref().map_or(0, |committed| committed.metadata.len());
+        let bytes_max = OFFSET_METADATA_BYTES_MAX;
         if bytes_max < bytes {
             return Err(GroupError::OffsetMetadata { bytes, bytes_max });
         }

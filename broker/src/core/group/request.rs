@@ -94,7 +94,8 @@ pub(crate) struct NewOffset {
     pub(crate) place: Place,
     /// Says whether the topic is still there.
     pub(crate) partition: Handle,
-    pub(crate) committed: Committed,
+    /// `None`: what was committed of the place is forgotten.
+    pub(crate) committed: Option<Committed>,
 }
 
 /// A member is in a group that the server assigns.

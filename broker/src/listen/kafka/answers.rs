@@ -265,7 +265,7 @@ mod tests {
         let partitions = &answer.responses[0].partition_responses;
         assert_eq!(correlation, 1);
         assert_eq!(partitions[0].error_code, ErrorCode::KafkaStorageError);
-        assert_eq!(partitions[0].error_message.as_deref(), Some("full"));
+        assert_eq!(partitions[0].error_message, Some("full".into()));
         assert_eq!((partitions[1].error_code, partitions[1].base_offset), (ErrorCode::None, 9));
         assert_eq!(sent(&answers.next().unwrap()).0, 2);
         assert_eq!(sent(&answers.next().unwrap()).0, 3);

@@ -8,7 +8,7 @@ const SOFTWARE_FROM: i16 = 3;
 
 pub(super) fn answer(version: i16, request: &Request) -> Response {
     let names = [&request.client_software_name, &request.client_software_version];
-    if SOFTWARE_FROM <= version && !names.into_iter().all(|name| is_word(name)) {
+    if SOFTWARE_FROM <= version && !names.into_iter().all(|name| is_word(name.as_str())) {
         return Response { error_code: ErrorCode::InvalidRequest, ..Response::default() };
     }
     Response::of_all_apis()

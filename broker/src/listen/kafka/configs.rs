@@ -54,7 +54,9 @@ impl Connection {
                 }
                 Ok(all)
             }
-            resource::BROKER if names_this_broker(&asked.resource_name) => Ok(self.of_broker()),
+            resource::BROKER if names_this_broker(asked.resource_name.as_str()) => {
+                Ok(self.of_broker())
+            }
             resource::BROKER => Err(other_broker()),
             _ => Err(no_settings()),
         }
@@ -134,11 +136,11 @@ impl Connection {
             settings::want_default(&mut wanted, name, &self.session.defaults().settings)?;
         }
         for config in &asked.configs {
-            match config.value.as_deref() {
-                Some(value) => settings::want(&mut wanted, &config.name, value)?,
+            match &config.value {
+                Some(value) => settings::want(&mut wanted, config.name.as_str(), value.as_str())?,
                 None => settings::want_default(
                     &mut wanted,
-                    &config.name,
+                    config.name.as_str(),
                     &self.session.defaults().settings,
                 )?,
             }
@@ -175,11 +177,13 @@ impl Connection {
     fn changed(&self, asked: &incremental_alter_configs::Resource) -> Result<Wanted, Refused> {
         let mut wanted = Wanted::default();
         for config in &asked.configs {
-            match (config.config_operation, config.value.as_deref()) {
-                (SET, Some(value)) => settings::want(&mut wanted, &config.name, value)?,
+            match (config.config_operation, &config.value) {
+                (SET, Some(value)) => {
+                    settings::want(&mut wanted, config.name.as_str(), value.as_str())?
+                }
                 (DELETE, _) => settings::want_default(
                     &mut wanted,
-                    &config.name,
+                    config.name.as_str(),
                     &self.session.defaults().settings,
                 )?,
                 _ => {

@@ -70,7 +70,7 @@ impl Connection {
             Ok(by) => by,
             Err(error_code) => return vec![error_code; codes.len()],
         };
-        match self.session.commit_offsets(&request.group_id, by, offsets).await {
+        match self.session.commit_offsets(request.group_id.as_str(), by, offsets).await {
             Ok(each) => {
                 for ((place, id), committed) in places.into_iter().zip(each) {
                     codes[place] = committed
@@ -132,7 +132,8 @@ impl Connection {
             });
             wanted.collect()
         });
-        let committed = self.session.committed_offsets(&asked.group_id, of.as_deref()).await;
+        let committed =
+            self.session.committed_offsets(asked.group_id.as_str(), of.as_deref()).await;
         let (committed, error_code) = match committed {
             Ok(committed) => (committed, ErrorCode::None),
             Err(refusal) => (Vec::new(), group_error(&refusal)),
@@ -160,7 +161,7 @@ impl Connection {
         let named: Result<Vec<_>, Refusal> =
             named.map(|(topic, index)| Ok((topic, partition_number(index)?))).collect();
         let deleted = match named {
-            Ok(named) => self.session.delete_offsets(&request.group_id, &named).await,
+            Ok(named) => self.session.delete_offsets(request.group_id.as_str(), &named).await,
             Err(refusal) => Err(refusal),
         };
         let mut each = match deleted {
@@ -197,7 +198,7 @@ fn topic_ref(name: &Text, id: Uuid) -> TopicRef {
 }
 
 fn committer(request: &offset_commit::Request) -> Result<CommitBy, ErrorCode> {
-    match (request.generation_id_or_member_epoch, &*request.member_id) {
+    match (request.generation_id_or_member_epoch, request.member_id.as_str()) {
         (NO_GENERATION, "") => Ok(CommitBy::Nobody),
         (number, member) => Ok(CommitBy::Member {
             member: member.to_owned(),
@@ -213,13 +214,15 @@ fn offset_to_commit(
     retention_ms: i64,
 ) -> Result<OffsetToCommit, ErrorCode> {
     let partition = partition_number(asked.partition_index);
-    let offset = u64::try_from(asked.committed_offset);
+    // kafkajs commits −2 or −1, an end of the log, where its offset was out of range; Kafka keeps
+    // the number, and who asks for it takes all that are negative for none.
+    let offset = u64::try_from(asked.committed_offset).ok().map(Offset::new);
     Ok(OffsetToCommit {
         topic: topic_ref(&topic.name, topic.topic_id),
         partition: partition.map_err(|refusal| group_error(&refusal))?,
-        offset: Offset::new(offset.map_err(|_| ErrorCode::InvalidRequest)?),
+        offset,
         leader_epoch: asked.committed_leader_epoch,
-        metadata: asked.committed_metadata.as_deref().unwrap_or_default().to_owned(),
+        metadata: asked.committed_metadata.as_ref().map(Text::to_string).unwrap_or_default(),
         retention: u64::try_from(retention_ms).ok().map(Duration::from_millis),
     })
 }
@@ -255,7 +258,7 @@ fn told_asked(
         by_place.extend(topic.offsets.iter().map(|offset| ((topic.id, offset.partition), offset)));
     }
     let topics = asked.into_iter().map(|topic| {
-        let id = by_name.get(&*topic.name).or_else(|| by_id.get(&topic.topic_id)).copied();
+        let id = by_name.get(topic.name.as_str()).or_else(|| by_id.get(&topic.topic_id)).copied();
         let place = |index: i32| {
             let place = (id?, u32::try_from(index).ok()?);
             by_place.get(&place).copied()

@@ -31,7 +31,7 @@ impl Connection {
     ) -> describe_groups::Response {
         let mut groups = Vec::with_capacity(request.groups.len());
         for group_id in request.groups {
-            let described = match self.session.describe_group(&group_id).await {
+            let described = match self.session.describe_group(group_id.as_str()).await {
                 Ok(facts) => described(facts),
                 Err(refusal) => unknown(version, refusal),
             };
@@ -49,7 +49,8 @@ impl Connection {
             }
         };
         let one_of = |wanted: &[Text], word: &str| {
-            wanted.is_empty() || wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(word))
+            wanted.is_empty()
+                || wanted.iter().any(|wanted| wanted.as_str().eq_ignore_ascii_case(word))
         };
         let groups = listed.into_iter().filter(|listed| {
             one_of(&request.states_filter, state(listed.state))
@@ -71,7 +72,7 @@ impl Connection {
     ) -> delete_groups::Response {
         let mut results = Vec::with_capacity(request.groups_names.len());
         for group_id in request.groups_names {
-            let deleted = self.session.delete_group(&group_id).await;
+            let deleted = self.session.delete_group(group_id.as_str()).await;
             let error_code = deleted.err().map_or(ErrorCode::None, |refusal| group_error(&refusal));
             results.push(delete_groups::Deleted { group_id, error_code, ..Default::default() });
         }

@@ -44,7 +44,7 @@ impl Connection {
             group: request.group_id.to_string(),
             member: request.member_id.to_string(),
             instance: request.group_instance_id.as_ref().map(Text::to_string),
-            client_id: client_id.as_deref().unwrap_or_default().to_owned(),
+            client_id: client_id.unwrap_or_default().to_string(),
             client_host: self.client_host(),
             session_timeout,
             rebalance_timeout,

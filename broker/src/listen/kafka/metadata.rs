@@ -71,7 +71,7 @@ impl Connection {
     }
 
     async fn by_name(&self, text: Text, may_create: bool) -> ResponseTopic {
-        let Ok(name) = TopicName::parse(&text) else {
+        let Ok(name) = TopicName::parse(text.as_str()) else {
             return refused(ErrorCode::InvalidTopicException, Some(text), Uuid::NIL);
         };
         let may_create = may_create && self.face.auto_create_topics;

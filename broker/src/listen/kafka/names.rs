@@ -10,7 +10,8 @@ use crate::session::{Refusal, Session};
 
 /// A topic's name.
 pub(super) fn topic_name(text: &Text) -> Result<TopicName, Refusal> {
-    TopicName::parse(text).map_err(|error| Refusal::new(Code::InvalidName, error.to_string()))
+    TopicName::parse(text.as_str())
+        .map_err(|error| Refusal::new(Code::InvalidName, error.to_string()))
 }
 
 /// The id of a topic that is named by its id, or by its name where that is nil.

@@ -1,5 +1,6 @@
 //! InitProducerId: the identity under which a producer's batches are stored once.
 
+use weir_protocol::kafka::Text;
 use weir_protocol::kafka::api::init_producer_id::{Request, Response};
 
 use super::codes::error_code;
@@ -10,7 +11,8 @@ impl Connection {
     /// A new identity, whatever the producer had before: its id and epoch matter to transactions
     /// alone.
     pub(super) async fn init_producer_id(&self, request: Request) -> Response {
-        match self.session.init_producer(request.transactional_id.as_deref()).await {
+        match self.session.init_producer(request.transactional_id.as_ref().map(Text::as_str)).await
+        {
             Ok(Producer { id, epoch }) => {
                 Response { producer_id: id, producer_epoch: epoch, ..Response::default() }
             }

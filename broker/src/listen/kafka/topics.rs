@@ -213,7 +213,9 @@ fn newly_wanted(asked: &create_topics::NewTopic) -> Result<NewlyWanted, Refused>
         }
     };
     let configs = asked.configs.iter();
-    let wanted = settings::wanted(configs.map(|config| (&*config.name, config.value.as_deref())))?;
+    let wanted = settings::wanted(
+        configs.map(|config| (config.name.as_str(), config.value.as_ref().map(Text::as_str))),
+    )?;
     Ok(NewlyWanted { name, partitions, wanted })
 }
 

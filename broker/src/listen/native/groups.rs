@@ -83,7 +83,7 @@ impl Connection {
         let offset = |new: weir_protocol::native::NewOffset| OffsetToCommit {
             topic: TopicRef::Id(new.topic),
             partition: new.partition,
-            offset: Offset::new(new.offset),
+            offset: Some(Offset::new(new.offset)),
             leader_epoch: new.leader_epoch,
             metadata: new.metadata,
             retention: None,

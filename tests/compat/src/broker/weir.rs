@@ -26,8 +26,9 @@ pub(super) fn start(directory: &Path, kafka: Option<SocketAddr>) -> (Program, Ad
             break line;
         }
     };
-    let (native, kafka) = (address(&ready, "native="), address(&ready, "kafka="));
-    (process, Addresses { kafka, native: Some(native) })
+    let of = |face: &str| address(&ready, face);
+    let (kafka, native, http) = (of("kafka="), Some(of("native=")), Some(of("http=")));
+    (process, Addresses { kafka, native, http })
 }
 
 fn address(line: &str, before: &str) -> SocketAddr {
