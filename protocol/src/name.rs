@@ -95,6 +95,11 @@ impl QueueName {
     pub fn dead_letter(&self) -> TopicName {
         TopicName::parse(&format!("{}.dead", self.0)).expect("a queue's name leaves room for it")
     }
+
+    /// The topic of what it has put aside.
+    pub fn parked(&self) -> TopicName {
+        TopicName::parse(&format!("{}.parked", self.0)).expect("a queue's name leaves room for it")
+    }
 }
 
 impl FromStr for QueueName {
@@ -234,6 +239,7 @@ mod tests {
         let longest = QueueName::parse(&"q".repeat(QUEUE_NAME_BYTES_MAX)).unwrap();
         assert_eq!(longest.topic().as_str(), longest.as_str());
         assert_eq!(longest.dead_letter().as_str(), format!("{longest}.dead"));
+        assert_eq!(longest.parked().as_str(), format!("{longest}.parked"));
         let refused = |name: &str| QueueName::parse(name).unwrap_err();
         assert_eq!(refused(&"q".repeat(241)), NameError::QueueTooLong { bytes: 241 });
         assert_eq!(refused("a/b"), NameError::Character { at: 1, byte: b'/' });

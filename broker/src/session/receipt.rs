@@ -16,13 +16,9 @@ use crate::core::catalog::queue::Queue;
 use crate::core::queue::{Log, Receipt};
 use crate::core::read::Offset;
 
-/// Set in the number of a partition of which a record was put aside until its time.
-pub(super) const PARKED_BIT: u32 = 1 << 31;
-
 /// What names a lease within its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueReceipt {
-    /// With [`PARKED_BIT`].
     pub(crate) partition: u32,
     pub(crate) offset: u64,
     pub(crate) epoch: u32,
@@ -53,10 +49,9 @@ impl QueueReceipt {
 
     /// What a shard calls it.
     pub(super) fn in_partition(self) -> (u32, Receipt) {
-        let log = if self.partition & PARKED_BIT == 0 { Log::Main } else { Log::Parked };
         let (epoch, delivery) = (self.epoch, self.delivery);
-        let receipt = Receipt { log, offset: Offset::new(self.offset), epoch, delivery };
-        (self.partition & !PARKED_BIT, receipt)
+        let receipt = Receipt { log: Log::Main, offset: Offset::new(self.offset), epoch, delivery };
+        (self.partition, receipt)
     }
 }
 

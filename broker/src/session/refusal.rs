@@ -73,7 +73,8 @@ impl Refusal {
             QueueError::Setting(_)
             | QueueError::OrderFixed
             | QueueError::Partitions { .. }
-            | QueueError::DeadLetterCycle { .. } => Code::InvalidSetting,
+            | QueueError::DeadLetterCycle { .. }
+            | QueueError::ParkedTaken { .. } => Code::InvalidSetting,
         };
         Self::new(code, error.to_string())
     }

@@ -68,6 +68,17 @@ pub(super) fn parts(slice: &Slice, mut leases: &[Leased]) -> Vec<LeasedBatches> 
     parts
 }
 
+/// The copy of a record that was put aside, under the record's own offset.
+pub(super) fn of_copy(slice: &Slice, lease: Leased) -> LeasedBatches {
+    let first = batch::batches(&slice.bytes).find_map(Result::ok);
+    let mut bytes = BytesMut::from(first.map_or(&[][..], |(_, batch)| batch));
+    // As in `Building`: no checksum is over it.
+    if let Some(base) = bytes.get_mut(..8) {
+        base.copy_from_slice(&lease.offset.get().to_be_bytes());
+    }
+    LeasedBatches { leases: vec![lease], batches: bytes.freeze() }
+}
+
 /// Small batches of the leased records of a large one, a batch for each run of offsets; `None`
 /// where the batch goes as it is.
 fn narrowed(header: &Header, bytes: &[u8], leases: &[Leased]) -> Option<Vec<LeasedBatches>> {
@@ -134,7 +145,8 @@ mod tests {
     use crate::core::read::Offset;
 
     fn lease(offset: u64) -> Leased {
-        Leased { log: Log::Main, offset: Offset::new(offset), deliveries: 1, failures: 0 }
+        let offset = Offset::new(offset);
+        Leased { log: Log::Main, offset, copy: None, deliveries: 1, failures: 0 }
     }
 
     /// Batches of so many records each, from offset 100 on.

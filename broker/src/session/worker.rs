@@ -18,17 +18,17 @@ use std::time::Duration;
 
 use tokio::runtime;
 use tokio::time::{sleep, timeout};
-use weir_protocol::name::{QueueName, TopicName};
+use weir_protocol::name::QueueName;
 
-use super::receipt::{PARKED_BIT, QueueReceipt, Sealed};
+use super::receipt::{QueueReceipt, Sealed};
 use super::settle::checked_lease;
 use super::standing::Standing;
-use super::work::{LeasedBatches, parts};
+use super::work::{LeasedBatches, of_copy, parts};
 use super::{
     Again, FirstBatch, From, Leased, ReadLimits, Reason, Refusal, Session, Signal, Start, Step,
 };
 use crate::auth::Action;
-use crate::core::queue::{Log, QueueError, Receipt, Take, Taken, Verb, WorkerId};
+use crate::core::queue::{QueueError, Receipt, Take, Taken, Verb, WorkerId};
 
 /// Who works; each gets a number of its own.
 #[derive(Debug, Default)]
@@ -86,7 +86,6 @@ pub(crate) enum Taking {
 /// Leased records of one partition.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    /// With [`PARKED_BIT`] where they were put aside.
     pub(crate) partition: u32,
     pub(crate) epoch: u32,
     /// How long they are the worker's from now on.
@@ -239,15 +238,17 @@ impl Worker {
     /// cannot be read failed.
     async fn read(&self, partition: u32, taken: Taken, limits: TakeLimits) -> Taking {
         let Taken { epoch, until, leases } = taken;
-        let log = leases.first().map_or(Log::Main, |lease| lease.log);
-        // What was put aside rests in another log: another delivery is of that.
-        let of_log = leases.partition_point(|lease| lease.log == log);
-        let (mut rest, others) = leases.split_at(of_log);
-        let mut unread = others.to_vec();
+        let (mut rest, mut unread) = (&leases[..], Vec::new());
         let (mut found, mut left) = (Vec::new(), limits.bytes_max);
         while let Some(lease) = rest.first() {
             let first = if found.is_empty() { limits.first } else { FirstBatch::IfItFits };
             match self.slice(partition, lease, left, first).await {
+                Ok(Some(slice)) if lease.copy.is_some() => {
+                    let part = of_copy(&slice, *lease);
+                    left = left.saturating_sub(part.batches.len() as u64);
+                    found.push(part);
+                    rest = &rest[1..];
+                }
                 Ok(Some(slice)) => {
                     let end = slice.span.end;
                     let (within, behind) =
@@ -283,7 +284,6 @@ impl Worker {
             return if unread.is_empty() { Taking::Nothing } else { Taking::NoRoom };
         }
         let lease = until.saturating_duration_since(self.session.door.clock.moment().now);
-        let partition = if log == Log::Parked { partition | PARKED_BIT } else { partition };
         Taking::Leased(Delivery { partition, epoch, lease, parts: found })
     }
 
@@ -295,12 +295,16 @@ impl Worker {
         bytes_max: u64,
         first: FirstBatch,
     ) -> Result<Option<super::Slice>, Refusal> {
-        let topic = match lease.log {
-            Log::Main => Arc::clone(&self.queue.topic),
-            Log::Parked => self.session.topic_named(&parked(&self.queue.definition.name))?,
+        let (topic, offset) = match lease.copy {
+            None => (Arc::clone(&self.queue.topic), lease.offset),
+            Some(copy) => {
+                let name = self.queue.definition.name.parked();
+                let parked = self.session.door.topics.by_name(&name);
+                (parked.ok_or_else(|| Refusal::unknown_topic(&name))?, copy)
+            }
         };
         let reading = self.session.apart();
-        let start = Start { partition, from: From::Offset(lease.offset), token: 0 };
+        let start = Start { partition, from: From::Offset(offset), token: 0 };
         let mut subscription = reading.follow(&topic, start).await?;
         let bytes_max = bytes_max.min(READ_BYTES_MAX);
         let limits = ReadLimits { bytes_max, messages_max: u64::MAX, first };
@@ -354,9 +358,4 @@ impl Drop for Worker {
 fn receipt(epoch: u32, lease: &Leased) -> Receipt {
     let Leased { log, offset, deliveries, .. } = *lease;
     Receipt { log, offset, epoch, delivery: deliveries }
-}
-
-/// The topic whose partitions hold what was put aside.
-fn parked(queue: &QueueName) -> TopicName {
-    TopicName::parse(&format!("{queue}.parked")).expect("a queue's name leaves room for it")
 }

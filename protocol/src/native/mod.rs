@@ -72,6 +72,6 @@ pub use topics::{
     TopicPage,
 };
 pub use work::{
-    DeliverLeases, LEASE_OF_QUEUE, LeaseReceipt, LeaseRun, PARKED_BIT, RetryAt, Settle,
-    SettleOutcome, SettleVerb, Work, Working,
+    DeliverLeases, LEASE_OF_QUEUE, LeaseReceipt, LeaseRun, RetryAt, Settle, SettleOutcome,
+    SettleVerb, Work, Working,
 };

@@ -221,7 +221,7 @@ fn a_head_and_its_payload_are_the_frame_that_encoding_makes() {
     let run = LeaseRun { offset: 3, count: 2, deliveries: 1, failures: 0 };
     let deliver = DeliverLeases {
         subscription: 5,
-        partition: 1 | PARKED_BIT,
+        partition: 1,
         epoch: 9,
         lease_ms: 30_000,
         leases: vec![run],

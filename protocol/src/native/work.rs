@@ -13,9 +13,6 @@ use crate::id::QueueId;
 use crate::limits::{REASON_BYTES_MAX, RECEIPTS_PER_SETTLE_MAX};
 use crate::name::QueueName;
 
-/// Set in the number of a partition of which the record was put aside until its time.
-pub const PARKED_BIT: u32 = 1 << 31;
-
 /// As `lease_ms`: the queue's own.
 pub const LEASE_OF_QUEUE: u64 = 0;
 
@@ -73,7 +70,6 @@ impl Working {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliverLeases {
     pub subscription: u32,
-    /// With [`PARKED_BIT`] where the records were put aside until their time.
     pub partition: u32,
     /// The same in the receipts of all of them.
     pub epoch: u32,
@@ -132,7 +128,6 @@ impl DeliverLeases {
 /// What names a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaseReceipt {
-    /// With [`PARKED_BIT`], as it came.
     pub partition: u32,
     pub epoch: u32,
     pub offset: u64,

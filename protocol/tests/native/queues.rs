@@ -100,7 +100,7 @@ pub(super) fn responses() -> Vec<Golden<Response>> {
 
 fn settled() -> Vec<Golden<Request>> {
     let receipt = LeaseReceipt { partition: 3, epoch: 7, offset: 42, delivery: 1 };
-    let parked = LeaseReceipt { partition: PARKED_BIT, epoch: 7, offset: 9, delivery: 2 };
+    let other = LeaseReceipt { partition: 1 << 31, epoch: 7, offset: 9, delivery: 2 };
     let settle = |name, verb, receipts: &[LeaseReceipt]| {
         let receipts = receipts.to_vec();
         (name, 46, Request::Settle(Settle { queue: id(), verb, receipts }))
@@ -109,7 +109,7 @@ fn settled() -> Vec<Golden<Request>> {
     let at = RetryAt::Time(1_700_000_000_000);
     let reject = SettleVerb::Reject { reason: "no such order".into() };
     vec![
-        settle("settle_ack", SettleVerb::Ack, &[receipt, parked]),
+        settle("settle_ack", SettleVerb::Ack, &[receipt, other]),
         settle("settle_release", SettleVerb::Release { delay_ms: 1_500 }, &[receipt]),
         settle("settle_retry", retry(RetryAt::Backoff, "no paper"), &[receipt]),
         settle("settle_retry_after", retry(RetryAt::After(60_000), ""), &[receipt]),

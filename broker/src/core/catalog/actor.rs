@@ -19,6 +19,7 @@ use weir_storage::offset::Index;
 use super::command::Command;
 use super::delete;
 use super::opener::{self, OpenError, Opener};
+use super::parked::check_is_not_parked;
 use super::queue::Queues;
 use super::queue_changes::{self, QueueError};
 use super::settings::{self, SettingError, Settings, Wanted};
@@ -140,6 +141,10 @@ impl Actor {
                 self.deleter.remove_files(id);
             }
         }
+        for id in self.strays() {
+            // Where it fails, the next start does it.
+            let _ = self.end(id).await;
+        }
         while let Some(request) = self.inbox.recv().await {
             match request {
                 Request::Create { name, partitions, wanted, reply } => {
@@ -190,6 +195,17 @@ impl Actor {
     ) -> Result<Arc<Topic>, CatalogError> {
         self.check_writes_go_on()?;
         let partitions = partitions.unwrap_or(self.policy.partitions);
+        let id = TopicId::from_bytes(self.randomness.uuid());
+        self.create_as(id, name, partitions, wanted).await
+    }
+
+    pub(super) async fn create_as(
+        &mut self,
+        id: TopicId,
+        name: TopicName,
+        partitions: u32,
+        wanted: &Wanted,
+    ) -> Result<Arc<Topic>, CatalogError> {
         if self.table.named(&name).is_some() {
             return Err(CatalogError::Exists(name));
         }
@@ -197,7 +213,6 @@ impl Actor {
         let settings = self.policy.settings.with(wanted)?;
         let (topics, now) = (self.topics.count() as u64, self.table.partitions());
         self.policy.check_topic(topics, now, partitions)?;
-        let id = TopicId::from_bytes(self.randomness.uuid());
         let created_ms = self.clock.wall_ms();
         self.commit(Command::Create { id, name, partitions, settings, created_ms }).await?;
         let opened = self.open(id, Vec::new()).await;
@@ -216,6 +231,7 @@ impl Actor {
         self.check_writes_go_on()?;
         let unknown = || CatalogError::Unknown(name.clone());
         let (id, entry) = self.table.named(name).ok_or_else(unknown)?;
+        check_is_not_parked(entry)?;
         let now = entry.partitions;
         let settings = entry.settings.altered(wanted)?;
         let partitions = partitions.unwrap_or(now);
@@ -223,9 +239,21 @@ impl Actor {
             let wanted = partitions;
             return Err(SettingError::FewerPartitions { now, wanted }.into());
         }
+        self.extend(id, partitions, settings).await
+    }
+
+    /// Gives a topic these settings and so many partitions.
+    pub(super) async fn extend(
+        &mut self,
+        id: TopicId,
+        partitions: u32,
+        settings: Settings,
+    ) -> Result<Arc<Topic>, CatalogError> {
+        let entry = self.table.topic(id).expect("whoever extends a topic has looked it up");
+        let (now, name) = (entry.partitions, entry.name.clone());
         settings::check_partitions(partitions)?;
         self.check_partitions(partitions - now)?;
-        let topic = self.topics.by_id(id).ok_or_else(unknown)?;
+        let topic = self.topics.by_id(id).ok_or(CatalogError::Unknown(name))?;
         self.commit(Command::Alter { id, partitions, settings: settings.clone() }).await?;
         self.opener.alter(id, &settings, &topic.partitions);
         self.open(id, topic.partitions.clone()).await
@@ -233,13 +261,20 @@ impl Actor {
 
     async fn delete(&mut self, name: &TopicName) -> Result<(), CatalogError> {
         self.check_writes_go_on()?;
-        let named = self.table.named(name).map(|(id, _)| id);
-        let id = named.ok_or_else(|| CatalogError::Unknown(name.clone()))?;
-        self.end(id).await
+        let named = self.table.named(name);
+        let (id, entry) = named.ok_or_else(|| CatalogError::Unknown(name.clone()))?;
+        check_is_not_parked(entry)?;
+        let readers = self.table.queues().filter(|queue| queue.topic == id);
+        let parked: Vec<_> = readers.filter_map(|queue| self.parked_of(queue)).collect();
+        self.end(id).await?;
+        for parked in parked {
+            self.end(parked).await?;
+        }
+        Ok(())
     }
 
     /// Ends a topic: nobody finds it any more, its shards let it go, its files go later.
-    async fn end(&mut self, id: TopicId) -> Result<(), CatalogError> {
+    pub(super) async fn end(&mut self, id: TopicId) -> Result<(), CatalogError> {
         let readers = self.table.queues().filter(|queue| queue.topic == id);
         let readers: Vec<_> = readers.map(|queue| queue.id).collect();
         self.commit(Command::Delete { id }).await?;

@@ -9,6 +9,7 @@ pub(crate) mod command;
 pub(crate) mod delete;
 mod fields;
 pub(crate) mod opener;
+mod parked;
 pub(crate) mod queue;
 pub(crate) mod queue_changes;
 pub(crate) mod queue_settings;

@@ -20,9 +20,24 @@ use crate::core::queue::Settings;
 /// What the catalogue is asked about queues.
 #[derive(Debug)]
 pub(crate) enum Request {
-    Create { create: Create, reply: Reply<Arc<Queue>> },
-    Alter { name: QueueName, wanted: Wanted, reply: Reply<Arc<Queue>> },
-    Delete { name: QueueName, reply: Reply<()> },
+    Create {
+        create: Create,
+        reply: Reply<Arc<Queue>>,
+    },
+    Alter {
+        name: QueueName,
+        wanted: Wanted,
+        reply: Reply<Arc<Queue>>,
+    },
+    Delete {
+        name: QueueName,
+        reply: Reply<()>,
+    },
+    /// The topic of what a queue puts aside, made where it is not there.
+    Park {
+        queue: QueueId,
+        reply: Reply<Arc<Topic>>,
+    },
 }
 
 /// A queue that is to be made.
@@ -55,6 +70,11 @@ pub(crate) enum QueueError {
     )]
     Partitions { topic: TopicName, now: u32, wanted: u32 },
     #[error(
+        "queue {queue} has records to put aside, and topic {topic}, where they would go, is \
+         another's: delete it"
+    )]
+    ParkedTaken { queue: QueueName, topic: TopicName },
+    #[error(
         "dead letters of queue {queue} would go to topic {dead_letter}, and from there back to \
          {topic}: name another dead_letter"
     )]
@@ -72,6 +92,9 @@ impl Actor {
             }
             Request::Delete { name, reply } => {
                 let _ = reply.send(self.delete_queue(&name).await);
+            }
+            Request::Park { queue, reply } => {
+                let _ = reply.send(self.park(queue).await);
             }
         }
     }
@@ -137,10 +160,14 @@ impl Actor {
     async fn delete_queue(&mut self, name: &QueueName) -> Result<(), CatalogError> {
         self.check_writes_go_on()?;
         let unknown = || QueueError::Unknown(name.clone());
-        let id = self.table.queue_named(name).ok_or_else(unknown)?.id;
+        let queue = self.table.queue_named(name).ok_or_else(unknown)?;
+        let (id, parked) = (queue.id, self.parked_of(queue));
         self.commit(Command::QueueDelete { id }).await?;
         self.withdraw_queue(id).await;
-        Ok(())
+        match parked {
+            Some(parked) => self.end(parked).await,
+            None => Ok(()),
+        }
     }
 
     /// Whoever finds the queue finds it with its shards too.

@@ -41,6 +41,9 @@ pub(crate) enum WorkedOff {
     /// They go, file by file, as soon as each queue of the topic has resolved them; where there is
     /// no queue, all stay.
     Delete,
+    /// Of the topic of what a queue has put aside: they go as soon as that queue is done with them.
+    /// The broker makes it, and nobody else.
+    Parked,
 }
 
 /// A topic's settings, all decided.
@@ -91,6 +94,10 @@ pub(crate) enum SettingError {
     OutOfRange { name: &'static str, value: u64, min: u64, max: u64 },
     #[error("a topic's durability is fixed when it is created; create another topic")]
     DurabilityFixed,
+    #[error(
+        "the topic holds what a queue has put aside: it is the broker's own and goes with its queue"
+    )]
+    OfQueue,
     #[error("a topic of {now} partitions cannot have {wanted}: partitions are only added")]
     FewerPartitions { now: u32, wanted: u32 },
     #[error(

@@ -7,7 +7,8 @@
 //!     1 timestamp_type             u8 (0 the producer's time, 1 the broker's)
 //!     2 message_id_window_ms       u64
 //!     3 message_id_window_records  u32
-//!     4 worked_off                 u8 (1 what all queues are done with is deleted)
+//!     4 worked_off                 u8 (1 what all queues are done with is deleted, 2 the topic is
+//!                                  of what a queue has put aside)
 //! ```
 //!
 //! Little-endian. A setting that came later stands in the tail, and only where it is not what it
@@ -56,8 +57,10 @@ fn tail(settings: &Settings) -> Fields {
     if let Some(records) = settings.message_id_window_records {
         put(field::MESSAGE_ID_WINDOW_RECORDS, &records.to_le_bytes());
     }
-    if settings.worked_off == WorkedOff::Delete {
-        put(field::WORKED_OFF, &[1]);
+    match settings.worked_off {
+        WorkedOff::Keep => {}
+        WorkedOff::Delete => put(field::WORKED_OFF, &[1]),
+        WorkedOff::Parked => put(field::WORKED_OFF, &[2]),
     }
     tail
 }
@@ -79,6 +82,7 @@ fn set(settings: &mut Settings, field: u8, value: &[u8]) -> Option<()> {
             settings.message_id_window_records = Some(u32::from_le_bytes(value.try_into().ok()?));
         }
         (field::WORKED_OFF, [1]) => settings.worked_off = WorkedOff::Delete,
+        (field::WORKED_OFF, [2]) => settings.worked_off = WorkedOff::Parked,
         _ => return None,
     }
     Some(())

@@ -116,6 +116,7 @@ mod tests {
         Dying {
             log: Log::Main,
             offset: Offset::new(41),
+            copy: None,
             deliveries: 5,
             failures: 3,
             reason: "no such order".into(),

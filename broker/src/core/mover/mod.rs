@@ -14,9 +14,11 @@
 //! move again, which is answered with the offset that the record has.
 //!
 //! A task for each queue and partition, which sleeps until its shard names somebody dying. What
-//! cannot be moved now stays in its queue, dying, and is tried again.
+//! cannot be moved now stays in its queue, dying, and is tried again. Another one, the parker,
+//! copies what the queue is still owed of a log that goes.
 
 mod letter;
+mod parker;
 mod redrive;
 mod sent;
 mod source;
@@ -31,6 +33,7 @@ use weir_protocol::id::QueueId;
 
 pub(crate) use self::redrive::{RedriveError, Redriven, Wanted};
 
+use self::parker::Parker;
 use self::task::Task;
 use crate::clock::Clock;
 use crate::core::catalog::actor::Request;
@@ -86,6 +89,9 @@ impl Mover {
                     let (task, definition) = watch::channel(Arc::clone(&queue));
                     tasks.insert((queue.id, number), task);
                     let source = partition.clone();
+                    let parker = definition.clone();
+                    let parker = Parker::new(self.clone(), parker, number, source.clone());
+                    tokio::spawn(parker.run());
                     tokio::spawn(Task::new(self.clone(), definition, number, source).run());
                 }
             }

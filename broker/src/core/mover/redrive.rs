@@ -27,6 +27,7 @@ use super::source::{Found, read, record};
 use crate::core::catalog::topic::Topic;
 use crate::core::partition::Handle;
 use crate::core::partition::moves::{MoveId, Over};
+use crate::core::partition::request::Origin;
 use crate::core::queue::{
     Definition, Leased, Outcome, QueueError, Receipt, Take, Verb, Why, WorkerId,
 };
@@ -197,7 +198,8 @@ impl Redrive<'_> {
                         log: log.code(),
                         offset: *offset,
                     };
-                    sent.send(&target, builder, id, &appended, under_way.len()).await;
+                    sent.send(&target, builder, Origin::Moved(id), &appended, under_way.len())
+                        .await;
                     under_way.push((id, receipt));
                 }
                 Some(Err(why)) => {
@@ -211,12 +213,13 @@ impl Redrive<'_> {
             }
         }
         let ids: Vec<_> = under_way.iter().map(|(id, _)| *id).collect();
-        sent.hear(&appended, &ids).await;
-        let is_there = |id: &MoveId| sent.moved.iter().any(|(moved, _)| moved == id);
+        sent.hear(&appended, ids.len()).await;
+        let moved = sent.moved(&ids);
+        let is_there = |id: &MoveId| moved.iter().any(|(moved, _)| moved == id);
         let (there, failed): (Vec<_>, Vec<_>) =
             under_way.into_iter().partition(|(id, _)| is_there(id));
         unwanted.extend(failed.into_iter().map(|(_, receipt)| receipt));
-        self.let_go(number, &there, &target, sent.moved).await?;
+        self.let_go(number, &there, &target, moved).await?;
         match sent.stuck {
             None => Ok(()),
             Some(why) => Err(RedriveError::Stuck { done: self.done, why }),

@@ -7,15 +7,15 @@ use weir_storage::offset::Offset;
 use crate::core::commit::append::{AckAt, Waiter, Waiters};
 use crate::core::partition::Handle;
 use crate::core::partition::moves::MoveId;
-use crate::core::partition::request::Batch;
+use crate::core::partition::request::{Batch, Origin};
 use crate::core::queue::Log;
 use crate::core::wake::{Signal, Signals};
 
 /// What became of letters.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
-    /// Those that are there, with their offsets.
-    pub(super) moved: Vec<(MoveId, Offset)>,
+    /// Those that are there, by their numbers, with their offsets.
+    pub(super) there: Vec<(usize, Offset)>,
     /// Records that were deleted: there is nothing to move.
     pub(super) nothing: Vec<(Log, Offset)>,
     /// Why others could not be sent.
@@ -28,7 +28,7 @@ impl Sent {
         &self,
         target: &Handle,
         batch: Bytes,
-        id: MoveId,
+        origin: Origin,
         appended: &Signals,
         number: usize,
     ) {
@@ -38,7 +38,7 @@ impl Sent {
             header: Header::parse(&batch).expect("the builder makes batches that parse"),
             bytes: batch,
             ids: None,
-            origin: Some(Box::new(id)),
+            origin: Some(Box::new(origin)),
             waiters: Waiters::One(waiter),
             permit: None,
             in_journal: false,
@@ -47,9 +47,14 @@ impl Sent {
         target.append(batch).await;
     }
 
+    /// The moves that are there, of these.
+    pub(super) fn moved(&self, ids: &[MoveId]) -> Vec<(MoveId, Offset)> {
+        self.there.iter().map(|(number, offset)| (ids[*number], *offset)).collect()
+    }
+
     /// Waits until it is known of each what became of it.
-    pub(super) async fn hear(&mut self, appended: &Signals, under_way: &[MoveId]) {
-        let (mut signals, mut missing) = (Vec::new(), under_way.len());
+    pub(super) async fn hear(&mut self, appended: &Signals, under_way: usize) {
+        let (mut signals, mut missing) = (Vec::new(), under_way);
         while missing != 0 {
             appended.wait().await;
             appended.take(&mut signals);
@@ -58,7 +63,7 @@ impl Sent {
                 let token = usize::try_from(done.token).expect("a token is a letter's place");
                 missing -= 1;
                 match done.outcome {
-                    Ok(offset) => self.moved.push((under_way[token], offset)),
+                    Ok(offset) => self.there.push((token, offset)),
                     Err(error) => self.stuck = Some(error.to_string()),
                 }
             }

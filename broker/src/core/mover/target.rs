@@ -6,15 +6,19 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 use weir_protocol::name::{QueueName, TopicName};
+use weir_storage::directory::partition_shard;
 
 use super::Mover;
+use super::source::{Found, read};
 use super::task::Stuck;
 use crate::core::catalog::actor::{CatalogError, Reply, Request};
 use crate::core::catalog::queue_changes::{Create, QueueError, Request as QueueRequest};
 use crate::core::catalog::queue_settings;
-use crate::core::catalog::settings::{Durability, Wanted};
+use crate::core::catalog::settings::{Durability, Wanted, WorkedOff};
 use crate::core::catalog::topic::Topic;
-use crate::core::queue::Definition;
+use crate::core::partition::Handle;
+use crate::core::queue::{Definition, Dying};
+use crate::core::read::FeedError;
 
 impl Mover {
     /// The topic that a queue's dead letters go to.
@@ -32,6 +36,40 @@ impl Mover {
         }
         let why = format!("topic {name} is not `synced`: name another dead letter, or delete it");
         Err(Stuck::Later(why))
+    }
+
+    /// The topic of what a queue puts aside.
+    pub(super) async fn parked(&self, queue: &Definition) -> Result<Arc<Topic>, Stuck> {
+        let there = self.topics.by_name(&queue.name.parked());
+        let is_whole = |topic: &Arc<Topic>| {
+            let partitions = u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX);
+            topic.settings.worked_off == WorkedOff::Parked && queue.partitions <= partitions
+        };
+        if let Some(topic) = there.filter(is_whole)
+            && partition_shard(topic.id, 0) == partition_shard(queue.topic, 0)
+        {
+            return Ok(topic);
+        }
+        let park = |reply| Request::Queue(QueueRequest::Park { queue: queue.id, reply });
+        self.ask(park).await.map_err(later)
+    }
+
+    /// Reads a record that is dying, wherever its bytes are.
+    pub(super) async fn read(
+        &self,
+        queue: &Definition,
+        partition: u32,
+        source: &Handle,
+        dying: &Dying,
+    ) -> Result<Found, FeedError> {
+        let Some(copy) = dying.copy else {
+            return read(source, &self.cold_reads, dying.offset).await;
+        };
+        let parked = self.topics.by_name(&queue.name.parked());
+        match parked.as_ref().and_then(|topic| topic.partitions.get(partition as usize)) {
+            Some(parked) => read(parked, &self.cold_reads, copy).await,
+            None => Ok(Found::Nothing),
+        }
     }
 
     async fn make(&self, queue: &Definition, name: &TopicName) -> Result<Arc<Topic>, Stuck> {

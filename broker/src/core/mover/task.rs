@@ -12,10 +12,11 @@ use weir_storage::offset::Offset;
 
 use super::letter::letter;
 use super::sent::Sent;
-use super::source::{Found, read, record};
+use super::source::{Found, record};
 use super::{Known, Mover};
 use crate::core::partition::Handle;
 use crate::core::partition::moves::{MoveId, Over};
+use crate::core::partition::request::Origin;
 use crate::core::queue::{Definition, Dying, Log, QueueError};
 use crate::core::wake::Signals;
 
@@ -131,22 +132,28 @@ impl Task {
         let topic = self.mover.target(queue, name).await?;
         let number = self.partition as usize % topic.partitions.len();
         let Some(target) = topic.partitions.get(number) else { return Err(Stuck::Ended) };
-        let sent = self.send(queue, &dying, target).await;
+        let (sent, ids) = self.send(queue, &dying, target).await;
         // What did come there is said, whatever became of the others.
-        let moved = sent.moved.iter().map(|(id, _)| (Log::Main, id.offset));
+        let there = sent.moved(&ids);
+        let moved = there.iter().map(|(id, _)| (Log::Main, id.offset));
         let moved: Vec<_> = moved.chain(sent.nothing).collect();
         work.moved(queue, self.partition, moved).await?;
-        target.moves_over(Over::These(sent.moved)).await;
+        target.moves_over(Over::These(there)).await;
         sent.stuck.map_or(Ok(Turn::Moved), |why| Err(Stuck::Later(why)))
     }
 
-    /// Sends letters, and waits for all of them to be there.
-    async fn send(&self, queue: &Definition, dying: &[Dying], target: &Handle) -> Sent {
+    /// Sends letters, and waits for all of them to be there; with the names of their moves.
+    async fn send(
+        &self,
+        queue: &Definition,
+        dying: &[Dying],
+        target: &Handle,
+    ) -> (Sent, Vec<MoveId>) {
         let (appended, mut sent) = (Signals::default(), Sent::default());
         let mut under_way = Vec::new();
         let mut bytes = 0;
         for one in dying {
-            let found = match read(&self.source, &self.mover.cold_reads, one.offset).await {
+            let found = match self.mover.read(queue, self.partition, &self.source, one).await {
                 Ok(Found::Nothing) => {
                     sent.nothing.push((one.log, one.offset));
                     continue;
@@ -158,19 +165,20 @@ impl Task {
                 }
             };
             let plain = if let Found::Batch(plain) = &found { Some(plain) } else { None };
-            let record = plain.and_then(|plain| record(plain, one.offset));
+            let place = one.copy.unwrap_or(one.offset);
+            let record = plain.and_then(|plain| record(plain, place));
             let now_ms = self.mover.clock.wall_ms();
             let letter = letter(&queue.name, self.partition, one, record.as_ref(), now_ms);
             bytes += letter.len();
             let id = self.name(queue, one.log, one.offset);
-            sent.send(target, letter, id, &appended, under_way.len()).await;
+            sent.send(target, letter, Origin::Moved(id), &appended, under_way.len()).await;
             under_way.push(id);
             if BYTES_AT_ONCE <= bytes {
                 break;
             }
         }
-        sent.hear(&appended, &under_way).await;
-        sent
+        sent.hear(&appended, under_way.len()).await;
+        (sent, under_way)
     }
 
     /// What a record of this queue and partition is called when it is moved.

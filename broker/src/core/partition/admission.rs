@@ -23,8 +23,9 @@ use weir_storage::offset::{Epoch, Offset};
 use super::identified::Identified;
 use super::message_ids::MessageIds;
 use super::moves::{MoveEntry, Moves};
+use super::parking::Parking;
 use super::producers::{Producers, Verdict};
-use super::request::Batch;
+use super::request::{Batch, Origin};
 use super::reserve::Reservation;
 use crate::core::commit::append::{self, Append, Slot, Target};
 use crate::core::commit::trim::{Trim, TrimWaiter};
@@ -83,6 +84,8 @@ pub(crate) enum Admitted {
 pub(crate) enum Beside {
     Identified(Identified),
     Moved(MoveEntry),
+    /// The record has a copy at this offset.
+    Parked(Parking, Offset),
 }
 
 /// What a parked batch waits for.
@@ -115,7 +118,7 @@ impl Partition {
         now_ms: i64,
         journal: impl FnOnce(&Batch) -> bool,
     ) -> Admitted {
-        if let Some(origin) = &batch.origin {
+        if let Some(Origin::Moved(origin)) = batch.origin.as_deref() {
             if let Some(offset) = self.moves.find(origin) {
                 return Admitted::Judged(batch, Ok(offset));
             }
@@ -159,10 +162,14 @@ impl Partition {
 
     /// Takes note of what a batch that is given the next offset brings besides.
     fn beside(&mut self, batch: &mut Batch, now_ms: i64) -> Option<Beside> {
-        if let Some(origin) = batch.origin.as_deref().copied() {
-            let came = MoveEntry::Came(origin, self.next);
-            self.moves.apply(&came);
-            return Some(Beside::Moved(came));
+        match batch.origin.as_deref().copied() {
+            Some(Origin::Moved(origin)) => {
+                let came = MoveEntry::Came(origin, self.next);
+                self.moves.apply(&came);
+                return Some(Beside::Moved(came));
+            }
+            Some(Origin::Parked(parking)) => return Some(Beside::Parked(parking, self.next)),
+            None => {}
         }
         let ids = batch.ids.take().filter(|ids| !ids.of_records.is_empty())?;
         Some(Beside::Identified(self.message_ids.append(self.next, &ids, now_ms)))

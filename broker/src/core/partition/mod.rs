@@ -7,6 +7,7 @@ pub(crate) mod identified;
 pub(crate) mod message_id;
 pub(crate) mod message_ids;
 pub(crate) mod moves;
+pub(crate) mod parking;
 mod producer;
 pub(crate) mod producers;
 pub(crate) mod request;

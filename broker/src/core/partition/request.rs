@@ -15,6 +15,7 @@ use super::gather::Gather;
 use super::identified;
 use super::message_id::Ids;
 use super::moves::{self, MoveId, Over};
+use super::parking::{self, Parking};
 use super::trim::Before;
 use crate::core::commit::append::{self, Waiters};
 use crate::core::commit::number::Number;
@@ -58,8 +59,8 @@ pub(crate) struct Batch {
     pub(crate) bytes: Bytes,
     /// The message ids in it, where its topic keeps a window of them.
     pub(crate) ids: Option<Ids>,
-    /// Where its one record comes from, where it was moved here. It brings no ids then.
-    pub(crate) origin: Option<Box<MoveId>>,
+    /// Where its one record comes from, where it is another's. It brings no ids then.
+    pub(crate) origin: Option<Box<Origin>>,
     pub(crate) waiters: Waiters,
     pub(crate) permit: Option<Permit>,
     /// Whether the journal has reserved room for it.
@@ -68,12 +69,24 @@ pub(crate) struct Batch {
     pub(crate) taken_at: Option<Instant>,
 }
 
+/// Where a record comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// From another log, which lets go of it then.
+    Moved(MoveId),
+    /// From the queue's partition of the same shard, which it stays a record of.
+    Parked(Parking),
+}
+
 impl Batch {
     /// What the journal has of it: the payloads of its entries.
     pub(crate) fn payloads(&self) -> impl Iterator<Item = usize> + use<> {
         let ids = self.ids.as_ref().map_or(0, |ids| ids.of_records.len());
         let beside = (ids != 0).then(|| identified::entry_bytes(ids));
-        let moved = self.origin.as_ref().map(|_| moves::ENTRY_BYTES);
-        once(append::entry_bytes(self.bytes.len())).chain(beside).chain(moved)
+        let origin = self.origin.as_ref().map(|origin| match &**origin {
+            Origin::Moved(_) => moves::ENTRY_BYTES,
+            Origin::Parked(_) => parking::ENTRY_BYTES,
+        });
+        once(append::entry_bytes(self.bytes.len())).chain(beside).chain(origin)
     }
 }

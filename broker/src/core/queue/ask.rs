@@ -47,6 +47,17 @@ impl Foreman {
                 // A mover that went away finds them again.
                 let _ = reply.send(Ok(dying));
             }
+            Wish::Clear(below, reply) => {
+                drop(reply.send(Ok(bench.machine.clear(below, &around))));
+            }
+            Wish::ToPark { max, signals, token, reply } => {
+                let (queue, partition) = key;
+                let parking = bench.machine.next_to_park(queue, partition, max, &around);
+                if parking.is_empty() {
+                    bench.machine.parkers.push(MOVER, &signals, token);
+                }
+                let _ = reply.send(Ok(parking));
+            }
             Wish::Moved(moved, reply) => bench.moved(&moved, reply, &around, room),
         }
     }
@@ -141,6 +152,7 @@ impl Bench {
             Some(Dying {
                 log: self.place.log,
                 offset: Offset::new(*offset),
+                copy: around.track.copy(*offset).map(Offset::new),
                 deliveries: attempt.deliveries,
                 failures: attempt.failures,
                 reason: attempt.dying.clone()?,

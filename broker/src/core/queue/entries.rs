@@ -9,11 +9,16 @@
 //!     4 seek       floor u64
 //!     5 gone                                   (the queue: all of its partitions)
 //!     6 cut        end u64
+//!     7 parked     count u32 | of each: offset u64 | parked
+//!   parked       copy u64 | flags u8 (1 visible_at, 2 expires, 4 key) | visible_at i64 |
+//!                expires i64 | key u64, 0 where they are not there
 //!   attempt      deliveries u32 | failures u32 | visible_at i64 | first_failed i64 |
 //!                last_failed i64 | reason u16 bytes and UTF-8, 0xFFFF where it is not dying
-//!   in a table   version u8 = 1 | count u32 | of each track:
+//!   in a table   version u8 = 2 | count u32 | of each track:
 //!                queue 16 | partition u32 | log u8 | hwm u64 | count u32 | pending runs |
-//!                count u32 | of each attempt: offset u64 | attempt
+//!                count u32 | of each attempt: offset u64 | attempt |
+//!                count u32 | of each that is parked: offset u64 | parked
+//!                (version 1, where nothing is parked: without the last two)
 //! ```
 //!
 //! Little-endian; runs as in `runs.rs`. Counts are checked against the bytes that are there before
@@ -27,7 +32,8 @@ use weir_protocol::id::QueueId;
 
 use super::runs;
 use super::table::{Place, Table};
-use super::track::{Attempt, Track};
+use super::track::{Attempt, Parked, Track};
+use crate::core::partition::parking::Known;
 use crate::core::queue::request::Log;
 
 /// A change of what is kept of a queue's way through a log.
@@ -52,6 +58,8 @@ pub(crate) enum What {
     Gone,
     /// The log has nothing at or behind this.
     Cut(u64),
+    /// These have copies in the queue's parked log. Beside the Append of the copy, in one frame.
+    Parked(Vec<(u64, Parked)>),
 }
 
 /// Bytes of an entry in front of what it says, with a count.
@@ -59,6 +67,9 @@ pub(super) const HEAD_BYTES: usize = 1 + 16 + 4 + 1 + 1 + 4;
 
 /// Bytes of an attempt beside its reason.
 pub(super) const ATTEMPT_BYTES: usize = 8 + 4 + 4 + 8 + 8 + 8 + 2;
+
+/// Bytes of one that is parked.
+pub(super) const PARKED_BYTES: usize = 8 + 8 + 1 + 8 + 8 + 8;
 
 /// The longest reason; what is longer is cut.
 pub(crate) const REASON_BYTES_MAX: usize = 1_024;
@@ -73,6 +84,9 @@ const HWM: u8 = 3;
 const SEEK: u8 = 4;
 const GONE: u8 = 5;
 const CUT: u8 = 6;
+const PARKED: u8 = 7;
+/// Of a table in which something is parked.
+const WITH_PARKED: u8 = 2;
 const NOT_DYING: u16 = 0xFFFF;
 
 impl Entry {
@@ -97,6 +111,11 @@ impl Entry {
             What::Seek(floor) => put_word(SEEK, *floor, &mut out),
             What::Gone => out.put_u8(GONE),
             What::Cut(end) => put_word(CUT, *end, &mut out),
+            What::Parked(parked) => {
+                out.put_u8(PARKED);
+                put_count(parked.len(), &mut out);
+                parked.iter().for_each(|(offset, parked)| put_parked(*offset, parked, &mut out));
+            }
         }
         out.freeze()
     }
@@ -107,6 +126,7 @@ impl Entry {
             + match &self.what {
                 What::Resolve(runs) => runs.len() * 4 + RESERVED_BYTES,
                 What::Attempts(attempts) => attempts.len() * ATTEMPT_BYTES,
+                What::Parked(parked) => parked.len() * PARKED_BYTES,
                 What::Hwm(_) | What::Seek(_) | What::Gone | What::Cut(_) => RESERVED_BYTES,
             }
     }
@@ -133,6 +153,10 @@ impl Entry {
             SEEK => What::Seek(rest.try_get_u64_le().ok()?),
             GONE => What::Gone,
             CUT => What::Cut(rest.try_get_u64_le().ok()?),
+            PARKED => {
+                let count = count(rest, PARKED_BYTES)?;
+                What::Parked((0..count).map(|_| parked(rest)).collect::<Option<_>>()?)
+            }
             _ => return None,
         };
         rest.is_empty().then_some(Self { place, what })
@@ -148,7 +172,8 @@ impl Table {
         if self.tracks.is_empty() {
             return;
         }
-        out.put_u8(VERSION);
+        let has_parked = self.tracks.values().any(|track| !track.parked.is_empty());
+        out.put_u8(if has_parked { WITH_PARKED } else { VERSION });
         put_count(self.tracks.len(), out);
         for (place, track) in &self.tracks {
             put_place(place, out);
@@ -163,19 +188,34 @@ impl Table {
             for (offset, attempt) in &track.attempts {
                 put_attempt(*offset, attempt, out);
             }
+            if has_parked {
+                put_count(track.parked.len(), out);
+                track.parked.iter().for_each(|(offset, parked)| put_parked(*offset, parked, out));
+            }
         }
     }
 
     /// The table of a whole section; `None` where it is none that this version writes.
     pub(crate) fn decode(mut bytes: &[u8]) -> Option<Self> {
         let rest = &mut bytes;
-        if rest.try_get_u8().ok()? != VERSION {
+        let version = rest.try_get_u8().ok()?;
+        if !matches!(version, VERSION | WITH_PARKED) {
             return None;
         }
         let mut table = Self::default();
         for _ in 0..count(rest, TRACK_BYTES_MIN)? {
             let place = place(rest)?;
-            table.tracks.insert(place, track(rest)?);
+            let mut track = track(rest)?;
+            if version == WITH_PARKED {
+                for _ in 0..count(rest, PARKED_BYTES)? {
+                    let (offset, parked) = parked(rest)?;
+                    if track.is_resolved(offset) {
+                        return None;
+                    }
+                    track.park(offset, parked);
+                }
+            }
+            table.tracks.insert(place, track);
         }
         rest.is_empty().then_some(table)
     }
@@ -238,6 +278,42 @@ fn put_attempt(offset: u64, attempt: &Attempt, out: &mut BytesMut) {
             out.put_slice(reason.as_bytes());
         }
     }
+}
+
+fn put_parked(offset: u64, parked: &Parked, out: &mut BytesMut) {
+    let Known { visible_at_ms, expires_ms, key } = parked.known;
+    let flag = |is_there, flag: u8| if is_there { flag } else { 0 };
+    out.put_u64_le(offset);
+    out.put_u64_le(parked.copy);
+    out.put_u8(
+        flag(visible_at_ms.is_some(), HAS_VISIBLE_AT)
+            | flag(expires_ms.is_some(), HAS_EXPIRES)
+            | flag(key.is_some(), HAS_KEY),
+    );
+    out.put_i64_le(visible_at_ms.unwrap_or_default());
+    out.put_i64_le(expires_ms.unwrap_or_default());
+    out.put_u64_le(key.unwrap_or_default());
+}
+
+const HAS_VISIBLE_AT: u8 = 1;
+const HAS_EXPIRES: u8 = 2;
+const HAS_KEY: u8 = 4;
+
+fn parked(rest: &mut &[u8]) -> Option<(u64, Parked)> {
+    // As with attempts.
+    let offset = rest.try_get_u64_le().ok().filter(|offset| *offset < u64::MAX)?;
+    let copy = rest.try_get_u64_le().ok()?;
+    let flags = rest.try_get_u8().ok()?;
+    if flags & !(HAS_VISIBLE_AT | HAS_EXPIRES | HAS_KEY) != 0 {
+        return None;
+    }
+    let has = |flag| flags & flag != 0;
+    let known = Known {
+        visible_at_ms: Some(rest.try_get_i64_le().ok()?).filter(|_| has(HAS_VISIBLE_AT)),
+        expires_ms: Some(rest.try_get_i64_le().ok()?).filter(|_| has(HAS_EXPIRES)),
+        key: Some(rest.try_get_u64_le().ok()?).filter(|_| has(HAS_KEY)),
+    };
+    Some((offset, Parked { copy, known }))
 }
 
 fn place(rest: &mut &[u8]) -> Option<Place> {

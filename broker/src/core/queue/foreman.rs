@@ -15,6 +15,7 @@
 //! then it waits until there is room. Every promise goes out with the next step of its bench.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -145,8 +146,10 @@ impl Foreman {
                 let key = (place.queue, place.partition);
                 let unreadable: u64 = found.unreadable.iter().map(|run| run.end - run.start).sum();
                 let unreadable = usize::try_from(unreadable).unwrap_or(usize::MAX);
-                let bytes = room_for(found.holes.len() + unreadable, unreadable);
                 let Some((bench, around)) = self.bench(key, table, at) else { return };
+                let parked = |hole: &Range<u64>| around.track.parked.range(hole.clone()).count();
+                let parked: usize = found.holes.iter().map(parked).sum();
+                let bytes = room_for(found.holes.len() + parked + unreadable, unreadable);
                 if found.changes_max() != 0 && !bench.promise(bytes, room) {
                     // It looks again as soon as there is room.
                     bench.machine.overlook(&found);
@@ -162,6 +165,13 @@ impl Foreman {
     /// Whose records a queue hands out, where it is known here.
     pub(crate) fn topic_of(&self, queue: QueueId, partition: u32) -> Option<TopicId> {
         self.benches.get(&(queue, partition)).map(|bench| bench.definition.topic)
+    }
+
+    /// A copy of a record that is put aside is on its way to this place.
+    pub(crate) fn copying(&mut self, place: Place, copy: u64) {
+        if let Some(bench) = self.benches.get_mut(&(place.queue, place.partition)) {
+            bench.machine.copying.insert(copy);
+        }
     }
 
     fn define(
@@ -222,6 +232,7 @@ impl Foreman {
             let Some(mut bench) = self.benches.remove(&key) else { continue };
             bench.machine.workers.ring(u64::MAX, &mut wakes);
             bench.machine.movers.ring(u64::MAX, &mut wakes);
+            bench.machine.parkers.ring(u64::MAX, &mut wakes);
             bench.promised.drain(..).for_each(|bytes| room.give_up(bytes));
             bench.answers.drain(..).for_each(|answer| answer.refuse(&QueueError::Gone));
             self.timers.retain(|(_, of)| *of != key);
@@ -266,6 +277,7 @@ impl Foreman {
         for bench in self.benches.values_mut() {
             bench.machine.workers.ring(u64::MAX, &mut wakes);
             bench.machine.movers.ring(u64::MAX, &mut wakes);
+            bench.machine.parkers.ring(u64::MAX, &mut wakes);
         }
         self.benches.clear();
         self.timers.clear();
@@ -306,7 +318,8 @@ impl Foreman {
         let randomness = self.randomness.clone();
         let Some((bench, around)) = self.bench(key, table, at) else { return };
         if bench.machine.is_behind_start(around.ends) {
-            if !bench.promise(room_for(1, 0), room) {
+            let parked = around.track.parked.range(..around.ends.start).count();
+            if !bench.promise(room_for(1 + parked, 0), room) {
                 self.starved.insert(key);
                 return;
             }

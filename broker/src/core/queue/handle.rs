@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
-use weir_protocol::id::QueueId;
+use weir_protocol::id::{QueueId, TopicId};
 use weir_storage::directory::partition_shard;
 use weir_storage::offset::Offset;
 
@@ -14,6 +14,7 @@ use super::request::{
     WorkerId,
 };
 use crate::core::partition::Handle;
+use crate::core::partition::parking::Parking;
 use crate::core::wake::Signals;
 
 /// The queues.
@@ -122,6 +123,20 @@ impl Queues {
         self.ask(queue, partition, Wish::Facts).await
     }
 
+    /// The same of a queue that is known by its topic.
+    ///
+    /// # Errors
+    /// See [`QueueError`].
+    pub(crate) async fn facts_of(
+        &self,
+        queue: QueueId,
+        topic: TopicId,
+        partition: u32,
+    ) -> Result<PartitionFacts, QueueError> {
+        let shard = &self.shards[usize::from(partition_shard(topic, partition) - 1)];
+        ask(shard, |reply| Call::Of(queue, partition, Wish::Facts(reply))).await
+    }
+
     /// Goes on from an offset: all below is resolved and nothing from there on. What is leased
     /// stays leased; deliveries and failures count from nought again.
     ///
@@ -171,6 +186,35 @@ impl Queues {
         moved: Vec<(Log, Offset)>,
     ) -> Result<(), QueueError> {
         self.ask(queue, partition, |reply| Wish::Moved(moved, reply)).await
+    }
+
+    /// The log wants to lose all below an offset: how many records have to be put aside first.
+    ///
+    /// # Errors
+    /// See [`QueueError`].
+    pub(crate) async fn clear(
+        &self,
+        queue: &Definition,
+        partition: u32,
+        below: Offset,
+    ) -> Result<u64, QueueError> {
+        self.ask(queue, partition, |reply| Wish::Clear(below, reply)).await
+    }
+
+    /// What is to be put aside, each once until the log is to be cleared again; where there is
+    /// nothing, `signals` hears `Ready(token)` when there is.
+    ///
+    /// # Errors
+    /// See [`QueueError`].
+    pub(crate) async fn to_park(
+        &self,
+        queue: &Definition,
+        partition: u32,
+        max: u32,
+        signals: Signals,
+        token: u64,
+    ) -> Result<Vec<Parking>, QueueError> {
+        self.ask(queue, partition, |reply| Wish::ToPark { max, signals, token, reply }).await
     }
 
     async fn ask<T>(

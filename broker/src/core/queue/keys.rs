@@ -72,6 +72,11 @@ impl Keys {
         false
     }
 
+    /// A record's key, where it has one.
+    pub(super) fn of(&self, offset: u64) -> Option<u64> {
+        self.records.get(&offset).map(|link| link.key)
+    }
+
     /// Whether a record has to wait for another one.
     pub(super) fn is_waiting(&self, offset: u64) -> bool {
         self.records.get(&offset).is_some_and(|link| link.before.is_some())

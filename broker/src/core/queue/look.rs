@@ -34,11 +34,17 @@ impl Machine {
         let lookahead = u64::from(settings.lookahead_records);
         let held = self.ready.len() + self.keys.waiting();
         let is_wanted = !self.workers.is_empty() || self.leases.held() != 0;
-        let is_full = matches!(self.cap(around), Some(Cap::Paused | Cap::State { .. }));
-        if self.is_scouting || self.is_stuck || !is_wanted || is_full || lookahead < held * 2 {
+        let is_wanted = is_wanted && held * 2 <= lookahead;
+        let is_clearing = self.is_unseen(self.clearing.below, around);
+        let is_full = match self.cap(around) {
+            Some(Cap::State { .. }) => true,
+            Some(Cap::Paused) => !is_clearing,
+            Some(Cap::Leases { .. }) | None => false,
+        };
+        if self.is_scouting || self.is_stuck || is_full || !(is_wanted || is_clearing) {
             return None;
         }
-        self.next = around.track.first_unresolved(self.next.max(around.ends.start));
+        self.next = around.track.first_unresolved(self.next.max(self.start_seen));
         self.is_scouting = true;
         self.round += 1;
         Some(LookOut {
@@ -62,7 +68,9 @@ impl Machine {
         }
         self.next = span.end;
         let is_plain = scouted.changes_max() == 0 && scouted.keys.is_empty();
-        if is_plain && self.known_hwm.max(self.leased_end) <= span.start {
+        let has_parked = around.track.parked.range(span.clone()).next().is_some();
+        let is_fresh = self.known_hwm.max(self.leased_end) <= span.start;
+        if is_plain && is_fresh && !has_parked {
             return self.ready.push_fresh(span);
         }
         self.look_through(span, scouted, around);
@@ -81,9 +89,7 @@ impl Machine {
         while offset < span.end {
             if let Some(hole) = covering(&mut holes, offset) {
                 let end = hole.end.min(span.end);
-                if around.track.first_unresolved(offset) < end {
-                    self.draft.resolve_run(offset..end);
-                }
+                self.pass_over(offset..end, around);
                 offset = end;
                 continue;
             }
@@ -93,6 +99,10 @@ impl Machine {
                 continue;
             }
             offset += 1;
+            if let Some(parked) = around.track.parked.get(&at) {
+                self.find_parked(at, parked, around);
+                continue;
+            }
             let is_unreadable = covering(&mut unreadable, at).is_some();
             while times.next_if(|(of, _)| *of < at).is_some() {}
             while keys.next_if(|(of, _)| *of < at).is_some() {}
@@ -128,6 +138,9 @@ impl Machine {
         let hwm = self.leased_end.max(self.known_hwm).max(track.floor()).min(ends.tail);
         PartitionFacts {
             floor: Offset::new(track.floor().max(ends.start).min(ends.tail)),
+            needed_from: Offset::new(track.needed_from().max(ends.start).min(ends.tail)),
+            parked: track.parked.len() as u64,
+            copies_from: track.first_copy().into_iter().chain(self.copying.first().copied()).min(),
             hwm: Offset::new(hwm),
             tail: Offset::new(ends.tail),
             ready: self.ready.len(),

@@ -29,6 +29,7 @@ use super::draft::Draft;
 use super::entries::What;
 use super::keys::Keys;
 use super::leases::Leases;
+use super::parked::Clearing;
 use super::ready::Ready;
 use super::request::{Counts, Definition};
 use super::scouted::Times;
@@ -62,6 +63,10 @@ pub(super) struct Machine {
     pub(super) keys: Keys,
     pub(super) workers: Waiters,
     pub(super) movers: Waiters,
+    pub(super) parkers: Waiters,
+    pub(super) clearing: Clearing,
+    /// Where copies come to that are under way.
+    pub(super) copying: BTreeSet<u64>,
     pub(super) draft: Draft,
     pub(super) counts: Counts,
     /// Workers were rung and none has come since.
@@ -134,6 +139,11 @@ impl Machine {
                 }
             }
             What::Seek(_) | What::Cut(_) => self.begin_again(around.track),
+            What::Parked(parked) => {
+                for (_, parked) in parked {
+                    self.copying.remove(&parked.copy);
+                }
+            }
             What::Hwm(_) | What::Gone => {}
         }
     }
@@ -160,7 +170,7 @@ impl Machine {
     /// Puts a record where it belongs that is not resolved, not leased and not in any place.
     pub(super) fn place(&mut self, offset: u64, around: &Around<'_>) {
         // What retention took is on its way to being resolved.
-        let is_gone = offset < self.start_seen;
+        let is_gone = offset < self.start_seen && !around.track.is_parked(offset);
         if is_gone || self.keys.is_waiting(offset) || self.leases.of(offset).is_some() {
             return;
         }
@@ -197,20 +207,21 @@ impl Machine {
         }
     }
 
-    /// The log begins further on than was seen to: what lies below is resolved.
+    /// The log begins further on than was seen to: what lies below is resolved, but for what was
+    /// put aside.
     pub(super) fn see_start(&mut self, around: &Around<'_>) {
         let start = around.ends.start;
         if start <= self.start_seen {
             return;
         }
         self.start_seen = start;
-        let floor = around.track.floor();
-        if floor < start {
-            self.draft.resolve_run(floor..start);
-        }
         self.ready.forget_below(start);
         self.delays.retain(|(_, offset)| start <= *offset);
+        let floor = around.track.floor().min(start);
+        let seen = self.next.clamp(floor, start);
         self.next = self.next.max(start);
+        self.keep_parked(floor..seen, around);
+        self.pass_over(seen..start, around);
     }
 
     /// Whether the start of the log moved, so that something is to be decided.

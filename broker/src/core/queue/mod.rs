@@ -25,6 +25,7 @@ mod leases;
 mod look;
 mod machine;
 mod meter;
+mod parked;
 mod ready;
 mod refusal;
 mod request;
@@ -45,7 +46,7 @@ mod tests;
 
 pub(crate) use answer::Answer;
 pub(crate) use backoff::Backoff;
-pub(crate) use entries::Entry;
+pub(crate) use entries::{Entry, What};
 pub(crate) use foreman::{Foreman, JournalRoom, Step};
 pub(crate) use handle::Queues;
 pub(crate) use refusal::QueueError;
@@ -59,4 +60,5 @@ pub(crate) use settings::{
     DELAY_MS_MAX, Delivery, LateAcks, LeaseExpiry, Order, SettingError, Settings, check_lease_ms,
 };
 pub(crate) use table::{Place, Table};
+pub(crate) use track::Parked;
 pub(crate) use why::Why;

@@ -15,6 +15,7 @@ use super::settings::Settings;
 use super::table::Place;
 use super::why::Why;
 use crate::core::partition::Handle;
+use crate::core::partition::parking::Parking;
 use crate::core::wake::Signals;
 
 /// Requests about queues that wait for one shard; beyond, workers wait to send theirs.
@@ -38,10 +39,8 @@ pub(crate) struct Definition {
 /// A log that a queue reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Log {
-    /// The topic's partition.
+    /// The topic's partition: all there is. Entries and receipts name it.
     Main,
-    /// What was put aside from it: records whose time is far off.
-    Parked,
 }
 
 /// Who leases: one worker of one connection, for as long as the process runs.
@@ -75,6 +74,8 @@ pub(crate) struct Taken {
 pub(crate) struct Leased {
     pub(crate) log: Log,
     pub(crate) offset: Offset,
+    /// Where its bytes are in the parked log, where it was put aside.
+    pub(crate) copy: Option<Offset>,
     /// How often it was handed out, this time included: the lease's number in its receipt.
     pub(crate) deliveries: u32,
     pub(crate) failures: u32,
@@ -124,14 +125,12 @@ impl Log {
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Main => 0,
-            Self::Parked => 1,
         }
     }
 
     pub(super) fn of(code: u8) -> Option<Self> {
         match code {
             0 => Some(Self::Main),
-            1 => Some(Self::Parked),
             _ => None,
         }
     }
@@ -149,6 +148,8 @@ impl Wish {
                 drop(reply.send(Err(error)));
             }
             Self::Dying { reply, .. } => drop(reply.send(Err(error))),
+            Self::ToPark { reply, .. } => drop(reply.send(Err(error))),
+            Self::Clear(_, reply) => drop(reply.send(Err(error))),
             Self::GiveBack(_) | Self::Pass => {}
         }
     }
@@ -195,6 +196,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Dying {
     pub(crate) log: Log,
     pub(crate) offset: Offset,
+    /// As in [`Leased`].
+    pub(crate) copy: Option<Offset>,
     pub(crate) deliveries: u32,
     pub(crate) failures: u32,
     pub(crate) reason: Box<str>,
@@ -208,6 +211,12 @@ pub(crate) struct Dying {
 pub(crate) struct PartitionFacts {
     /// All below is resolved.
     pub(crate) floor: Offset,
+    /// All below is resolved or was put aside: the log may go so far.
+    pub(crate) needed_from: Offset,
+    /// Records that were put aside.
+    pub(crate) parked: u64,
+    /// The first place in the parked log that is still needed.
+    pub(crate) copies_from: Option<u64>,
     /// Nothing was handed out from here on.
     pub(crate) hwm: Offset,
     /// The first offset that is not there yet.
@@ -261,6 +270,15 @@ pub(crate) enum Wish {
         signals: Signals,
         token: u64,
         reply: Reply<Vec<Dying>>,
+    },
+    /// The log wants to lose all below: how much has to be put aside first.
+    Clear(Offset, Reply<u64>),
+    /// What is to be put aside; as `Dying`.
+    ToPark {
+        max: u32,
+        signals: Signals,
+        token: u64,
+        reply: Reply<Vec<Parking>>,
     },
     /// These have been moved there.
     Moved(Vec<(Log, Offset)>, Reply<()>),

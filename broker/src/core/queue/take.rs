@@ -38,12 +38,18 @@ impl Machine {
         let mut left = self.leasable(around).unwrap_or_default().min(u64::from(take.max));
         while let Some(span) = Some(left).filter(|left| *left != 0).and_then(|n| self.ready.next(n))
         {
+            // Somebody may have deleted it from the log while it was being put aside.
+            if span.end - span.start == 1 && around.track.is_resolved(span.start) {
+                continue;
+            }
             left -= span.end - span.start;
             for offset in span.clone() {
                 let deliveries = self.deliveries(offset, around.track).saturating_add(1);
                 self.leases.grant(offset, deliveries, take.worker, until);
                 let failures = around.track.attempt(offset).map_or(0, |attempt| attempt.failures);
-                leased.push(Leased { log, offset: Offset::new(offset), deliveries, failures });
+                let copy = around.track.copy(offset).map(Offset::new);
+                let offset = Offset::new(offset);
+                leased.push(Leased { log, offset, copy, deliveries, failures });
             }
             self.handed_out(span.end);
         }
@@ -112,6 +118,9 @@ impl Machine {
         }
         if !self.dying.is_empty() {
             self.movers.ring(1, wakes);
+        }
+        if !self.parkers.is_empty() && self.has_to_park(around) {
+            self.parkers.ring(1, wakes);
         }
     }
 }

@@ -8,9 +8,11 @@
 //! ```
 //!
 //! *Pending* is what lies below `hwm` and is not resolved; the floor is the least of it. Only what
-//! was handed out without luck, or failed, has an [`Attempt`] beside it.
+//! was handed out without luck, or failed, has an [`Attempt`] beside it. What was put aside has its
+//! copy's place beside it, wherever it lies: it is not resolved, and its log may have lost it.
 //!
-//! Invariants: pending and attempts lie below `hwm`; a record with an attempt is pending.
+//! Invariants: pending and attempts lie below `hwm`; a record with an attempt is pending; one that
+//! is parked is not resolved; `copies` has the places of all that are parked.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,6 +20,7 @@ use std::ops::Range;
 use roaring::RoaringTreemap;
 
 use super::entries::What;
+use crate::core::partition::parking::Known;
 
 /// A queue's way through a log.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,6 +32,17 @@ pub(crate) struct Track {
     pub(super) attempts: BTreeMap<u64, Attempt>,
     /// Bytes of the reasons that attempts have.
     pub(super) reason_bytes: u64,
+    pub(super) parked: BTreeMap<u64, Parked>,
+    /// Where the copies are.
+    pub(super) copies: RoaringTreemap,
+}
+
+/// A record that was put aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parked {
+    /// Its copy's offset in the parked log.
+    pub(crate) copy: u64,
+    pub(crate) known: Known,
 }
 
 // A set of offsets is equal to itself; the crate only does not say so.
@@ -52,6 +66,9 @@ pub(crate) struct Attempt {
 
 /// About what an attempt takes in memory.
 const ATTEMPT_BYTES: u64 = 80;
+
+/// About what one that is parked takes.
+const PARKED_BYTES: u64 = 96;
 
 /// Offsets that share a container of the bitmap, about what one takes beside its offsets, and what
 /// an offset takes in it at the most.
@@ -77,6 +94,29 @@ impl Track {
         self.attempts.get(&offset)
     }
 
+    pub(crate) fn is_parked(&self, offset: u64) -> bool {
+        self.parked.contains_key(&offset)
+    }
+
+    /// Where the copy of a record is that was put aside.
+    pub(crate) fn copy(&self, offset: u64) -> Option<u64> {
+        self.parked.get(&offset).map(|parked| parked.copy)
+    }
+
+    /// The first copy that is still needed.
+    pub(super) fn first_copy(&self) -> Option<u64> {
+        self.copies.min()
+    }
+
+    /// All below is resolved, or was put aside: the log may go so far.
+    pub(crate) fn needed_from(&self) -> u64 {
+        if self.parked.is_empty() {
+            return self.floor();
+        }
+        let mut needed = self.pending.iter().filter(|offset| !self.is_parked(*offset));
+        needed.next().unwrap_or(self.hwm)
+    }
+
     /// The records on their way to the dead letter.
     pub(super) fn dying(&self) -> impl Iterator<Item = u64> {
         let attempts = self.attempts.iter();
@@ -99,7 +139,8 @@ impl Track {
         let containers = (span / CONTAINER_OFFSETS + 2).min(self.unresolved);
         let offsets = self.unresolved * OFFSET_BYTES;
         let attempts = self.attempts.len() as u64 * ATTEMPT_BYTES;
-        containers * CONTAINER_BYTES + offsets + attempts + self.reason_bytes
+        let parked = self.parked.len() as u64 * PARKED_BYTES;
+        containers * CONTAINER_BYTES + offsets + attempts + parked + self.reason_bytes
     }
 
     pub(super) fn apply(&mut self, what: &What) {
@@ -116,6 +157,13 @@ impl Track {
             What::Hwm(hwm) => self.raise(*hwm),
             What::Seek(floor) => *self = Self { hwm: *floor, ..Self::default() },
             What::Cut(end) => self.cut(*end),
+            What::Parked(parked) => {
+                for (offset, parked) in parked {
+                    if !self.is_resolved(*offset) {
+                        self.park(*offset, *parked);
+                    }
+                }
+            }
             // It leaves the table as a whole.
             What::Gone => {}
         }
@@ -136,6 +184,23 @@ impl Track {
             let offset = *offset;
             self.forget(offset);
         }
+        self.unpark(run.clone());
+    }
+
+    pub(super) fn park(&mut self, offset: u64, parked: Parked) {
+        self.copies.insert(parked.copy);
+        if let Some(before) = self.parked.insert(offset, parked) {
+            self.copies.remove(before.copy);
+            self.copies.insert(parked.copy);
+        }
+    }
+
+    fn unpark(&mut self, run: Range<u64>) {
+        while let Some((offset, parked)) = self.parked.range(run.clone()).next() {
+            let (offset, copy) = (*offset, parked.copy);
+            self.parked.remove(&offset);
+            self.copies.remove(copy);
+        }
     }
 
     /// Records below `hwm` may have been handed out.
@@ -148,6 +213,7 @@ impl Track {
 
     /// The log has nothing at or behind `end`, whatever was said of it.
     fn cut(&mut self, end: u64) {
+        self.unpark(end..u64::MAX);
         if end < self.hwm {
             self.unresolved -= self.pending.remove_range(end..self.hwm);
             self.hwm = end;
@@ -187,6 +253,9 @@ impl Track {
     /// What a start cuts off, since the log ends below it: acks of records that it does not have.
     pub(crate) fn reaches_beyond(&self, end: u64) -> bool {
         let claimed = self.hwm.saturating_sub(end);
+        if self.parked.range(end..).next().is_some() {
+            return true;
+        }
         claimed != 0 && self.pending.range_cardinality(end..self.hwm) != claimed
     }
 }

@@ -6,7 +6,9 @@
 
 mod age_clock;
 mod expired;
+mod readers;
 mod sweep;
+mod waits;
 mod worked_off;
 
 pub(crate) use sweep::{Parts, Retention, Sweep};

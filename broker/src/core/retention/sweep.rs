@@ -9,11 +9,11 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::yield_now;
 use tokio::time::{self, MissedTickBehavior};
-use weir_storage::offset::Offset;
 
 use super::age_clock::{AgeClock, Event, Look};
 use super::expired::expired;
-use super::worked_off::worked_off;
+use super::readers::Readers;
+use super::waits::Waits;
 use crate::clock::Clock;
 use crate::core::catalog::actor::Request;
 use crate::core::catalog::queue::Queues;
@@ -21,6 +21,8 @@ use crate::core::catalog::settings::WorkedOff;
 use crate::core::catalog::table::ClockRecord;
 use crate::core::catalog::topic::{Topic, Topics};
 use crate::core::commit::chore::KeeperInbox;
+use crate::core::partition::Handle;
+use crate::core::partition::trim::Before;
 use crate::core::queue;
 use crate::metrics;
 
@@ -45,8 +47,7 @@ impl Retention {
 #[derive(Debug)]
 pub(crate) struct Sweep {
     topics: Topics,
-    queues: Queues,
-    work: queue::Queues,
+    readers: Readers,
     catalog: mpsc::Sender<Request>,
     keeper: KeeperInbox,
     clock: Clock,
@@ -79,7 +80,8 @@ impl Sweep {
         let Parts { recorded, leap_hold, sparing, .. } = parts;
         let ages = AgeClock::new(leap_hold, recorded);
         let retention = Retention { asked: sparing };
-        Self { topics, queues, work, catalog, keeper, clock, ages, metrics, retention }
+        let readers = Readers { queues, work, waits: Waits::default() };
+        Self { topics, readers, catalog, keeper, clock, ages, metrics, retention }
     }
 
     pub(crate) fn handle(&self) -> Retention {
@@ -113,13 +115,19 @@ impl Sweep {
         if topics.iter().any(|topic| topic.settings.retention_ms.is_some()) {
             self.remember(&look).await;
         }
-        for topic in topics.iter().filter(|of| of.settings.worked_off == WorkedOff::Delete) {
+        self.readers.keep(&self.topics);
+        for topic in topics.iter().filter(|of| of.settings.worked_off != WorkedOff::Keep) {
             self.let_go(topic).await;
         }
         let (mut looked_at, mut has_deletable) = (0, false);
         for topic in &topics {
-            for number in 0..topic.partitions.len() {
-                has_deletable |= look_at(topic, number, look.age_ms);
+            for (number, partition) in (0..).zip(&topic.partitions) {
+                if let Some(before) = too_old(topic, partition, look.age_ms)
+                    && self.readers.let_go(topic, number, before).await
+                {
+                    partition.ask_trim(before);
+                }
+                has_deletable |= partition.reader().has_deletable();
                 looked_at += 1;
                 if looked_at % TURN_PARTITIONS == 0 {
                     yield_now().await;
@@ -132,20 +140,14 @@ impl Sweep {
         self.metrics.sweeps.inc();
     }
 
-    /// Has a topic's partitions lose what all its queues are done with.
+    /// Has a topic's partitions lose what queues are done with.
     async fn let_go(&self, topic: &Topic) {
-        let readers = self.queues.all().into_iter().filter(|queue| queue.topic == topic.id);
-        let readers: Vec<_> = readers.map(|queue| queue.definition(topic)).collect();
         for (number, partition) in (0..).zip(&topic.partitions) {
-            let mut least: Option<Offset> = None;
-            for queue in &readers {
-                // Where one cannot say how far it is, nothing goes.
-                let floor = self.work.facts(queue, number).await.map(|facts| facts.floor);
-                let floor = floor.unwrap_or(Offset::ZERO);
-                least = Some(least.map_or(floor, |least| least.min(floor)));
-            }
-            let reader = partition.reader();
-            let goes = least.and_then(|floor| worked_off(&reader.extents(), reader.start(), floor));
+            let goes = match topic.settings.worked_off {
+                WorkedOff::Keep => None,
+                WorkedOff::Delete => self.readers.worked_off(topic, number).await,
+                WorkedOff::Parked => self.readers.copies_done(topic, number).await,
+            };
             if let Some(before) = goes {
                 partition.ask_trim(before);
             }
@@ -177,15 +179,11 @@ impl Sweep {
     }
 }
 
-/// Has a partition lose what it need not keep, and says whether there are files to delete.
-fn look_at(topic: &Topic, number: usize, age_ms: i64) -> bool {
-    let (settings, partition) = (&topic.settings, &topic.partitions[number]);
-    let reader = partition.reader();
-    if settings.retention_ms.is_some() || settings.retention_bytes.is_some() {
-        let expired = expired(&reader.extents(), reader.start(), settings, age_ms);
-        if let Some(before) = expired {
-            partition.ask_trim(before);
-        }
+/// What a partition need not keep by its topic's time and size.
+fn too_old(topic: &Topic, partition: &Handle, age_ms: i64) -> Option<Before> {
+    let (settings, reader) = (&topic.settings, partition.reader());
+    if settings.retention_ms.is_none() && settings.retention_bytes.is_none() {
+        return None;
     }
-    reader.has_deletable()
+    expired(&reader.extents(), reader.start(), settings, age_ms)
 }

@@ -5,17 +5,21 @@ use std::sync::atomic::Ordering;
 
 use crossbeam::channel::Sender;
 use tokio::sync::Notify;
+use weir_storage::offset::{Index, Offset};
 
 use super::entries::Change;
 use super::lane::Lane;
-use super::state::{Shard, promised};
+use super::state::{Asker, Shard, promised};
 use crate::clock::Moment;
+use crate::core::commit::append::Append;
 use crate::core::commit::seam::Entry;
 use crate::core::commit::space::{Space, ask_if_free};
 use crate::core::partition::admission::{Admitted, Beside, Partition, Path, Wait};
 use crate::core::partition::moves::{self, MoveEntry, Over};
+use crate::core::partition::parking::Parking;
 use crate::core::partition::request::{Batch, Seat};
 use crate::core::partition::sift::{Sifted, sift};
+use crate::core::queue::{self, Log, Parked, Place, What};
 use crate::core::wake::{AppendError, WakeList};
 
 impl Shard {
@@ -51,6 +55,10 @@ impl Shard {
                 self.journal.echo(waiters, None, Ok(offset));
             }
             let Some(batch) = batch else { continue };
+            if !self.queues.is_owed(&batch) {
+                turn_away(batch, AppendError::TopicGone, &self.journal, &mut self.wakes);
+                continue;
+            }
             let bytes = batch.bytes.len() as u64;
             let promise = |batch: &Batch| {
                 promised(&self.room_bell, || self.journal.promise_all(batch.payloads()))
@@ -61,12 +69,11 @@ impl Shard {
                 Path::Log(_) => &mut self.log,
             };
             match admitted {
-                Admitted::Append(append, None) => {
-                    lane.push(Entry::Append(append));
-                }
-                Admitted::Append(append, Some(beside)) => {
-                    let beside = beside_of(partition, beside);
-                    lane.push_together([beside, Entry::Append(append)]);
+                Admitted::Append(append, beside) => {
+                    if let Some((index, entry)) = push(lane, partition, append, beside) {
+                        self.queues.copying(&entry);
+                        self.changes.push_back((index, Change::Queue(entry), Asker::Nobody));
+                    }
                 }
                 Admitted::Judged(batch, outcome) => {
                     if batch.in_journal {
@@ -122,15 +129,50 @@ impl Shard {
     }
 }
 
+/// Pushes a batch, and what it brings besides into the same frame; the latter, where it changes a
+/// queue.
+fn push(
+    lane: &mut Lane,
+    partition: &Partition,
+    append: Box<Append>,
+    beside: Option<Beside>,
+) -> Option<(Index, queue::Entry)> {
+    let append = Entry::Append(append);
+    match beside {
+        None => {
+            lane.push(append);
+        }
+        Some(Beside::Parked(parking, copy)) => {
+            let entry = parked(&parking, copy);
+            let (kind, body) = Change::Queue(entry.clone()).encode();
+            let index = lane.push_together([Entry::Table { kind, body }, append]);
+            return Some((index, entry));
+        }
+        Some(beside) => {
+            lane.push_together([beside_of(partition, beside), append]);
+        }
+    }
+    None
+}
+
 /// The entry of what a batch brings besides.
 fn beside_of(of: &Partition, beside: Beside) -> Entry {
     let (topic, partition) = (of.topic, of.number);
     let change = match beside {
         Beside::Identified(identified) => Change::MessageIds { topic, partition, identified },
         Beside::Moved(entry) => Change::Move { topic, partition, entry },
+        Beside::Parked(parking, copy) => Change::Queue(parked(&parking, copy)),
     };
     let (kind, body) = change.encode();
     Entry::Table { kind, body }
+}
+
+/// What a queue keeps of a record that was put aside.
+fn parked(parking: &Parking, copy: Offset) -> queue::Entry {
+    let Parking { queue, partition, offset, known } = *parking;
+    let place = Place { queue, partition, log: Log::Main };
+    let parked = Parked { copy: copy.get(), known };
+    queue::Entry { place, what: What::Parked(vec![(offset.get(), parked)]) }
 }
 
 /// Refuses a batch that had no place yet, and gives up what it was promised.

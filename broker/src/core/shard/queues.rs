@@ -24,8 +24,9 @@ use crate::clock::Moment;
 use crate::core::commit::chore::KeeperInbox;
 use crate::core::commit::room_bell::RoomBell;
 use crate::core::group::GroupError;
+use crate::core::partition::request::{Batch, Origin};
 use crate::core::queue::{
-    Answer, Call, Entry, Foreman, JournalRoom, Log, Place, QueueError, Scouted, Step,
+    Answer, Call, Entry, Foreman, JournalRoom, Log, Place, QueueError, Scouted, Step, What,
 };
 use crate::core::wake::AppendError;
 
@@ -53,6 +54,18 @@ impl QueueDesk {
 
     pub(super) fn has_put_off(&self) -> bool {
         !self.put_off.is_empty()
+    }
+
+    /// Whether somebody is owed what a batch has: not where it is a copy for a queue that is gone.
+    pub(super) fn is_owed(&self, batch: &Batch) -> bool {
+        let Some(Origin::Parked(parking)) = batch.origin.as_deref() else { return true };
+        self.foreman.topic_of(parking.queue, parking.partition).is_some()
+    }
+
+    /// Copies of a queue's records are on their way into its parked log.
+    pub(super) fn copying(&mut self, entry: &Entry) {
+        let What::Parked(parked) = &entry.what else { return };
+        parked.iter().for_each(|(_, parked)| self.foreman.copying(entry.place, parked.copy));
     }
 }
 

@@ -1,6 +1,8 @@
 //! Queues in a whole broker: what died in one is in its dead letter once, whatever stops the
 //! broker, and what was sent twice is handed out once.
 
+mod parked;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -30,7 +32,7 @@ use crate::core::mover::{RedriveError, Redriven, Wanted};
 use crate::core::partition::Handle;
 use crate::core::partition::message_id::{Ids, Window};
 use crate::core::partition::moves::{MoveId, Over};
-use crate::core::partition::request::Batch;
+use crate::core::partition::request::{Batch, Origin};
 use crate::core::queue::{
     Definition, Outcome, PartitionFacts, QueueError, Reason, Receipt, Take, Verb, WorkerId,
 };
@@ -121,7 +123,7 @@ impl Running {
             header: Header::parse(&bytes).unwrap(),
             bytes,
             ids,
-            origin: origin.map(Box::new),
+            origin: origin.map(|id| Box::new(Origin::Moved(id))),
             waiters: Waiters::One(waiter),
             permit: None,
             in_journal: false,
@@ -212,7 +214,11 @@ impl Running {
 }
 
 fn slices(partition: &Handle) -> Vec<Bytes> {
-    let mut cursor = Cursor::at(Offset::ZERO);
+    slices_from(partition, Offset::ZERO)
+}
+
+fn slices_from(partition: &Handle, from: Offset) -> Vec<Bytes> {
+    let mut cursor = Cursor::at(from);
     let limits = ReadLimits { bytes_max: 1 << 20, messages_max: 1_000, first: FirstBatch::Always };
     let mut slices = Vec::new();
     while let Read::Slice(slice) = partition.reader().read(&mut cursor, &limits).unwrap() {
@@ -230,7 +236,8 @@ fn topic_name(name: &str) -> TopicName {
 }
 
 const SETTINGS: &str = "[journal]\nsegment_bytes = 16777216\nbytes_max = 67108864\n\
-                        [disk]\nlow_bytes = 0\nhard_bytes = 0\n";
+                        [disk]\nlow_bytes = 0\nhard_bytes = 0\n\
+                        [retention]\nsweep_interval_ms = 10\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rejected_record_goes_to_a_topic_and_queue_that_are_made_for_it() {

@@ -14,9 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use weir_protocol::batch::batches;
 use weir_protocol::id::QueueId;
-use weir_protocol::native::{
-    Amount, DeliverLeases, Flow, LeaseReceipt, PARKED_BIT, ReceiverCredit, Working,
-};
+use weir_protocol::native::{Amount, DeliverLeases, Flow, LeaseReceipt, ReceiverCredit, Working};
 
 use crate::connection::{BrokenRule, Connection, Event, Subscriber, SubscriptionId};
 use crate::consumer::{Record, RecordBatch};
@@ -243,8 +241,7 @@ impl Desk {
             let (header, bytes) = batch.map_err(|error| broken(&error))?;
             let span = header.base_offset..header.next_offset();
             let bytes = deliver.batches.slice_ref(bytes);
-            let partition = deliver.partition & !PARKED_BIT;
-            let batch = RecordBatch::new(partition, header, bytes, span.clone());
+            let batch = RecordBatch::new(deliver.partition, header, bytes, span.clone());
             let records = batch.records().map_err(|error| broken(&error))?;
             for record in records {
                 let record = record.map_err(|error| broken(&error))?;

@@ -15,8 +15,9 @@ use super::super::request::{Definition, Leased, Log, Outcome, Receipt, Take, Ver
 use super::super::scouted::{Scouted, Times};
 use super::super::settings::Settings;
 use super::super::table::{Place, Table};
-use super::super::track::Track;
+use super::super::track::{Parked, Track};
 use crate::clock::{Clock, Moment};
+use crate::core::partition::parking::Parking;
 use crate::core::wake::{Signal, Signals};
 
 /// A record of the log; `None` where there is a gap.
@@ -44,6 +45,8 @@ pub(super) struct Drill {
     journal: Vec<Bytes>,
     pub(super) signals: Signals,
     random: u64,
+    /// The parked log: whose copies stand in it.
+    pub(super) copies: Vec<u64>,
 }
 
 pub(super) const PLACE: Place =
@@ -74,6 +77,7 @@ impl Drill {
             journal: Vec::new(),
             signals: Signals::default(),
             random: 1,
+            copies: Vec::new(),
         }
     }
 
@@ -161,6 +165,31 @@ impl Drill {
         self.with(|machine, around| machine.scouted(&found, around));
         self.finish();
         true
+    }
+
+    /// The log wants to lose all below; how much has to be put aside first.
+    pub(super) fn clear(&mut self, below: u64) -> u64 {
+        self.catch_up();
+        let left = self.with(|machine, around| machine.clear(Offset::new(below), around));
+        self.finish();
+        left
+    }
+
+    /// The parker copies so many at the most.
+    pub(super) fn park(&mut self, max: u32) {
+        let Place { queue, partition, .. } = PLACE;
+        let all = self.with(|machine, around| machine.next_to_park(queue, partition, max, around));
+        for Parking { offset, known, .. } in all {
+            let offset = offset.get();
+            if self.log[offset as usize].is_none_or(|record| record.is_unreadable) {
+                continue;
+            }
+            let copy = self.copies.len() as u64;
+            self.copies.push(offset);
+            self.machine.copying.insert(copy);
+            let what = What::Parked(vec![(offset, Parked { copy, known })]);
+            self.under_way.push_back(Entry { place: PLACE, what }.encode());
+        }
     }
 
     pub(super) fn take(&mut self, worker: u64, max: u32, lease_ms: u64) -> Vec<Leased> {

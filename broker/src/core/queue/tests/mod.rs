@@ -4,5 +4,6 @@ mod drill;
 mod entries;
 mod memory;
 mod model;
+mod parked;
 mod verbs;
 mod walk;

@@ -35,6 +35,7 @@ enum Op {
     Crash { survive: u8 },
     Checkpoint,
     Trim { records: u8 },
+    Park { below: u8, max: u8 },
     Seek { floor: u8 },
     Purge,
     Move,
@@ -72,6 +73,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0_u8..4).prop_map(|survive| Op::Crash { survive }),
         1 => Just(Op::Checkpoint),
         1 => (1_u8..9).prop_map(|records| Op::Trim { records }),
+        2 => (0_u8..20, 1_u8..9).prop_map(|(below, max)| Op::Park { below, max }),
         1 => any::<u8>().prop_map(|floor| Op::Seek { floor }),
         1 => Just(Op::Purge),
         2 => Just(Op::Move),
@@ -104,6 +106,8 @@ struct Run {
     /// What is resolved for good.
     acked: BTreeSet<u64>,
     delivered: BTreeMap<u64, u32>,
+    /// What was put aside for good, and owed then.
+    parked: BTreeSet<u64>,
     /// A seek leaves leases as they are, which then are out of their key's order.
     has_sought: bool,
 }
@@ -117,6 +121,7 @@ impl Run {
             named: BTreeSet::new(),
             acked: BTreeSet::new(),
             delivered: BTreeMap::new(),
+            parked: BTreeSet::new(),
             has_sought: false,
         }
     }
@@ -163,9 +168,17 @@ impl Run {
             }
             Op::Checkpoint => drill.write_checkpoint(),
             Op::Trim { records } => {
-                drill.start = drill.tail().min(drill.start + u64::from(records));
+                let start = drill.tail().min(drill.start + u64::from(records));
+                // What is not put aside by then, for good, is gone.
+                let track = drill.track();
+                self.named.extend((drill.start..start).filter(|offset| !track.is_parked(*offset)));
+                drill.start = start;
                 drill.catch_up();
                 drill.finish();
+            }
+            Op::Park { below, max } => {
+                drill.clear(drill.start + u64::from(below));
+                drill.park(u32::from(max));
             }
             Op::Seek { floor } => {
                 let floor = u64::from(floor).min(drill.tail()).max(drill.start);
@@ -237,6 +250,10 @@ impl Run {
             let receipt = self.drill.receipt(lease);
             let record = self.drill.log[offset as usize].expect("only records are leased");
             assert!(!record.is_for_another && !record.is_unreadable);
+            match lease.copy {
+                Some(copy) => assert_eq!(self.drill.copies[copy.get() as usize], offset),
+                None => assert!(self.drill.start <= offset, "{offset} can be read nowhere"),
+            }
             assert!(!self.acked.contains(&offset), "{offset} was acked for good");
             assert!(!track.is_resolved(offset), "{offset} is resolved");
             let wall_ms = self.drill.at.wall_ms;
@@ -247,7 +264,8 @@ impl Run {
             assert!(self.held.insert(offset, receipt).is_none(), "{offset} has two leases");
             self.granted.push((receipt, worker));
             if by_key && let Some(key) = record.key {
-                let before = (self.drill.start..offset).filter(|of| {
+                let is_there = |of: &u64| self.drill.start <= *of || self.parked.contains(of);
+                let before = (0..offset).filter(is_there).filter(|of| {
                     self.drill.log[*of as usize]
                         .is_some_and(|of| of.key == Some(key) && !of.is_for_another)
                 });
@@ -313,10 +331,16 @@ impl Run {
                     let track = self.drill.track();
                     assert_eq!((track.floor(), track.hwm()), (floor, floor));
                     self.acked.clear();
+                    self.parked.clear();
                     // Deliveries count from nought again.
                     self.delivered.clear();
                     self.named.extend(0..floor);
                     self.has_sought = true;
+                }
+                What::Parked(parked) => {
+                    let track = self.drill.track();
+                    let owed = parked.into_iter().map(|(offset, _)| offset);
+                    self.parked.extend(owed.filter(|offset| track.is_parked(*offset)));
                 }
                 What::Attempts(_) | What::Hwm(_) | What::Gone | What::Cut(_) => {}
             }
@@ -326,7 +350,8 @@ impl Run {
     /// Nothing is lost.
     fn check(&self) {
         let (track, drill) = (self.drill.track(), &self.drill);
-        for offset in drill.start..drill.tail().min(track.hwm()) {
+        let parked = self.parked.range(..drill.start).copied();
+        for offset in parked.chain(drill.start..drill.tail().min(track.hwm())) {
             let why = drill.log[offset as usize].is_none_or(|record| {
                 let is_over = record.times.expires_ms.is_some_and(|at| at <= drill.at.wall_ms);
                 record.is_for_another || is_over
@@ -335,6 +360,9 @@ impl Run {
             assert!(may_be || !track.is_resolved(offset), "{offset} is lost");
         }
         assert_eq!(track.unresolved, track.pending.len());
+        assert_eq!(track.copies.len(), track.parked.len() as u64);
+        let copies = track.parked.values().map(|parked| parked.copy);
+        assert!(copies.into_iter().all(|copy| track.copies.contains(copy)));
     }
 
     /// Every record that is left gets its turn.
@@ -357,6 +385,7 @@ impl Run {
         }
         assert_eq!(self.drill.track().floor(), self.drill.track().hwm().min(self.drill.tail()));
         let tail = self.drill.tail();
+        assert!(self.drill.track().parked.is_empty());
         assert!((self.drill.start..tail).all(|offset| self.drill.track().is_resolved(offset)));
     }
 

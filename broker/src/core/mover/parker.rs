@@ -1,0 +1,135 @@
+//! The task that puts records of one queue and partition aside, before their log lets them go.
+//!
+//! ```text
+//!   shard: to_park ─► read ─► one batch of one record ─► parked partition, in the same shard
+//!                                   Append + QueueAck{parked}, in one frame
+//! ```
+//!
+//! A copy is the record as it was: timestamp, key, value and headers. A crash leaves both the copy
+//! and the queue's word that it is there, or neither; then it is copied again. Who holds the
+//! record's lease holds it on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+use weir_protocol::batch::{Builder, Record};
+
+use super::sent::Sent;
+use super::source::{Found, read, record};
+use super::task::Stuck;
+use super::{Known, Mover};
+use crate::core::partition::Handle;
+use crate::core::partition::parking::Parking;
+use crate::core::partition::request::Origin;
+use crate::core::queue::Definition;
+use crate::core::wake::Signals;
+
+/// Records under way at a time.
+const AT_ONCE: u32 = 256;
+
+/// Bytes of records under way at a time, unless one is larger.
+const BYTES_AT_ONCE: usize = 1 << 20;
+
+/// How long what could not be copied waits for another try.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// The task.
+#[derive(Debug)]
+pub(super) struct Parker {
+    mover: Mover,
+    definition: watch::Receiver<Known>,
+    partition: u32,
+    source: Handle,
+    /// Hears when there is something to put aside.
+    signals: Signals,
+}
+
+impl Parker {
+    pub(super) fn new(
+        mover: Mover,
+        definition: watch::Receiver<Known>,
+        partition: u32,
+        source: Handle,
+    ) -> Self {
+        Self { mover, definition, partition, source, signals: Signals::default() }
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            let queue = Arc::clone(&self.definition.borrow_and_update());
+            let pause = match self.turn(&queue).await {
+                Ok(true) => continue,
+                Ok(false) => None,
+                Err(Stuck::Ended) => return,
+                Err(Stuck::Later(why)) => {
+                    tracing::warn!(
+                        queue = %queue.name, partition = self.partition, why,
+                        "records that should be put aside are not; they are tried again"
+                    );
+                    Some(RETRY_AFTER)
+                }
+            };
+            let altered = tokio::select! {
+                () = async { match pause {
+                    Some(pause) => sleep(pause).await,
+                    None => self.signals.wait().await,
+                } } => Ok(()),
+                altered = self.definition.changed() => altered,
+            };
+            self.signals.take(&mut Vec::new());
+            if altered.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Puts some aside; whether there were any.
+    async fn turn(&self, queue: &Definition) -> Result<bool, Stuck> {
+        let (work, signals) = (&self.mover.work, self.signals.clone());
+        let mut all = work.to_park(queue, self.partition, AT_ONCE, signals, 0).await?;
+        if all.is_empty() {
+            return Ok(false);
+        }
+        let topic = self.mover.parked(queue).await?;
+        let target = topic.partitions.get(self.partition as usize).ok_or(Stuck::Ended)?;
+        while !all.is_empty() {
+            let rest = self.some(&all, target).await?;
+            all.drain(..rest);
+        }
+        Ok(true)
+    }
+
+    /// Copies the first of these, and waits for all copies to be there; how many they were.
+    async fn some(&self, all: &[Parking], target: &Handle) -> Result<usize, Stuck> {
+        let (appended, mut sent) = (Signals::default(), Sent::default());
+        let (mut under_way, mut bytes, mut done) = (0, 0, 0);
+        for parking in all {
+            done += 1;
+            let found = read(&self.source, &self.mover.cold_reads, parking.offset).await;
+            let Found::Batch(plain) = found.map_err(|error| Stuck::Later(error.to_string()))?
+            else {
+                // What nobody can read now is not saved by a copy.
+                continue;
+            };
+            let copy = record(&plain, parking.offset).map(|record| copied(&record));
+            let Some(Some(copy)) = copy else { continue };
+            bytes += copy.len();
+            sent.send(target, copy, Origin::Parked(*parking), &appended, under_way).await;
+            under_way += 1;
+            if BYTES_AT_ONCE <= bytes {
+                break;
+            }
+        }
+        sent.hear(&appended, under_way).await;
+        sent.stuck.map_or(Ok(done), |why| Err(Stuck::Later(why)))
+    }
+}
+
+/// A batch of the record alone, as it was; `None` where it does not fit into one.
+fn copied(record: &Record<'_>) -> Option<bytes::Bytes> {
+    let mut builder = Builder::new();
+    builder.push(record.timestamp, record.key, record.value, record.headers()).ok()?;
+    Some(builder.finish(None))
+}
