@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use weir_client::{Client, Commit, Rebalance, Start};
+use weir_client::{Client, Commit, Rebalance, Start, TopicPartition};
 use weir_protocol::code::Code;
 use weir_protocol::native::{
     Assignment, CommitBy, CommitOffsets, FetchOffsets, GroupFace, GroupState, JoinGroup,
@@ -450,11 +450,15 @@ async fn what_a_consumer_had_in_hand_and_did_not_commit_comes_again() {
     let two = consumer().on_rebalance(move |event| told.try_send(event.clone()).unwrap());
     let mut two = two.build().await.unwrap();
     assert_eq!(two.next().await.unwrap().unwrap().offset, 3);
-    assert_eq!(events.try_recv(), Ok(Rebalance::Assigned(vec![0])));
-    two.seek(0, 8);
+    assert_eq!(events.try_recv(), Ok(Rebalance::Assigned(vec![flights(0)])));
+    two.seek(&flights(0), 8);
     assert_eq!(two.next().await.unwrap().unwrap().offset, 8);
     two.commit().await.unwrap();
     let topic = client.describe_topic("flights").await.unwrap();
     let committed = client.group_offsets("billing", topic.id).await.unwrap();
     assert_eq!(committed[0].offset, 9);
+}
+
+fn flights(partition: u32) -> TopicPartition {
+    TopicPartition::new(weir_client::TopicName::parse("flights").unwrap(), partition)
 }

@@ -11,6 +11,7 @@ mod disk;
 mod every_fault;
 mod faults;
 mod full;
+mod group_client;
 mod groups;
 mod http;
 mod idempotent;

@@ -5,7 +5,7 @@
 //! cargo run -p weir-client --example group -- lines billing
 //! ```
 
-use weir_client::{Client, Rebalance, Start};
+use weir_client::{Client, Rebalance, Start, TopicPartition};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,9 +19,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let consumer = client.consumer(topic).group(group).from(Start::Earliest);
     let mut consumer = consumer
         .on_rebalance(|rebalance| match rebalance {
-            Rebalance::Assigned(partitions) => eprintln!("mine now: {partitions:?}"),
-            Rebalance::Revoked(partitions) => eprintln!("another's now: {partitions:?}"),
-            Rebalance::Lost(partitions) => eprintln!("lost: {partitions:?}"),
+            Rebalance::Assigned(partitions) => eprintln!("mine now: {}", listed(partitions)),
+            Rebalance::Revoked(partitions) => eprintln!("another's now: {}", listed(partitions)),
+            Rebalance::Lost(partitions) => eprintln!("lost: {}", listed(partitions)),
         })
         .build()
         .await?;
@@ -44,4 +44,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     }
+}
+
+fn listed(partitions: &[TopicPartition]) -> String {
+    let each: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+    each.join(", ")
 }

@@ -71,7 +71,7 @@ pub use errors::{
 };
 pub use group::{
     COMMIT_INTERVAL_DEFAULT, Commit, GroupConsumer, GroupConsumerBuilder,
-    REBALANCE_TIMEOUT_DEFAULT, Rebalance, SESSION_TIMEOUT_DEFAULT,
+    REBALANCE_TIMEOUT_DEFAULT, Rebalance, SESSION_TIMEOUT_DEFAULT, TopicPartition,
 };
 pub use producer::{
     BATCH_BYTES_DEFAULT, BUFFER_BYTES_MAX_DEFAULT, DELIVERY_TIMEOUT_DEFAULT, Delivered, Delivery,

@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use tokio::time::sleep;
 use weir_client::{
     Client, ConsumeError, Error, GroupConsumer, GroupState, Rebalance, RecordBatch, Start,
+    TopicPartition,
 };
 
 use crate::failure::Failure;
@@ -74,7 +75,7 @@ async fn others_have_all(
     let described = described
         .map_err(|error| Failure::request(format_args!("describe group {group}"), &error))?;
     let mut of_topic =
-        described.partitions.iter().filter(|of| of.topic == *consumer.topic()).peekable();
+        described.partitions.iter().filter(|of| of.topic.as_str() == reading.topic).peekable();
     let is_shared_out = described.listing.state == GroupState::Stable && of_topic.peek().is_some();
     Ok(is_shared_out && of_topic.all(|of| !of.member.is_empty() && of.member != member))
 }
@@ -86,7 +87,8 @@ fn tell(rebalance: &Rebalance) {
         Rebalance::Revoked(partitions) => ("revoked", partitions),
         Rebalance::Lost(partitions) => ("lost", partitions),
     };
-    print::note(&format!("{what}: partitions {partitions:?}"));
+    let numbers: Vec<u32> = partitions.iter().map(|of| of.partition).collect();
+    print::note(&format!("{what}: partitions {numbers:?}"));
 }
 
 /// Records on their way out.
@@ -157,7 +159,8 @@ impl Writing {
             match record {
                 // The rest of the batch is for whoever reads on.
                 Ok(record) if self.left == 0 => {
-                    consumer.seek(partition, record.offset);
+                    let of = TopicPartition::new(batch.topic().clone(), partition);
+                    consumer.seek(&of, record.offset);
                     return Ok(());
                 }
                 Ok(record) => {

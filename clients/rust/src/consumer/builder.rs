@@ -139,11 +139,17 @@ impl ConsumerBuilder {
     /// see [`RequestError`] for the others.
     pub async fn build(self) -> Result<Consumer, RequestError> {
         let topic = self.client.describe_topic(&self.topic).await?;
-        let partitions = self.choose(&topic)?;
+        self.build_of(&topic).await
+    }
+
+    /// The same of a topic that was looked up.
+    pub(crate) async fn build_of(self, topic: &TopicDescription) -> Result<Consumer, RequestError> {
+        let partitions = self.choose(topic)?;
         let limits = self.credit_limits(partitions.len(), &self.client.server());
         let end = if self.ends_at_tail { End::AtTailUnseen } else { End::Never };
-        let intakes =
-            partitions.into_iter().map(|number| Intake::new(number, self.at(number), end, limits));
+        let intakes = partitions
+            .into_iter()
+            .map(|number| Intake::new((topic.name.clone(), number), self.at(number), end, limits));
         let inbox = Inbox::new(topic.name.clone(), intakes);
         let link = self.client.link().clone();
         let keeper = Keeper::new(inbox.clone(), link, topic.id, self.unavailable_timeout);

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use weir_protocol::code::Retry;
 use weir_protocol::id::TopicId;
 use weir_protocol::name::TopicName;
-use weir_protocol::native::{Flow, Subscribe};
+use weir_protocol::native::{Amount, Flow, Subscribe};
 
 use super::Place;
 use super::intake::{Arrived, Intake};
@@ -171,6 +171,20 @@ impl Inbox {
 
     pub(super) fn topic(&self) -> &TopicName {
         &self.topic
+    }
+
+    /// Lets so much of each partition be sent ahead from now on.
+    pub(super) fn resize(&self, window: Amount) {
+        for Subscription { intake, on } in &mut self.state.lock().partitions {
+            intake.resize(window);
+            if let Some((connection, subscription)) = on
+                && intake.place().is_some()
+                && let Some(grant) = intake.grant()
+            {
+                let subscription = *subscription;
+                connection.flow(Flow { subscription, grant, drain: false, echo: false });
+            }
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use weir_protocol::batch::{Header, batches};
+use weir_protocol::name::TopicName;
 use weir_protocol::native::{Amount, Grant, ReceiverCredit, SubscribeFrom, Subscribed};
 
 use super::record::RecordBatch;
@@ -30,6 +31,7 @@ const GAPS_QUEUED_MAX: usize = 1_024;
 
 #[derive(Debug)]
 pub(super) struct Intake {
+    topic: TopicName,
     partition: u32,
     from: SubscribeFrom,
     /// The next offset to give; known once the partition was subscribed to.
@@ -68,8 +70,14 @@ pub(super) enum Arrived {
 }
 
 impl Intake {
-    pub(super) fn new(partition: u32, from: SubscribeFrom, end: End, limits: CreditLimits) -> Self {
+    pub(super) fn new(
+        (topic, partition): (TopicName, u32),
+        from: SubscribeFrom,
+        end: End,
+        limits: CreditLimits,
+    ) -> Self {
         Self {
+            topic,
             partition,
             from,
             cursor: None,
@@ -122,7 +130,7 @@ impl Intake {
             let span = self.clip(header.base_offset.max(self.arrived_to)..next_offset);
             self.arrived_to = next_offset;
             let bytes = bytes.slice_ref(batch);
-            let batch = RecordBatch::new(self.partition, header, bytes, span);
+            let batch = RecordBatch::new((self.topic.clone(), self.partition), header, bytes, span);
             self.queue.push_back(Arrived::Batch(batch));
         }
         Ok(())
@@ -187,6 +195,12 @@ impl Intake {
     /// The next offset to give and the first not yet visible, once they are known.
     pub(super) fn place(&self) -> Option<(u64, u64)> {
         self.cursor.map(|cursor| (cursor, self.tail.max(cursor)))
+    }
+
+    /// Lets so much be sent ahead from now on.
+    pub(super) fn resize(&mut self, window: Amount) {
+        self.limits.window = window;
+        self.credit.resize(window);
     }
 
     /// What may be sent before the first grant.

@@ -28,6 +28,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use tokio::task::AbortHandle;
 use weir_protocol::name::TopicName;
+use weir_protocol::native::Amount;
 
 use crate::errors::{ConsumeError, Unreadable};
 use inbox::Inbox;
@@ -103,7 +104,7 @@ impl Consumer {
     /// Behind [`ConsumeError::Gap`] and [`ConsumeError::Unreadable`] it goes on; any other is the
     /// last.
     pub async fn next(&mut self) -> Option<Result<Record, ConsumeError>> {
-        poll_fn(|context| self.poll_record(context)).await
+        poll_fn(|context| self.poll_next_record(context)).await
     }
 
     /// The next batch, or what is left of the one that records were taken from; `None` at the end,
@@ -114,16 +115,34 @@ impl Consumer {
     /// As for [`next`](Self::next), but what is in the batch is only looked at by
     /// [`RecordBatch::records`].
     pub async fn next_batch(&mut self) -> Option<Result<RecordBatch, ConsumeError>> {
+        poll_fn(|context| self.poll_next_batch(context)).await
+    }
+
+    /// As [`next_batch`](Self::next_batch).
+    pub(crate) fn poll_next_batch(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<RecordBatch, ConsumeError>>> {
         if let (Some(batch), Some(record)) = (self.current.take(), self.records.front()) {
             let rest = batch.skip_to(record.offset);
             self.records.clear();
             self.failure = None;
-            return Some(Ok(rest));
+            return Poll::Ready(Some(Ok(rest)));
         }
         if let Some(error) = self.failure.take() {
-            return Some(Err(error));
+            return Poll::Ready(Some(Err(error)));
         }
-        poll_fn(|context| self.poll_batch(context)).await
+        self.poll_batch(context)
+    }
+
+    /// Whether the batch is not at its end that records are being given from.
+    pub(crate) fn is_in_batch(&self) -> bool {
+        !self.records.is_empty()
+    }
+
+    /// Lets so many bytes of each partition be sent ahead from now on.
+    pub(crate) fn resize_window(&self, bytes: u64) {
+        self.inbox.resize(Amount { messages: WINDOW_MESSAGES_DEFAULT, bytes });
     }
 
     /// Where the consumer is in each partition.
@@ -147,7 +166,8 @@ impl Consumer {
         self.inbox.topic()
     }
 
-    fn poll_record(
+    /// As [`next`](Self::next).
+    pub(crate) fn poll_next_record(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Record, ConsumeError>>> {
@@ -202,7 +222,7 @@ impl Stream for Consumer {
     type Item = Result<Record, ConsumeError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_record(context)
+        self.poll_next_record(context)
     }
 }
 

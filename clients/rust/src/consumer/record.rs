@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use weir_protocol::batch::{self, Header, InflateError, Plain, View, ViewError, verify_crc};
 use weir_protocol::limits::INFLATED_BYTES_MAX;
+use weir_protocol::name::TopicName;
 
 use crate::errors::Unreadable;
 
@@ -13,6 +14,7 @@ use crate::errors::Unreadable;
 /// inflated in, which they keep alive: copy what is to be kept for long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
+    pub topic: TopicName,
     pub partition: u32,
     pub offset: u64,
     /// Milliseconds since 1970, of the producer or of the broker as the topic says.
@@ -27,6 +29,7 @@ pub struct Record {
 /// A batch of one partition, whole and as it was stored, and the offsets of it that are meant.
 #[derive(Clone, Debug)]
 pub struct RecordBatch {
+    topic: TopicName,
     partition: u32,
     header: Header,
     bytes: Bytes,
@@ -36,8 +39,17 @@ pub struct RecordBatch {
 }
 
 impl RecordBatch {
-    pub(crate) fn new(partition: u32, header: Header, bytes: Bytes, span: Range<u64>) -> Self {
-        Self { partition, header, bytes, span, inflated: OnceLock::new() }
+    pub(crate) fn new(
+        (topic, partition): (TopicName, u32),
+        header: Header,
+        bytes: Bytes,
+        span: Range<u64>,
+    ) -> Self {
+        Self { topic, partition, header, bytes, span, inflated: OnceLock::new() }
+    }
+
+    pub fn topic(&self) -> &TopicName {
+        &self.topic
     }
 
     pub fn partition(&self) -> u32 {
@@ -87,6 +99,7 @@ impl RecordBatch {
         };
         let slice = |bytes: &[u8]| memory.slice_ref(bytes);
         Record {
+            topic: self.topic.clone(),
             partition: self.partition,
             offset: record.offset,
             timestamp_ms: record.timestamp,
@@ -124,10 +137,14 @@ mod tests {
 
     const IN_ZSTD: &[u8] = include_bytes!("../../../../tests/golden/batch/java/zstd.batch");
 
+    fn topic() -> TopicName {
+        TopicName::parse("t").unwrap()
+    }
+
     #[test]
     fn records_of_a_compressed_batch_are_given_as_they_were_sent() {
         let header = Header::parse(IN_ZSTD).unwrap();
-        let batch = RecordBatch::new(3, header, Bytes::from_static(IN_ZSTD), 40..50);
+        let batch = RecordBatch::new((topic(), 3), header, Bytes::from_static(IN_ZSTD), 40..50);
         let records = batch.records().unwrap().map(|record| batch.to_record(&record.unwrap()));
         let records: Vec<_> = records.collect();
         assert_eq!(records.len(), 10);
@@ -143,7 +160,8 @@ mod tests {
         lies[22] = 1;
         let crc = crc32c(&lies[21..]);
         lies[17..21].copy_from_slice(&crc.to_be_bytes());
-        let batch = RecordBatch::new(0, Header::parse(&lies).unwrap(), lies.into(), 0..50);
+        let batch =
+            RecordBatch::new((topic(), 0), Header::parse(&lies).unwrap(), lies.into(), 0..50);
         for _ in 0..2 {
             let refused = batch.records().map(|_| ()).unwrap_err();
             assert!(matches!(refused, Unreadable::Inflate(InflateError::Malformed { .. })));

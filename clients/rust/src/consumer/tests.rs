@@ -4,6 +4,7 @@
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use weir_protocol::batch::{Builder, prefix};
+use weir_protocol::name::TopicName;
 use weir_protocol::native::{Amount, SenderCredit, SubscribeFrom, Subscribed};
 
 use super::intake::{Arrived, CreditLimits, End, Intake};
@@ -83,7 +84,7 @@ impl Log {
 
 fn intake(from: SubscribeFrom, end: End, window: Amount) -> Intake {
     let largest = Amount { messages: 1 << 19, bytes: 8 << 20 };
-    Intake::new(0, from, end, CreditLimits { window, largest })
+    Intake::new((TopicName::parse("t").unwrap(), 0), from, end, CreditLimits { window, largest })
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -1,13 +1,15 @@
 //! A group consumer's options, and building one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use weir_protocol::native::{Assignment, JoinGroup};
 
+use super::holdings::Holdings;
 use super::membership::{Keeper, Membership};
 use super::{GroupConsumer, OnRebalance, Rebalance};
 use crate::client::Client;
@@ -38,7 +40,7 @@ pub enum Commit {
 #[must_use = "a builder does nothing until it builds"]
 pub struct GroupConsumerBuilder {
     client: Client,
-    topic: String,
+    topics: Vec<String>,
     group: String,
     start: Start,
     commit: Commit,
@@ -55,7 +57,7 @@ impl GroupConsumerBuilder {
     pub(crate) fn new(client: Client, topic: String, group: String, start: Start) -> Self {
         Self {
             client,
-            topic,
+            topics: vec![topic],
             group,
             start,
             commit: Commit::Interval(COMMIT_INTERVAL_DEFAULT),
@@ -67,6 +69,13 @@ impl GroupConsumerBuilder {
             window_bytes: WINDOW_BYTES_DEFAULT,
             on_rebalance: None,
         }
+    }
+
+    /// Reads this topic as well. The members of a group need not all read the same: a topic's
+    /// partitions are shared out among those that read it.
+    pub fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topics.push(topic.into());
+        self
     }
 
     /// Where to begin in a partition of which the group has committed nothing. Default:
@@ -116,7 +125,8 @@ impl GroupConsumerBuilder {
         self
     }
 
-    /// As for [`ConsumerBuilder`](crate::ConsumerBuilder::window_bytes).
+    /// As for [`ConsumerBuilder`](crate::ConsumerBuilder::window_bytes), shared out evenly among
+    /// the partitions that are the member's.
     pub fn window_bytes(mut self, bytes: u64) -> Self {
         self.window_bytes = bytes;
         self
@@ -135,7 +145,11 @@ impl GroupConsumerBuilder {
     /// Kafka's clients do), `GROUP_FULL`, `INVALID_SESSION_TIMEOUT`; see [`RequestError`] for the
     /// others.
     pub async fn build(self) -> Result<GroupConsumer, RequestError> {
-        let topic = self.client.describe_topic(&self.topic).await?;
+        let mut topics = BTreeMap::new();
+        for name in &self.topics {
+            let topic = self.client.describe_topic(name).await?;
+            topics.insert(topic.id, topic);
+        }
         let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         let join = JoinGroup {
             membership: 0,
@@ -145,7 +159,7 @@ impl GroupConsumerBuilder {
             assignment: self.assignment,
             session_timeout_ms: ms(self.session_timeout),
             rebalance_timeout_ms: ms(self.rebalance_timeout),
-            topics: vec![topic.name.clone()],
+            topics: topics.values().map(|topic| topic.name.clone()).collect(),
         };
         let membership = Arc::new(Membership::new());
         let mut keeper = Keeper {
@@ -158,7 +172,7 @@ impl GroupConsumerBuilder {
         let keeper = tokio::spawn(keeper.run()).abort_handle();
         Ok(GroupConsumer {
             client: self.client,
-            topic,
+            topics,
             membership,
             keeper,
             start: self.start,
@@ -166,9 +180,8 @@ impl GroupConsumerBuilder {
             window_bytes: self.window_bytes,
             on_rebalance: self.on_rebalance,
             epoch: 0,
-            owned: BTreeMap::new(),
-            paused: BTreeSet::new(),
-            reading: None,
+            owned: Holdings::default(),
+            beginning: JoinSet::new(),
             in_hand: None,
             event: None,
             committed_at: Instant::now(),
@@ -180,7 +193,7 @@ impl GroupConsumerBuilder {
 impl fmt::Debug for GroupConsumerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GroupConsumerBuilder")
-            .field("topic", &self.topic)
+            .field("topics", &self.topics)
             .field("group", &self.group)
             .field("start", &self.start)
             .field("commit", &self.commit)

@@ -1,10 +1,11 @@
-//! Reading a topic as a member of a group: the broker shares the partitions out among its members,
+//! Reading topics as a member of a group: the broker shares their partitions out among its members,
 //! and remembers where the group has read to.
 //!
 //! ```text
 //!   Membership (task: join, heartbeats) ─► Mailbox ─► GroupConsumer ─► records
 //!                                                        │  ▲
-//!        commits, releases ◄─────────────────────────────┘  └── Consumer of what is the member's
+//!        commits, releases ◄─────────────────────────────┘  └── Holdings: a reader for each
+//!                                                               partition that is the member's
 //! ```
 //!
 //! Everything but the signs of life happens while the application asks for the next record, so
@@ -14,16 +15,19 @@
 //! since. A partition is let go only when the application holds no record of it.
 
 mod builder;
+mod holdings;
 mod membership;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use weir_protocol::code::{Code, Retry};
+use weir_protocol::id::TopicId;
 use weir_protocol::name::TopicName;
 use weir_protocol::native::{
     Assigned, CommitBy, CommitOffsets, NewOffset, OFFSET_NONE, ReleasePartitions, Request,
@@ -32,37 +36,39 @@ use weir_protocol::native::{
 
 use crate::client::Client;
 use crate::connection::{Asked, MemberEvent};
-use crate::consumer::{Consumer, Place, Record, RecordBatch, Start};
+use crate::consumer::{Consumer, ConsumerBuilder, Place, Record, RecordBatch, Start};
 use crate::errors::{ConsumeError, Error, RequestError};
+use holdings::{Holdings, Key, Taken};
 use membership::Membership;
 
 pub use builder::{
     COMMIT_INTERVAL_DEFAULT, Commit, GroupConsumerBuilder, REBALANCE_TIMEOUT_DEFAULT,
     SESSION_TIMEOUT_DEFAULT,
 };
+pub use holdings::TopicPartition;
 
 /// What a member is told of its partitions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Rebalance {
-    /// These are the member's from now on.
-    Assigned(Vec<u32>),
+    /// These are the member's from now on, besides what it had.
+    Assigned(Vec<TopicPartition>),
     /// These go to others; what was worked off is committed before they do.
-    Revoked(Vec<u32>),
+    Revoked(Vec<TopicPartition>),
     /// The membership ended: these may be others' already, and nothing more can be committed.
-    Lost(Vec<u32>),
+    Lost(Vec<TopicPartition>),
 }
 
 /// Who is told of partitions that come and go.
 type OnRebalance = Box<dyn Fn(&Rebalance) + Send + Sync>;
 
-/// Reads a topic as a member of a group.
+/// Reads topics as a member of a group.
 ///
 /// Delivery is *at least once*: a record counts as worked off when the next one is asked for, and
 /// what is worked off is committed on an interval, before a partition is handed on, and by
 /// [`close`](Self::close). A member that crashes gives its last records to another again.
 pub struct GroupConsumer {
     client: Client,
-    topic: TopicDescription,
+    topics: BTreeMap<TopicId, TopicDescription>,
     membership: Arc<Membership>,
     keeper: AbortHandle,
     start: Start,
@@ -71,26 +77,22 @@ pub struct GroupConsumer {
     on_rebalance: Option<OnRebalance>,
     /// The last epoch that was heard of.
     epoch: u32,
-    owned: BTreeMap<u32, Progress>,
-    paused: BTreeSet<u32>,
-    /// What is being read; built anew when partitions come or go.
-    reading: Option<Consumer>,
+    owned: Holdings,
+    /// Readers on their way into it, whoever waits for the next record or does not.
+    beginning: JoinSet<Begun>,
     /// Of the record the application has: its partition, and the offset behind it.
-    in_hand: Option<(u32, u64)>,
+    in_hand: Option<(Key, u64)>,
     /// The event that is being acted upon.
     event: Option<MemberEvent>,
     committed_at: Instant,
     ended: bool,
 }
 
-/// How far the member is in a partition.
-#[derive(Clone, Copy, Debug, Default)]
-struct Progress {
-    /// What is read next; `None` where the group has committed nothing and nothing was read.
-    next: Option<u64>,
-    /// Up to where everything is worked off.
-    done: Option<u64>,
-    committed: Option<u64>,
+/// What came of beginning to read a partition.
+struct Begun {
+    key: Key,
+    number: u64,
+    reader: Result<Consumer, RequestError>,
 }
 
 impl GroupConsumer {
@@ -101,8 +103,11 @@ impl GroupConsumer {
     /// Behind [`ConsumeError::Gap`] and [`ConsumeError::Unreadable`], and where a commit was
     /// refused for now, it goes on; any other is the last.
     pub async fn next(&mut self) -> Option<Result<Record, Error>> {
-        let next = self.read(Consumer::next).await?;
-        Some(next.inspect(|record| self.in_hand = Some((record.partition, record.offset + 1))))
+        let next = self.read(Consumer::poll_next_record).await?;
+        Some(next.map(|(key, record)| {
+            self.in_hand = Some((key, record.offset + 1));
+            record
+        }))
     }
 
     /// The next batch; the one before counts as worked off from here on. Otherwise as
@@ -111,17 +116,18 @@ impl GroupConsumer {
     /// # Errors
     /// As for [`next`](Self::next).
     pub async fn next_batch(&mut self) -> Option<Result<RecordBatch, Error>> {
-        let next = self.read(Consumer::next_batch).await?;
-        Some(next.inspect(|batch| {
-            self.in_hand = Some((batch.partition(), batch.offsets().end));
+        let next = self.read(Consumer::poll_next_batch).await?;
+        Some(next.map(|(key, batch)| {
+            self.in_hand = Some((key, batch.offsets().end));
+            batch
         }))
     }
 
     /// Whether everything was read of all that is the member's, as far as the broker has told;
     /// false while it has nothing.
     pub fn is_caught_up(&self) -> bool {
-        let places = self.places();
-        !places.is_empty() && places.len() == self.owned.len() && self.lag() == 0
+        let read = self.owned.places().count();
+        read != 0 && read == self.owned.len() && self.lag() == 0
     }
 
     /// Commits what is worked off, the record in hand included. On return it is durable.
@@ -136,25 +142,24 @@ impl GroupConsumer {
     /// Goes on at another offset of a partition that is the member's; elsewhere it does nothing.
     /// The offset is committed with the next commit. One beyond the tail is refused as
     /// `OFFSET_OUT_OF_RANGE` when the next record is asked for, and ends the consumer.
-    pub fn seek(&mut self, partition: u32, offset: u64) {
+    pub fn seek(&mut self, of: &TopicPartition, offset: u64) {
         self.worked_off();
-        self.keep_places();
-        if let Some(progress) = self.owned.get_mut(&partition) {
-            (progress.next, progress.done) = (Some(offset), Some(offset));
+        if let Some(key) = self.key(of) {
+            self.owned.seek(key, offset);
         }
     }
 
     /// Reads nothing of these partitions until they are resumed; they stay the member's.
-    pub fn pause(&mut self, partitions: impl IntoIterator<Item = u32>) {
-        self.keep_places();
-        self.paused.extend(partitions);
+    pub fn pause<'a>(&mut self, partitions: impl IntoIterator<Item = &'a TopicPartition>) {
+        for key in partitions.into_iter().filter_map(|of| self.key(of)).collect::<Vec<_>>() {
+            self.owned.pause(key);
+        }
     }
 
     /// Reads of these partitions again.
-    pub fn resume(&mut self, partitions: impl IntoIterator<Item = u32>) {
-        self.keep_places();
-        for partition in partitions {
-            self.paused.remove(&partition);
+    pub fn resume<'a>(&mut self, partitions: impl IntoIterator<Item = &'a TopicPartition>) {
+        for key in partitions.into_iter().filter_map(|of| self.key(of)).collect::<Vec<_>>() {
+            self.owned.resume(key);
         }
     }
 
@@ -165,23 +170,25 @@ impl GroupConsumer {
     }
 
     /// The partitions that are the member's now.
-    pub fn assigned(&self) -> Vec<u32> {
-        self.owned.keys().copied().collect()
+    pub fn assigned(&self) -> Vec<TopicPartition> {
+        self.named(self.owned.keys())
     }
 
     /// How many offsets are left to read, of all partitions that are read now, as far as the
     /// broker has told.
     pub fn lag(&self) -> u64 {
-        self.reading.as_ref().map_or(0, Consumer::lag)
+        self.owned.places().map(|(_, place)| place.lag()).sum()
     }
 
     /// Where the member is in each partition that it reads now.
-    pub fn places(&self) -> Vec<Place> {
-        self.reading.as_ref().map(Consumer::places).unwrap_or_default()
+    pub fn places(&self) -> Vec<(TopicPartition, Place)> {
+        let named = |(key, place)| Some((self.named([key].into_iter()).pop()?, place));
+        self.owned.places().filter_map(named).collect()
     }
 
-    pub fn topic(&self) -> &TopicName {
-        &self.topic.name
+    /// The topics that it reads.
+    pub fn topics(&self) -> impl Iterator<Item = &TopicName> {
+        self.topics.values().map(|topic| &topic.name)
     }
 
     /// Commits what is worked off, the record in hand included, and leaves the group: its
@@ -202,8 +209,8 @@ impl GroupConsumer {
     /// What comes next, as `take` takes it.
     async fn read<T>(
         &mut self,
-        take: impl AsyncFnMut(&mut Consumer) -> Option<Result<T, ConsumeError>>,
-    ) -> Option<Result<T, Error>> {
+        take: impl Fn(&mut Consumer, &mut Context<'_>) -> Poll<Taken<T>>,
+    ) -> Option<Result<(Key, T), Error>> {
         self.worked_off();
         if self.ended {
             return None;
@@ -217,8 +224,8 @@ impl GroupConsumer {
 
     async fn try_read<T>(
         &mut self,
-        mut take: impl AsyncFnMut(&mut Consumer) -> Option<Result<T, ConsumeError>>,
-    ) -> Result<T, Error> {
+        take: impl Fn(&mut Consumer, &mut Context<'_>) -> Poll<Taken<T>>,
+    ) -> Result<(Key, T), Error> {
         loop {
             self.obey().await?;
             if let Commit::Interval(interval) = self.commit
@@ -226,29 +233,34 @@ impl GroupConsumer {
             {
                 self.commit_done().await?;
             }
-            if self.reading.is_none() {
-                self.reading = self.begin().await?;
-            }
-            let next = async {
-                match &mut self.reading {
-                    Some(reading) => take(reading).await,
-                    None => pending().await,
-                }
-            };
+            self.begin();
             let wake_at = match self.commit {
-                Commit::Interval(interval) if self.owned.values().any(Progress::is_due) => {
+                Commit::Interval(interval) if !self.owned.due().is_empty() => {
                     Some(self.committed_at + interval)
                 }
                 _ => None,
             };
+            let owned = &mut self.owned;
             tokio::select! {
                 biased;
                 () = self.membership.mailbox.arrived() => {}
                 () = until(wake_at) => {}
-                next = next => match next {
-                    Some(next) => return Ok(next?),
-                    None => self.keep_places(),
-                },
+                // One that panicked did so in its own task.
+                Some(Ok(begun)) = self.beginning.join_next() => {
+                    let Begun { key, number, reader } = begun;
+                    let (reader, failed) = match reader {
+                        Ok(reader) => (Some(reader), Ok(())),
+                        Err(error) => (None, Err(error)),
+                    };
+                    self.owned.begun(key, number, reader);
+                    failed?;
+                }
+                (key, next) = poll_fn(|context| owned.poll(context, &take)) => {
+                    // A reader that has ended is begun anew.
+                    if let Some(next) = next {
+                        return Ok((key, next?));
+                    }
+                }
             }
         }
     }
@@ -281,37 +293,30 @@ impl GroupConsumer {
     }
 
     fn take_over(&mut self, Assigned { epoch, partitions, .. }: Assigned) {
-        self.keep_places();
         self.epoch = self.epoch.max(epoch);
         let mut fresh = Vec::new();
-        for place in partitions.iter().filter(|place| place.topic == self.topic.id) {
+        for place in partitions.iter().filter(|place| self.topics.contains_key(&place.topic)) {
             let committed = (place.offset != OFFSET_NONE).then_some(place.offset);
+            let key = (place.topic, place.partition);
             // One that it has already is told of again when the connection was lost.
-            self.owned.entry(place.partition).or_insert_with(|| {
-                fresh.push(place.partition);
-                Progress { next: committed, done: None, committed }
-            });
+            if self.owned.add(key, committed) {
+                fresh.push(key);
+            }
         }
-        self.tell(&Rebalance::Assigned(fresh));
+        self.tell(Rebalance::Assigned, fresh);
     }
 
     async fn let_go(&mut self, revoked: &Revoked) -> Result<(), Error> {
         let Revoked { epoch, partitions, .. } = revoked;
-        self.keep_places();
         self.epoch = self.epoch.max(*epoch);
-        let gone: Vec<u32> = partitions
-            .iter()
-            .filter(|(topic, partition)| {
-                *topic == self.topic.id && self.owned.contains_key(partition)
-            })
-            .map(|(_, partition)| *partition)
-            .collect();
+        let gone = partitions.iter().filter(|key| self.owned.contains(**key));
+        let gone: Vec<Key> = gone.copied().collect();
         if let Commit::Interval(_) = self.commit {
             self.commit_done().await?;
         }
-        self.tell(&Rebalance::Revoked(gone.clone()));
-        for partition in gone {
-            self.owned.remove(&partition);
+        self.tell(Rebalance::Revoked, gone.clone());
+        for key in gone {
+            self.owned.remove(key);
         }
         if let Some(place) = self.membership.place() {
             let (membership, epoch) = (place.number, *epoch);
@@ -323,71 +328,70 @@ impl GroupConsumer {
     }
 
     fn lose(&mut self) {
-        self.reading = None;
         self.in_hand = None;
-        let lost: Vec<u32> = std::mem::take(&mut self.owned).into_keys().collect();
-        self.tell(&Rebalance::Lost(lost));
+        let lost = self.owned.take_all();
+        self.tell(Rebalance::Lost, lost);
     }
 
-    fn tell(&self, rebalance: &Rebalance) {
-        let (Rebalance::Assigned(of) | Rebalance::Revoked(of) | Rebalance::Lost(of)) = rebalance;
+    fn tell(&self, rebalance: impl Fn(Vec<TopicPartition>) -> Rebalance, of: Vec<Key>) {
         if let Some(told) = &self.on_rebalance
             && !of.is_empty()
         {
-            told(rebalance);
+            told(&rebalance(self.named(of.into_iter())));
         }
+    }
+
+    fn named(&self, keys: impl Iterator<Item = Key>) -> Vec<TopicPartition> {
+        let named = |(topic, partition): Key| {
+            let topic = self.topics.get(&topic)?;
+            Some(TopicPartition::new(topic.name.clone(), partition))
+        };
+        keys.filter_map(named).collect()
+    }
+
+    fn key(&self, of: &TopicPartition) -> Option<Key> {
+        let topic = self.topics.values().find(|topic| topic.name == of.topic)?;
+        Some((topic.id, of.partition))
     }
 
     /// The record in hand is worked off.
     fn worked_off(&mut self) {
-        if let Some((partition, next)) = self.in_hand.take()
-            && let Some(progress) = self.owned.get_mut(&partition)
-        {
-            progress.done = Some(next);
-            progress.next = Some(next);
+        if let Some((key, next)) = self.in_hand.take() {
+            self.owned.worked_off(key, next);
         }
     }
 
-    /// Stops reading, to begin again where each partition is.
-    fn keep_places(&mut self) {
-        let Some(reading) = self.reading.take() else { return };
-        for place in reading.places() {
-            if let Some(progress) = self.owned.get_mut(&place.partition) {
-                progress.next = Some(place.cursor);
-            }
+    /// Begins to read what is the member's and is not read.
+    fn begin(&mut self) {
+        let unread = self.owned.begin();
+        if unread.is_empty() {
+            return;
         }
-    }
-
-    /// Reads what is the member's; `None` where that is nothing.
-    async fn begin(&self) -> Result<Option<Consumer>, RequestError> {
-        let read = self.owned.iter().filter(|(partition, _)| !self.paused.contains(partition));
-        let read: Vec<_> = read.collect();
-        if read.is_empty() {
-            return Ok(None);
+        let share = (self.window_bytes / self.owned.len().max(1) as u64).max(1);
+        self.owned.share_window(share);
+        for (key, number, next) in unread {
+            let (client, start) = (self.client.clone(), self.start);
+            let topic = self.topics.get(&key.0).cloned();
+            let topic = topic.expect("what is not of its topics is never its own");
+            self.beginning.spawn(async move {
+                let reader = begun(&client, topic, key.1, next.map_or(start, Start::Offset), share);
+                Begun { key, number, reader: reader.await }
+            });
         }
-        let partitions = read.iter().map(|(partition, _)| **partition);
-        let mut consumer = self.client.consumer(self.topic.name.as_str()).from(self.start);
-        consumer = consumer.partitions(partitions).window_bytes(self.window_bytes);
-        for (partition, progress) in read {
-            if let Some(next) = progress.next {
-                consumer = consumer.from_offset(*partition, next);
-            }
-        }
-        Ok(Some(consumer.build().await?))
     }
 
     async fn commit_done(&mut self) -> Result<(), RequestError> {
         self.committed_at = Instant::now();
-        let due = self.owned.iter().filter(|(_, progress)| progress.is_due());
-        let offsets: Vec<NewOffset> = due
-            .filter_map(|(partition, progress)| {
-                Some(NewOffset {
-                    topic: self.topic.id,
-                    partition: *partition,
-                    offset: progress.done?,
-                    leader_epoch: -1,
-                    metadata: String::new(),
-                })
+        let offsets: Vec<NewOffset> = self
+            .owned
+            .due()
+            .into_iter()
+            .map(|((topic, partition), offset)| NewOffset {
+                topic,
+                partition,
+                offset,
+                leader_epoch: -1,
+                metadata: String::new(),
             })
             .collect();
         let Some(place) = self.membership.place().filter(|_| !offsets.is_empty()) else {
@@ -407,19 +411,31 @@ impl GroupConsumer {
         };
         for (offset, code) in offsets.into_iter().zip(each) {
             // One that is another's by now is told of by an event.
-            if let (0, Some(progress)) = (code, self.owned.get_mut(&offset.partition)) {
-                progress.committed = Some(offset.offset);
+            if code == 0 {
+                self.owned.committed((offset.topic, offset.partition), offset.offset);
             }
         }
         Ok(())
     }
 }
 
-impl Progress {
-    /// Whether there is something to commit.
-    fn is_due(&self) -> bool {
-        self.done.is_some() && self.done != self.committed
+/// A reader of one partition; its topic is looked up anew where it has grown since.
+async fn begun(
+    client: &Client,
+    mut topic: TopicDescription,
+    partition: u32,
+    from: Start,
+    window_bytes: u64,
+) -> Result<Consumer, RequestError> {
+    if topic.partitions.len() <= partition as usize {
+        let grown = client.describe_topic(topic.name.as_str()).await?;
+        // Another topic of its name is not what the group reads.
+        if grown.id == topic.id {
+            topic = grown;
+        }
     }
+    let reader = ConsumerBuilder::new(client.clone(), topic.name.to_string()).from(from);
+    reader.partitions([partition]).window_bytes(window_bytes).build_of(&topic).await
 }
 
 /// Whether a consumer that gave this error goes on.
@@ -447,7 +463,7 @@ impl Drop for GroupConsumer {
 impl fmt::Debug for GroupConsumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GroupConsumer")
-            .field("topic", self.topic())
+            .field("topics", &self.topics().collect::<Vec<_>>())
             .field("assigned", &self.assigned())
             .finish_non_exhaustive()
     }

@@ -91,11 +91,13 @@ impl QueueWorkerBuilder {
     pub async fn build(self) -> Result<QueueWorker, RequestError> {
         let queue = QueueName::parse(&self.queue)?;
         let records = self.prefetch_records.max(self.concurrency as u64);
-        let desk = Arc::new(Desk::new(Limits {
+        let limits = Limits {
             window: Amount { messages: records, bytes: self.prefetch_bytes },
             largest: Amount::of_bytes(BATCH_BYTES_MAX as u64),
             concurrency: self.concurrency,
-        }));
+        };
+        let topic = self.client.describe_queue(&self.queue).await?.topic;
+        let desk = Arc::new(Desk::new(topic, limits));
         let lease_ms = self.lease.map(|lease| u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
         let link = Arc::clone(self.client.link());
         let keeper = Keeper {

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use weir_protocol::batch::batches;
 use weir_protocol::id::QueueId;
+use weir_protocol::name::TopicName;
 use weir_protocol::native::{Amount, DeliverLeases, Flow, LeaseReceipt, ReceiverCredit, Working};
 
 use crate::connection::{BrokenRule, Connection, Event, Subscriber, SubscriptionId};
@@ -22,6 +23,8 @@ use crate::errors::{Refusal, WorkError};
 
 #[derive(Debug)]
 pub(super) struct Desk {
+    /// What the queue reads.
+    topic: TopicName,
     state: Mutex<State>,
     limits: Limits,
     /// Rung when the broker ended the subscription.
@@ -78,7 +81,7 @@ pub(super) struct Held {
 }
 
 impl Desk {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(topic: TopicName, limits: Limits) -> Self {
         let state = State {
             queue: None,
             lease: Duration::ZERO,
@@ -94,7 +97,7 @@ impl Desk {
             waker: None,
         };
         let [ended, settled, all_came] = [(); 3].map(|()| Notify::new());
-        Self { state: Mutex::new(state), limits, ended, settled, all_came }
+        Self { topic, state: Mutex::new(state), limits, ended, settled, all_came }
     }
 
     pub(super) fn window(&self) -> Amount {
@@ -241,7 +244,8 @@ impl Desk {
             let (header, bytes) = batch.map_err(|error| broken(&error))?;
             let span = header.base_offset..header.next_offset();
             let bytes = deliver.batches.slice_ref(bytes);
-            let batch = RecordBatch::new(deliver.partition, header, bytes, span.clone());
+            let place = (self.topic.clone(), deliver.partition);
+            let batch = RecordBatch::new(place, header, bytes, span.clone());
             let records = batch.records().map_err(|error| broken(&error))?;
             for record in records {
                 let record = record.map_err(|error| broken(&error))?;
