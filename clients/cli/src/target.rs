@@ -37,9 +37,13 @@ pub(crate) struct HttpTarget {
 impl HttpTarget {
     /// The URL of a path on the broker.
     pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address())
+    }
+
+    /// Host and port.
+    pub(crate) fn address(&self) -> &str {
         let address = self.http.trim_end_matches('/');
-        let address = address.strip_prefix("http://").unwrap_or(address);
-        format!("http://{address}{path}")
+        address.strip_prefix("http://").unwrap_or(address)
     }
 }
 

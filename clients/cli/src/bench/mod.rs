@@ -14,8 +14,10 @@
 //! `docs/bench.md` says what each number means.
 
 mod chain;
+mod fanout;
 mod latencies;
 mod latency;
+mod listener;
 mod load;
 mod pace;
 mod plan;
@@ -28,6 +30,7 @@ mod run;
 mod topic;
 mod usage;
 
+pub(crate) use fanout::{Audience, measure as fanout};
 pub(crate) use plan::{Plan, Rate, Shape};
 pub(crate) use replay::Beside;
 pub(crate) use report::Report;

@@ -75,6 +75,12 @@ pub(crate) struct Conditions {
     pub(crate) in_flight: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rate: Option<u32>,
+    /// Each gets each record that it follows, and each of these counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) readers: Option<u32>,
+    /// Keys that the readers follow one of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) subjects: Option<u32>,
 }
 
 impl Conditions {
@@ -92,6 +98,8 @@ impl Conditions {
             // Without acknowledgements nothing is waited for.
             in_flight: (shape.ack != Ack::None).then_some(shape.in_flight),
             rate: None,
+            readers: None,
+            subjects: None,
         }
     }
 
@@ -107,6 +115,10 @@ impl Conditions {
         words.extend(self.in_flight.map(|batches| format!("{batches} in flight")));
         words
             .extend(self.rate.map(|rate| format!("open loop at {}/s", print::number(rate.into()))));
+        words.extend(self.readers.map(|readers| print::counted(readers.into(), "SSE reader")));
+        words.extend(
+            self.subjects.map(|keys| format!("one of {} each", print::counted(keys.into(), "key"))),
+        );
         words.join(", ")
     }
 }

@@ -78,6 +78,8 @@ pub(crate) async fn consume_stored(site: Site, connections: u32) -> Result<Repor
         batch_records: None,
         in_flight: None,
         rate: None,
+        readers: None,
+        subjects: None,
     };
     let records = topic.partitions.iter().map(|partition| partition.tail - partition.start).sum();
     let numbered = (0..).zip(&topic.partitions);

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use weir_protocol::native::Ack;
 
 use super::produce::AckName;
 use super::topic::DurabilityName;
-use crate::bench::{self, AtEnd, Beside, Plan, Rate, Report, Shape, Site, queue};
+use crate::bench::{self, AtEnd, Audience, Beside, Plan, Rate, Report, Shape, Site, queue};
 use crate::failure::Failure;
 use crate::print::{self, Output};
 use crate::quantity;
@@ -36,6 +37,7 @@ enum Verb {
     Consume(Consume),
     Latency(Latency),
     Queue(Queue),
+    Fanout(Fanout),
 }
 
 /// Memory for the batches of a bench that does not let it be chosen.
@@ -165,6 +167,37 @@ struct Queue {
     keep: Keep,
 }
 
+/// How records fan out to many readers of server-sent events at a fixed rate.
+///
+/// Open loop, as latency is; the report counts a record once for each reader that has to get it,
+/// and each has to get each of them once and in order.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weir bench fanout --readers 1000 --rate 20
+  weir bench fanout --readers 1000 --rate 1000 --subjects 1000 --durability written")]
+struct Fanout {
+    /// Readers, each on a connection of its own
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    readers: u32,
+    /// Gives records so many keys in turn; each reader follows one [default: all follow all]
+    #[arg(long, value_name = "N")]
+    subjects: Option<u32>,
+    /// Records a second
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    rate: u32,
+    /// How long is measured
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    seconds: u64,
+    /// Bytes of a record's value
+    #[arg(long, value_name = "SIZE", default_value = "128", value_parser = quantity::bytes)]
+    size: u64,
+    /// What the topic's acknowledged records survive
+    #[arg(long, value_enum, default_value = "synced")]
+    durability: DurabilityName,
+    #[command(flatten)]
+    keep: Keep,
+}
+
 /// What is sent and how.
 #[derive(Debug, Args)]
 struct Load {
@@ -230,6 +263,7 @@ impl Bench {
                 print::result(&report.text(output))?;
                 return verdict(report.broken);
             }
+            Verb::Fanout(fanout) => fanout.run(site).await?,
         };
         print::result(&report.text(output))?;
         verdict(report.broken)
@@ -284,6 +318,28 @@ impl Latency {
                 bench::latency_beside(site, plan, rate, at_end, &beside).await
             }
         }
+    }
+}
+
+impl Fanout {
+    async fn run(self, site: Site) -> Result<Report, Failure> {
+        let Self { readers, subjects, rate, seconds, size, durability, keep } = self;
+        let (measured, warm_up) = (Duration::from_secs(seconds), Duration::ZERO);
+        let rate = Rate { per_second: rate, measured, warm_up }.checked()?;
+        let plan = Plan::new(Shape {
+            records: rate.records(),
+            record_bytes: record_bytes(size),
+            batch_records: 1,
+            partitions: 1,
+            spread: 1,
+            warm_up: 0,
+            connections: 1,
+            in_flight: usize::MAX,
+            prepared_bytes: PREPARED_BYTES,
+            ack: Ack::None,
+            durability: durability.durability(),
+        })?;
+        bench::fanout(site, plan, rate, Audience { readers, subjects }, keep.at_end()).await
     }
 }
 
