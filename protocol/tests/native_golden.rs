@@ -411,6 +411,7 @@ fn topic(topic: &str, partitions: &[(u64, u64, u32)]) -> TopicDescription {
             timestamp_type: TimestampType::CreateTime,
             message_id_window_ms: 0,
             message_id_window_records: 0,
+            retention_work: false,
         },
         partitions: partitions.iter().map(partition).collect(),
         quarantined: Vec::new(),

@@ -28,6 +28,7 @@ const BY_BROKER: Settings = Settings {
     timestamp_type: Some(TimestampType::LogAppendTime),
     message_id_window_ms: None,
     message_id_window_records: None,
+    retention_work: None,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -36,6 +36,7 @@ const REMEMBERS: Settings = Settings {
     timestamp_type: None,
     message_id_window_ms: Some(2 * MINUTE_MS),
     message_id_window_records: None,
+    retention_work: None,
 };
 
 /// A batch of records whose values are their ids.

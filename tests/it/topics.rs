@@ -27,6 +27,7 @@ async fn a_topic_is_described_as_it_was_made_and_its_name_is_taken() {
         timestamp_type: None,
         message_id_window_ms: None,
         message_id_window_records: Some(7),
+        retention_work: Some(true),
     };
     let made = wire.create_with("Flights.2024_x-1", 3, settings).await;
     assert_eq!(made.settings.durability, Durability::Written);
@@ -34,6 +35,7 @@ async fn a_topic_is_described_as_it_was_made_and_its_name_is_taken() {
     assert_eq!(made.settings.retention_bytes, RETENTION_UNLIMITED);
     assert_eq!((made.settings.segment_bytes, made.settings.batch_bytes_max), (1 << 20, 4096));
     assert_eq!(made.settings.message_id_window_records, 7);
+    assert!(made.settings.retention_work);
     let again = create(&mut wire, "Flights.2024_x-1", 3, Settings::default()).await.unwrap_err();
     assert_eq!(again.code, Code::TopicExists);
     wire.produce(&made, 2, batch(&[b"a", b"b"])).await.unwrap();

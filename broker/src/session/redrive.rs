@@ -8,7 +8,19 @@ use crate::auth::Action;
 use crate::core::mover::{RedriveError, Wanted};
 
 /// Which of a queue's dead letters go back.
-pub(crate) type Redrive = Wanted;
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Redrive {
+    /// So many at the most: 1 to 10,000; 1,000 if nothing is said.
+    pub(crate) max: Option<u64>,
+    pub(crate) key: Option<Vec<u8>>,
+    /// With these words in the reason.
+    pub(crate) reason: Option<String>,
+    /// Which died at this time or later, Unix milliseconds.
+    pub(crate) since_ms: Option<i64>,
+}
+
+const MAX_DEFAULT: u64 = 1_000;
+const MAX_MAX: u64 = 10_000;
 
 impl Session {
     /// Moves dead letters of a queue back into its topic, for that queue alone.
@@ -18,11 +30,18 @@ impl Session {
     pub(crate) async fn redrive(
         &self,
         name: &QueueName,
-        redrive: &Redrive,
+        redrive: Redrive,
     ) -> Result<Redriven, Refusal> {
         self.allow_queue(Action::ManageQueue, name)?;
         let queue = self.queue_named(name)?;
-        Ok(self.door.mover.redrive(&queue.definition, redrive).await?)
+        let Redrive { max, key, reason, since_ms } = redrive;
+        let max = max.unwrap_or(MAX_DEFAULT);
+        if !(1..=MAX_MAX).contains(&max) {
+            let why = format!("max is {max}; it may be 1 to {MAX_MAX}");
+            return Err(Refusal::new(Code::MalformedRequest, why));
+        }
+        let wanted = Wanted { max, key, reason, since_ms };
+        Ok(self.door.mover.redrive(&queue.definition, &wanted).await?)
     }
 }
 

@@ -145,6 +145,7 @@ fn changes_something(request: RequestKind) -> bool {
             | RequestKind::DeleteQueue
             | RequestKind::SeekQueue
             | RequestKind::PurgeQueue
+            | RequestKind::Redrive
             | RequestKind::Produce
     )
 }

@@ -82,7 +82,7 @@ pub use queue::{
     CONCURRENCY_DEFAULT, LeasedRecord, PREFETCH_BYTES_DEFAULT, PREFETCH_RECORDS_DEFAULT,
     QueueWorker, QueueWorkerBuilder,
 };
-pub use queues::QueueSource;
+pub use queues::{Letters, QueueSource};
 pub use weir_protocol::batch;
 pub use weir_protocol::code::{Code, Retry};
 pub use weir_protocol::id::{QueueId, TopicId};
@@ -92,6 +92,6 @@ pub use weir_protocol::native::{
     GroupListing, GroupOffset, GroupPartition, GroupState, HelloReply, LateAcks, LeaseExpiry,
     LeaseReceipt, Limits, MemberDescription, OFFSET_NONE, OffsetAt, PartitionDescription,
     QuarantinedSpan, QueueDescription, QueueOrder, QueuePartition, QueueSettings, QueueState,
-    RETENTION_UNLIMITED, ResolvedSettings, SeekTo, Settings, TIMESTAMP_NONE, TTL_UNLIMITED,
-    TopicDescription,
+    RETENTION_UNLIMITED, Redriven, ResolvedSettings, SeekTo, Settings, TIMESTAMP_NONE,
+    TTL_UNLIMITED, TopicDescription,
 };

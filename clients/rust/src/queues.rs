@@ -3,10 +3,11 @@
 //! Nothing here is retried, as for topics: a create whose answer was lost is refused with
 //! `QUEUE_EXISTS` the second time.
 
+use bytes::Bytes;
 use weir_protocol::name::{QueueName, TopicName};
 use weir_protocol::native::{
-    AlterQueue, CreateQueue, ListQueues, QueueDescription, QueueSettings, QueueState, Request,
-    Response, SeekQueue, SeekTo,
+    AlterQueue, CreateQueue, ListQueues, QueueDescription, QueueSettings, QueueState, Redrive,
+    Redriven, Request, Response, SeekQueue, SeekTo,
 };
 
 use crate::client::Client;
@@ -23,6 +24,19 @@ pub struct QueueSource {
     pub topic: Option<String>,
     /// Of that topic, which must have as many where it is there; `None`: as it comes.
     pub partitions: Option<u32>,
+}
+
+/// Which dead letters go back; all of them by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Letters {
+    /// So many at the most, up to 10,000; `None`: 1,000.
+    pub max: Option<u32>,
+    /// Those of this key alone.
+    pub key: Option<Bytes>,
+    /// Those with these words in the reason; empty: whatever it is.
+    pub reason: String,
+    /// Those that came to the dead letter at this time or later, in milliseconds since 1970.
+    pub since_ms: Option<i64>,
 }
 
 impl Client {
@@ -147,6 +161,22 @@ impl Client {
         let request = Request::PurgeQueue { name: QueueName::parse(name)? };
         match self.request(&request).await? {
             Response::QueuePurged => Ok(()),
+            other => Err(Asked::unexpected(request.kind(), &other)),
+        }
+    }
+
+    /// Moves dead letters of a queue back into its topic, for that queue alone, each once. Other
+    /// requests of this client wait until it is done: for many letters use a client of their own.
+    ///
+    /// # Errors
+    /// `UNKNOWN_QUEUE`: there is none, or nothing died in it yet; `OVERLOADED`: not now, or not all
+    /// of it; see [`RequestError`] for the others.
+    pub async fn redrive(&self, name: &str, letters: Letters) -> Result<Redriven, RequestError> {
+        let queue = QueueName::parse(name)?;
+        let Letters { max, key, reason, since_ms } = letters;
+        let request = Request::Redrive(Redrive { queue, max, key, reason, since_ms });
+        match self.request(&request).await? {
+            Response::Redriven(redriven) => Ok(redriven),
             other => Err(Asked::unexpected(request.kind(), &other)),
         }
     }

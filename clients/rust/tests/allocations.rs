@@ -175,6 +175,7 @@ fn topic() -> TopicDescription {
             timestamp_type: TimestampType::CreateTime,
             message_id_window_ms: 0,
             message_id_window_records: 0,
+            retention_work: false,
         },
         partitions: vec![PartitionDescription { start: 0, tail: 0, epoch: 0 }],
         quarantined: Vec::new(),

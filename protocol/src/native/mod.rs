@@ -28,6 +28,7 @@ mod produce;
 mod queue_settings;
 mod queue_state;
 mod queues;
+mod redrive;
 mod request;
 mod response;
 mod settings;
@@ -62,6 +63,7 @@ pub use produce::{Ack, Produce, ProducerCredit, ProducerIdentity};
 pub use queue_settings::{LateAcks, LeaseExpiry, QueueOrder, QueueSettings, TTL_UNLIMITED};
 pub use queue_state::{EVERY_PARTITION, QueuePartition, QueueState, SeekQueue, SeekTo};
 pub use queues::{AlterQueue, CreateQueue, ListQueues, QueueDescription, QueuePage};
+pub use redrive::{Redrive, Redriven};
 pub use request::{Request, RequestFrame, RequestKind, encode_request, produce_head};
 pub use response::{
     Response, ResponseFrame, ResponseKind, deliver_head, encode_response, lease_head,

@@ -16,6 +16,7 @@ use super::hello::Hello;
 use super::produce::{Ack, Produce};
 use super::queue_state::SeekQueue;
 use super::queues::{AlterQueue, CreateQueue, ListQueues};
+use super::redrive::Redrive;
 use super::topics::{AlterTopic, CreateTopic, ListTopics};
 use super::work::{Settle, Work};
 use crate::id::TopicId;
@@ -66,6 +67,7 @@ pub enum Request {
     WhyQueue { name: QueueName },
     SeekQueue(SeekQueue),
     PurgeQueue { name: QueueName },
+    Redrive(Redrive),
 }
 
 /// Which request, on the wire.
@@ -105,6 +107,7 @@ pub enum RequestKind {
     WhyQueue = 0x0057,
     SeekQueue = 0x0058,
     PurgeQueue = 0x0059,
+    Redrive = 0x005a,
 }
 
 impl Request {
@@ -143,6 +146,7 @@ impl Request {
             Self::WhyQueue { .. } => RequestKind::WhyQueue,
             Self::SeekQueue(_) => RequestKind::SeekQueue,
             Self::PurgeQueue { .. } => RequestKind::PurgeQueue,
+            Self::Redrive(_) => RequestKind::Redrive,
         }
     }
 
@@ -191,6 +195,7 @@ impl Request {
             Self::Work(work) => work.write(out),
             Self::Settle(settle) => settle.write(out),
             Self::SeekQueue(seek) => seek.write(out),
+            Self::Redrive(redrive) => redrive.write(out),
         }
     }
 
@@ -233,12 +238,13 @@ impl Request {
             RequestKind::WhyQueue => Self::WhyQueue { name: body.queue_name("name")? },
             RequestKind::SeekQueue => Self::SeekQueue(SeekQueue::read(body)?),
             RequestKind::PurgeQueue => Self::PurgeQueue { name: body.queue_name("name")? },
+            RequestKind::Redrive => Self::Redrive(Redrive::read(body)?),
         })
     }
 }
 
 impl RequestKind {
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Hello,
         Self::Ping,
         Self::CreateTopic,
@@ -272,6 +278,7 @@ impl RequestKind {
         Self::WhyQueue,
         Self::SeekQueue,
         Self::PurgeQueue,
+        Self::Redrive,
     ];
 
     pub const fn number(self) -> u16 {

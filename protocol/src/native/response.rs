@@ -16,6 +16,7 @@ use super::hello::HelloReply;
 use super::produce::{ProducerCredit, ProducerIdentity};
 use super::queue_state::QueueState;
 use super::queues::{QueueDescription, QueuePage};
+use super::redrive::Redriven;
 use super::topics::{TopicDescription, TopicPage};
 use super::work::{DeliverLeases, SettleOutcome, Working};
 
@@ -73,6 +74,7 @@ pub enum Response {
     QueueState(QueueState),
     QueueSought,
     QueuePurged,
+    Redriven(Redriven),
     /// Event: leased records of a worker.
     DeliverLeases(DeliverLeases),
     /// Event: records of a subscription.
@@ -127,6 +129,7 @@ pub enum ResponseKind {
     QueueState = 0x8057,
     QueueSought = 0x8058,
     QueuePurged = 0x8059,
+    Redriven = 0x805a,
     Deliver = 0xc000,
     Gap = 0xc001,
     Ended = 0xc002,
@@ -175,6 +178,7 @@ impl Response {
             Self::QueueState(_) => ResponseKind::QueueState,
             Self::QueueSought => ResponseKind::QueueSought,
             Self::QueuePurged => ResponseKind::QueuePurged,
+            Self::Redriven(_) => ResponseKind::Redriven,
             Self::DeliverLeases(_) => ResponseKind::DeliverLeases,
             Self::Assigned(_) => ResponseKind::Assigned,
             Self::Revoked(_) => ResponseKind::Revoked,
@@ -191,6 +195,7 @@ impl Response {
             Self::Queue(queue) => queue.write(out),
             Self::Queues(page) => page.write(out),
             Self::QueueSought | Self::QueuePurged => {}
+            Self::Redriven(redriven) => redriven.write(out),
             Self::Working(working) => working.write(out),
             Self::Settled(each) => {
                 put_count(each.len(), out);
@@ -272,6 +277,7 @@ impl Response {
             ResponseKind::QueueState => Self::QueueState(QueueState::read(body)?),
             ResponseKind::QueueSought => Self::QueueSought,
             ResponseKind::QueuePurged => Self::QueuePurged,
+            ResponseKind::Redriven => Self::Redriven(Redriven::read(body)?),
             ResponseKind::DeliverLeases => Self::DeliverLeases(DeliverLeases::read(body)?),
             ResponseKind::Assigned => Self::Assigned(Assigned::read(body)?),
             ResponseKind::Revoked => Self::Revoked(Revoked::read(body)?),
@@ -281,7 +287,7 @@ impl Response {
 }
 
 impl ResponseKind {
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::Error,
         Self::Hello,
         Self::Pong,
@@ -316,6 +322,7 @@ impl ResponseKind {
         Self::QueueState,
         Self::QueueSought,
         Self::QueuePurged,
+        Self::Redriven,
         Self::DeliverLeases,
         Self::Assigned,
         Self::Revoked,
@@ -370,7 +377,8 @@ impl ResponseKind {
             | Self::Settled
             | Self::QueueState
             | Self::QueueSought
-            | Self::QueuePurged => correlation != 0,
+            | Self::QueuePurged
+            | Self::Redriven => correlation != 0,
         }
     }
 }

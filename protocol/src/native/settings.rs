@@ -66,6 +66,8 @@ pub struct Settings {
     pub message_id_window_ms: Option<u64>,
     /// How many of them a partition remembers; 0: as many as the broker sees fit.
     pub message_id_window_records: Option<u64>,
+    /// Whole segments are deleted once every queue of the topic is done with them.
+    pub retention_work: Option<bool>,
 }
 
 impl Settings {
@@ -90,6 +92,7 @@ impl Settings {
             (Key::TimestampType, self.timestamp_type.map(timestamp_value)),
             (Key::MessageIdWindowMs, self.message_id_window_ms),
             (Key::MessageIdWindowRecords, self.message_id_window_records),
+            (Key::RetentionWork, self.retention_work.map(u64::from)),
         ]
     }
 
@@ -120,6 +123,17 @@ impl Settings {
             Key::BatchBytesMax => &mut self.batch_bytes_max,
             Key::MessageIdWindowMs => &mut self.message_id_window_ms,
             Key::MessageIdWindowRecords => &mut self.message_id_window_records,
+            Key::RetentionWork => {
+                let goes = match value {
+                    0 => false,
+                    1 => true,
+                    value => return Err(Fault::SettingValue { name: key.name(), value }),
+                };
+                return match self.retention_work.replace(goes) {
+                    None => Ok(()),
+                    Some(_) => Err(Fault::SettingTwice { name: key.name() }),
+                };
+            }
             Key::TimestampType => {
                 let timestamp_type = timestamp_type(value)?;
                 return match self.timestamp_type.replace(timestamp_type) {
@@ -148,6 +162,8 @@ pub struct ResolvedSettings {
     pub message_id_window_ms: u64,
     /// 0: as many as the broker sees fit.
     pub message_id_window_records: u64,
+    /// Whether segments go once every queue of the topic is done with them.
+    pub retention_work: bool,
 }
 
 impl ResolvedSettings {
@@ -174,6 +190,7 @@ impl ResolvedSettings {
             timestamp_type: Some(self.timestamp_type).filter(|&of| of != TimestampType::CreateTime),
             message_id_window_ms: Some(self.message_id_window_ms).filter(|&of| of != 0),
             message_id_window_records: Some(self.message_id_window_records).filter(|&of| of != 0),
+            retention_work: Some(self.retention_work).filter(|goes| *goes),
         }
     }
 
@@ -198,6 +215,7 @@ impl ResolvedSettings {
             timestamp_type: settings.timestamp_type.unwrap_or(TimestampType::CreateTime),
             message_id_window_ms: settings.message_id_window_ms.unwrap_or(0),
             message_id_window_records: settings.message_id_window_records.unwrap_or(0),
+            retention_work: settings.retention_work.unwrap_or(false),
         })
     }
 }
@@ -214,10 +232,11 @@ enum Key {
     TimestampType = 6,
     MessageIdWindowMs = 7,
     MessageIdWindowRecords = 8,
+    RetentionWork = 9,
 }
 
 impl Key {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Durability,
         Self::RetentionMs,
         Self::RetentionBytes,
@@ -226,6 +245,7 @@ impl Key {
         Self::TimestampType,
         Self::MessageIdWindowMs,
         Self::MessageIdWindowRecords,
+        Self::RetentionWork,
     ];
 
     fn from_number(number: u16) -> Option<Self> {
@@ -242,6 +262,7 @@ impl Key {
             Self::TimestampType => "timestamp_type",
             Self::MessageIdWindowMs => "message_id_window_ms",
             Self::MessageIdWindowRecords => "message_id_window_records",
+            Self::RetentionWork => "retention_work",
         }
     }
 }

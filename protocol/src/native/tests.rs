@@ -516,6 +516,7 @@ fn described_topic(name: &str, partitions: usize) -> TopicDescription {
             timestamp_type: TimestampType::CreateTime,
             message_id_window_ms: 0,
             message_id_window_records: 0,
+            retention_work: false,
         },
         partitions: vec![PartitionDescription { start: 0, tail: 7, epoch: 1 }; partitions],
         quarantined: Vec::new(),

@@ -1,5 +1,6 @@
 //! What the golden frames about queues stand for.
 
+use bytes::Bytes;
 use weir_protocol::id::QueueId;
 use weir_protocol::name::{QueueName, TopicName};
 use weir_protocol::native::*;
@@ -41,6 +42,37 @@ pub(super) fn requests() -> Vec<Golden<Request>> {
         ("seek_queue", 48, seek(Some(3), SeekTo::Offset(42))),
         ("seek_queue_all", 48, seek(None, SeekTo::Time(1_700_000_000_000))),
         ("purge_queue", 49, Request::PurgeQueue { name: name("jobs") }),
+        (
+            "redrive",
+            50,
+            Request::Redrive(Redrive {
+                queue: name("jobs"),
+                max: Some(100),
+                key: Some(Bytes::from_static(b"JFK")),
+                reason: String::from("no such order"),
+                since_ms: Some(1_700_000_000_000),
+            }),
+        ),
+        (
+            "redrive_all",
+            50,
+            Request::Redrive(Redrive {
+                queue: name("jobs"),
+                max: None,
+                key: None,
+                reason: String::new(),
+                since_ms: None,
+            }),
+        ),
+        (
+            "alter_topic_retention_work",
+            51,
+            Request::AlterTopic(AlterTopic {
+                name: topic("flights"),
+                partitions: None,
+                settings: Settings { retention_work: Some(true), ..Settings::default() },
+            }),
+        ),
     ];
     requests.extend(settled());
     requests
@@ -83,6 +115,7 @@ pub(super) fn responses() -> Vec<Golden<Response>> {
         ("queue_state", 47, Response::QueueState(QueueState { why, partitions: vec![state] })),
         ("queue_sought", 48, Response::QueueSought),
         ("queue_purged", 49, Response::QueuePurged),
+        ("redriven", 50, Response::Redriven(Redriven { moved: 100, passed_over: 3 })),
         (
             "deliver_leases",
             0,

@@ -259,6 +259,17 @@ FRAMES = {
         i64("milliseconds", 1_700_000_000_000),
     ]),
     "request_purge_queue": (0x0059, 49, [text("name", "jobs")]),
+    "request_redrive": (0x005A, 50, [
+        text("queue", "jobs"), u32("max", 100), u8("has_key", 1), u32("length", 3),
+        raw("key", b"JFK"), text("reason", "no such order"), i64("since_ms", 1_700_000_000_000),
+    ]),
+    "request_redrive_all": (0x005A, 50, [
+        text("queue", "jobs"), u32("max", 0), u8("has_key", 0), text("reason", ""),
+        i64("since_ms", -2**63),
+    ]),
+    "request_alter_topic_retention_work": (0x0013, 51, [
+        text("name", "flights"), u32("partitions", 0), *settings((9, 1)),
+    ]),
     "response_queue": (0x8050, 42, queue("jobs", (1, 30_000), (3, [1_000]), (14, "jobs.dead"))),
     "response_queues": (0x8051, 41, [
         u8("more", 1), u32("queues", 2), *queue("jobs", (15, 0)), *queue("jobs.dead"),
@@ -278,6 +289,7 @@ FRAMES = {
     ]),
     "response_queue_sought": (0x8058, 48, []),
     "response_queue_purged": (0x8059, 49, []),
+    "response_redriven": (0x805A, 50, [u64("moved", 100), u64("passed_over", 3)]),
     "response_deliver_leases": (0xC008, 0, [
         u32("subscription", 6), u32("partition", 3), u32("epoch", 7), u64("lease_ms", 10_000),
         u32("leases", 1), u64("offset", 0), u32("count", 3), u32("deliveries", 1),

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use weir_client::{Client, QueueSettings, QueueSource, QueueWorker, SettleError, WorkError};
+use weir_client::{
+    Client, Letters, QueueSettings, QueueSource, QueueWorker, SettleError, WorkError,
+};
 use weir_tests::{Place, TestBroker};
 
 async fn jobs(settings: QueueSettings) -> (TestBroker, Client) {
@@ -137,5 +139,42 @@ async fn a_worker_of_a_queue_that_is_gone_says_so_and_ends() {
     assert!(client.queue("a/b").build().await.is_err());
     let lease = client.queue("jobs").lease(Duration::ZERO).build().await;
     assert!(lease.is_err());
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_go_back_by_reason_and_key_and_are_worked_on_again() {
+    let (broker, client) = jobs(QueueSettings::default()).await;
+    let none = client.redrive("jobs", Letters::default()).await.unwrap_err();
+    assert!(none.to_string().contains("there is no queue jobs.dead yet"), "{none}");
+    publish(&client, 0..4).await;
+    let mut worker = client.queue("jobs").build().await.unwrap();
+    for _ in 0..4 {
+        let leased = next(&mut worker).await;
+        let reason = if value(&leased) < 3 { "no such order" } else { "no such customer" };
+        leased.reject(reason).await.unwrap();
+    }
+    let (mut moved, mut looked_at) = (0, 0);
+    // They come to the dead letter one by one.
+    while moved < 3 {
+        let of_order = Letters { reason: "order".to_owned(), ..Letters::default() };
+        let Ok(redriven) = client.redrive("jobs", of_order).await else { continue };
+        moved += redriven.moved;
+        looked_at += redriven.passed_over;
+    }
+    assert!(moved == 3 && looked_at < 1_000);
+    let mut back = BTreeSet::new();
+    for _ in 0..3 {
+        let leased = next(&mut worker).await;
+        assert_eq!(leased.failures(), 0);
+        back.insert(value(&leased));
+        leased.ack().await.unwrap();
+    }
+    assert_eq!(back, BTreeSet::from([0, 1, 2]));
+    let other = Letters { key: Some("2".into()), max: Some(1), ..Letters::default() };
+    assert_eq!(client.redrive("jobs", other).await.unwrap().moved, 0);
+    let too_many = Letters { max: Some(10_001), ..Letters::default() };
+    assert!(client.redrive("jobs", too_many).await.is_err());
+    worker.drain().await;
     broker.stop().await;
 }

@@ -59,15 +59,8 @@ pub(super) async fn redrive(
 ) -> Result<Json<Redriven>, Problem> {
     let whole = shared.bodies.read(&headers, body).await?;
     let Redrive { max, key, reason, since_ms } = whole.json()?;
-    let max = max.unwrap_or(MAX_DEFAULT);
-    if !(1..=MAX_MAX).contains(&max) {
-        return Err(Problem::malformed(format!("max is {max}; it may be 1 to {MAX_MAX}")));
-    }
     let wanted = session::Redrive { max, key: key.map(String::into_bytes), reason, since_ms };
-    let redriven = shared.door.enter().redrive(&name, &wanted).await?;
+    let redriven = shared.door.enter().redrive(&name, wanted).await?;
     let session::Redriven { moved, passed_over } = redriven;
     Ok(Json(Redriven { moved, passed_over }))
 }
-
-const MAX_DEFAULT: u64 = 1_000;
-const MAX_MAX: u64 = 10_000;

@@ -4,15 +4,15 @@ use weir_protocol::code::Code;
 use weir_protocol::limits::FRAME_BYTES_MAX;
 use weir_protocol::native::{
     AlterQueue, CreateQueue, LateAcks as WireLateAcks, LeaseExpiry as WireLeaseExpiry, ListQueues,
-    QueueDescription, QueueOrder as WireOrder, QueuePage, QueueSettings as WireSettings, Request,
-    Response, TTL_UNLIMITED,
+    QueueDescription, QueueOrder as WireOrder, QueuePage, QueueSettings as WireSettings, Redrive,
+    Redriven, Request, Response, TTL_UNLIMITED,
 };
 
 use super::connection::Connection;
 use super::work::told;
 use crate::session::{
-    Backoff, LateAcks, LeaseExpiry, NewQueue, QueueDelivery, QueueFacts, QueueOrder, QueueWanted,
-    Refusal, Ttl, WantedBackoff,
+    self, Backoff, LateAcks, LeaseExpiry, NewQueue, QueueDelivery, QueueFacts, QueueOrder,
+    QueueWanted, Refusal, Ttl, WantedBackoff,
 };
 
 /// Queues in one answer, at most.
@@ -52,8 +52,21 @@ impl Connection {
                 session.purge_queue(&name).await?;
                 Response::QueuePurged
             }
+            Request::Redrive(redrive) => Response::Redriven(self.redrive(redrive).await?),
             request => unreachable!("{:?} is answered elsewhere", request.kind()),
         })
+    }
+
+    async fn redrive(&self, redrive: Redrive) -> Result<Redriven, Refusal> {
+        let Redrive { queue, max, key, reason, since_ms } = redrive;
+        let wanted = session::Redrive {
+            max: max.map(u64::from),
+            key: key.map(|key| key.to_vec()),
+            reason: Some(reason).filter(|reason| !reason.is_empty()),
+            since_ms,
+        };
+        let session::Redriven { moved, passed_over } = self.session.redrive(&queue, wanted).await?;
+        Ok(Redriven { moved, passed_over })
     }
 
     fn page_of_queues(&self, list: &ListQueues) -> QueuePage {

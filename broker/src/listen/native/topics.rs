@@ -6,7 +6,9 @@ use weir_protocol::native::{
     ResolvedSettings, Settings as WireSettings, TopicDescription,
 };
 
-use crate::session::{Durability, Limit, QuarantinedFacts, Refusal, Settings, TopicFacts, Wanted};
+use crate::session::{
+    Durability, Limit, QuarantinedFacts, Refusal, Settings, TopicFacts, Wanted, WorkedOff,
+};
 
 /// A topic as the wire describes it.
 pub(super) fn described(topic: TopicFacts) -> TopicDescription {
@@ -41,8 +43,10 @@ pub(super) fn wanted(settings: &WireSettings) -> Result<Wanted, Refusal> {
         timestamp_type: settings.timestamp_type,
         message_id_window_ms: settings.message_id_window_ms.map(Limit::At),
         message_id_window_records: settings.message_id_window_records.map(Limit::At),
-        // Said over HTTP alone.
-        worked_off: None,
+        worked_off: settings.retention_work.map(|goes| match goes {
+            true => WorkedOff::Delete,
+            false => WorkedOff::Keep,
+        }),
     })
 }
 
@@ -59,6 +63,7 @@ fn resolved(settings: &Settings) -> ResolvedSettings {
         timestamp_type: settings.timestamp_type,
         message_id_window_ms: settings.message_id_window_ms.unwrap_or(0),
         message_id_window_records: u64::from(settings.message_id_window_records.unwrap_or(0)),
+        retention_work: settings.worked_off == WorkedOff::Delete,
     }
 }
 

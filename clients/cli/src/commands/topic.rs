@@ -130,6 +130,10 @@ struct Changeable {
     /// How many message ids each partition remembers, or 0 for 100,000
     #[arg(long, value_name = "N")]
     message_id_window_records: Option<u64>,
+    /// Deletes records, file by file, once every queue of the topic is done with them; without a
+    /// queue all stay [default: false]
+    #[arg(long, value_name = "BOOL")]
+    retention_work: Option<bool>,
 }
 
 /// What an acknowledged record survives.
@@ -262,6 +266,7 @@ impl Changeable {
             timestamp_type,
             message_id_window_ms: self.message_id_window,
             message_id_window_records: self.message_id_window_records,
+            retention_work: self.retention_work,
         }
     }
 }
@@ -281,6 +286,7 @@ struct TopicJson {
     timestamp_type: &'static str,
     message_id_window_ms: Option<u64>,
     message_id_window_records: Option<u64>,
+    retention_work: bool,
     offsets: Vec<OffsetsJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     quarantined: Vec<QuarantinedJson>,
@@ -318,6 +324,7 @@ impl TopicJson {
             timestamp_type: settings.timestamp_type.name(),
             message_id_window_ms: some(settings.message_id_window_ms),
             message_id_window_records: some(settings.message_id_window_records),
+            retention_work: settings.retention_work,
             offsets: offsets
                 .map(|(partition, PartitionDescription { start, tail, .. })| OffsetsJson {
                     partition,
@@ -454,6 +461,7 @@ mod tests {
                 timestamp_type: TimestampType::CreateTime,
                 message_id_window_ms: 120_000,
                 message_id_window_records: 5_000,
+                retention_work: true,
             },
             partitions: vec![partition(0, 12_000), partition(500, 8_500)],
             quarantined: Vec::new(),
@@ -523,6 +531,7 @@ mod tests {
         assert_eq!(json["retention_bytes"], 10_u64 << 30);
         assert_eq!(json["offsets"][1]["tail"], 8_500);
         assert_eq!(json["message_id_window_ms"], 120_000);
+        assert_eq!(json["retention_work"], true);
     }
 
     #[test]

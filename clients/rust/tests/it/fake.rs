@@ -255,6 +255,7 @@ pub(crate) fn topic(name: &str, partitions: u32) -> TopicDescription {
         timestamp_type: TimestampType::CreateTime,
         message_id_window_ms: 0,
         message_id_window_records: 0,
+        retention_work: false,
     };
     let partition = PartitionDescription { start: 0, tail: 0, epoch: 0 };
     TopicDescription {

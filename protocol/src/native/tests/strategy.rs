@@ -138,6 +138,7 @@ fn queue_request() -> impl Strategy<Value = Request> {
         queue_name().prop_map(|name| Request::DeleteQueue { name }),
         queue_name().prop_map(|name| Request::WhyQueue { name }),
         queue_name().prop_map(|name| Request::PurgeQueue { name }),
+        redrive(),
         (any::<u32>(), queue_name(), any::<u64>(), amount()).prop_map(
             |(subscription, queue, lease_ms, credit)| {
                 Request::Work(Work { subscription, queue, lease_ms, credit })
@@ -150,6 +151,16 @@ fn queue_request() -> impl Strategy<Value = Request> {
             Request::SeekQueue(SeekQueue { queue, partition, to })
         }),
     ]
+}
+
+fn redrive() -> impl Strategy<Value = Request> {
+    use proptest::option::of;
+    let key = of(vec(any::<u8>(), 0..9).prop_map(Bytes::from));
+    (queue_name(), of(1..=u32::MAX), key, words(), of(0..=i64::MAX)).prop_map(
+        |(queue, max, key, reason, since_ms)| {
+            Request::Redrive(Redrive { queue, max, key, reason, since_ms })
+        },
+    )
 }
 
 fn settle_verb() -> impl Strategy<Value = SettleVerb> {
@@ -248,6 +259,9 @@ fn queue_answer() -> impl Strategy<Value = Response> {
         Just(Response::QueueDeleted),
         Just(Response::QueueSought),
         Just(Response::QueuePurged),
+        any::<[u64; 2]>().prop_map(|[moved, passed_over]| {
+            Response::Redriven(Redriven { moved, passed_over })
+        }),
         (queue_id(), any::<u64>())
             .prop_map(|(queue, lease_ms)| Response::Working(Working { queue, lease_ms })),
         vec(proptest::sample::select(&SettleOutcome::ALL[..]), 0..4).prop_map(Response::Settled),
@@ -486,8 +500,14 @@ fn topic() -> impl Strategy<Value = TopicDescription> {
 fn settings() -> impl Strategy<Value = Settings> {
     let values = proptest::array::uniform6(proptest::option::of(any::<u64>()));
     let timestamp_types = proptest::option::of(timestamp_type());
-    (proptest::option::of(durability()), timestamp_types, values).prop_map(
-        |(durability, timestamp_type, [age, size, segment, batch, window_ms, window_records])| {
+    let goes = proptest::option::of(any::<bool>());
+    (proptest::option::of(durability()), timestamp_types, goes, values).prop_map(
+        |(
+            durability,
+            timestamp_type,
+            retention_work,
+            [age, size, segment, batch, window_ms, window_records],
+        )| {
             Settings {
                 durability,
                 retention_ms: age,
@@ -497,6 +517,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 timestamp_type,
                 message_id_window_ms: window_ms,
                 message_id_window_records: window_records,
+                retention_work,
             }
         },
     )
@@ -508,8 +529,13 @@ fn timestamp_type() -> impl Strategy<Value = TimestampType> {
 
 fn resolved_settings() -> impl Strategy<Value = ResolvedSettings> {
     let values = proptest::array::uniform6(prop_oneof![4 => any::<u64>(), 1 => Just(0)]);
-    (durability(), timestamp_type(), values).prop_map(
-        |(durability, timestamp_type, [age, size, segment, batch, window_ms, window_records])| {
+    (durability(), timestamp_type(), any::<bool>(), values).prop_map(
+        |(
+            durability,
+            timestamp_type,
+            retention_work,
+            [age, size, segment, batch, window_ms, window_records],
+        )| {
             ResolvedSettings {
                 durability,
                 retention_ms: age,
@@ -519,6 +545,7 @@ fn resolved_settings() -> impl Strategy<Value = ResolvedSettings> {
                 timestamp_type,
                 message_id_window_ms: window_ms,
                 message_id_window_records: window_records,
+                retention_work,
             }
         },
     )

@@ -1,5 +1,6 @@
 //! `weir queue`: make, show, change, pause and delete work queues, and work on them.
 
+mod redrive;
 mod settings;
 mod shown;
 mod state;
@@ -44,6 +45,7 @@ enum Verb {
     Why(state::Why),
     Seek(state::Seek),
     Purge(state::Purge),
+    Redrive(redrive::Redrive),
 }
 
 /// Makes a queue, and its topic where there is none.
@@ -163,6 +165,7 @@ impl Verb {
             Self::Why(why) => why.run(client).await,
             Self::Seek(seek) => seek.run(client).await,
             Self::Purge(purge) => purge.run(client).await,
+            Self::Redrive(redrive) => redrive.run(client).await,
             Self::Receive(_)
             | Self::Ack(_)
             | Self::Release(_)
