@@ -188,6 +188,31 @@ pub(super) const QUEUE_STATE_BYTES: LabelledGauge = LabelledGauge {
     help: "Memory of a queue's unresolved records, about; state_bytes_max bounds each partition's.",
     labels: &["queue"],
 };
+pub(super) const QUEUE_DYING: LabelledGauge = LabelledGauge {
+    name: "weir_queue_dying",
+    help: "Records of a queue that wait to be moved to its dead letter.",
+    labels: &["queue"],
+};
+pub(super) const QUEUE_PARKED: LabelledGauge = LabelledGauge {
+    name: "weir_queue_parked",
+    help: "Records of a queue whose own segments may go, since they were put aside.",
+    labels: &["queue"],
+};
+pub(super) const QUEUE_DAMAGED: LabelledGauge = LabelledGauge {
+    name: "weir_queue_damaged",
+    help: "Records of a queue in damaged segments: passed over, and not resolved.",
+    labels: &["queue"],
+};
+pub(super) const QUEUE_REDRIVEN: LabelledCounter = LabelledCounter {
+    name: "weir_queue_redriven_total",
+    help: "Dead letters of a queue that went back into its topic.",
+    labels: &["queue"],
+};
+pub(super) const QUEUE_MOVES_PUT_OFF: LabelledCounter = LabelledCounter {
+    name: "weir_queue_moves_put_off_total",
+    help: "Times that records of a queue could not be moved or put aside, to be tried again.",
+    labels: &["queue"],
+};
 pub(super) const QUEUE_DELIVERIES: LabelledCounter = LabelledCounter {
     name: "weir_queue_deliveries_total",
     help: "Times that records of a queue were handed to a worker.",

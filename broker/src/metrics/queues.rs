@@ -8,8 +8,8 @@ use super::render::Book;
 /// Of all queues.
 #[derive(Clone, Debug)]
 pub struct Queues {
-    gauges: [IntGaugeVec; 4],
-    counters: [IntCounterVec; 5],
+    gauges: [IntGaugeVec; 7],
+    counters: [IntCounterVec; 7],
 }
 
 /// Of one; its partitions count together.
@@ -19,11 +19,16 @@ pub struct Queue {
     pub delayed: IntGauge,
     pub leased: IntGauge,
     pub state_bytes: IntGauge,
+    pub dying: IntGauge,
+    pub parked: IntGauge,
+    pub damaged: IntGauge,
     pub deliveries: IntCounter,
     pub acks: IntCounter,
     pub failures: IntCounter,
     pub expired: IntCounter,
     pub dead: IntCounter,
+    pub redriven: IntCounter,
+    pub moves_put_off: IntCounter,
 }
 
 impl Queues {
@@ -33,6 +38,9 @@ impl Queues {
             &names::QUEUE_DELAYED,
             &names::QUEUE_LEASED,
             &names::QUEUE_STATE_BYTES,
+            &names::QUEUE_DYING,
+            &names::QUEUE_PARKED,
+            &names::QUEUE_DAMAGED,
         ];
         let counters = [
             &names::QUEUE_DELIVERIES,
@@ -40,6 +48,8 @@ impl Queues {
             &names::QUEUE_FAILURES,
             &names::QUEUE_EXPIRED,
             &names::QUEUE_DEAD,
+            &names::QUEUE_REDRIVEN,
+            &names::QUEUE_MOVES_PUT_OFF,
         ];
         Self {
             gauges: gauges.map(|gauge| book.labelled_gauge(gauge)),
@@ -49,11 +59,26 @@ impl Queues {
 
     /// The handles of one queue; resolved when its shard hears of it.
     pub fn queue(&self, name: &str) -> Queue {
-        let [ready, delayed, leased, state_bytes] =
+        let [ready, delayed, leased, state_bytes, dying, parked, damaged] =
             self.gauges.each_ref().map(|gauge| gauge.with_label_values(&[name]));
-        let [deliveries, acks, failures, expired, dead] =
+        let [deliveries, acks, failures, expired, dead, redriven, moves_put_off] =
             self.counters.each_ref().map(|counter| counter.with_label_values(&[name]));
-        Queue { ready, delayed, leased, state_bytes, deliveries, acks, failures, expired, dead }
+        Queue {
+            ready,
+            delayed,
+            leased,
+            state_bytes,
+            dying,
+            parked,
+            damaged,
+            deliveries,
+            acks,
+            failures,
+            expired,
+            dead,
+            redriven,
+            moves_put_off,
+        }
     }
 
     /// A queue is deleted: it leaves the page.

@@ -39,7 +39,7 @@ use crate::core::shard::state::{self, Shard};
 use crate::core::shard::table;
 use crate::core::wake::Bells;
 use crate::hands::Hands;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 
 /// What runs behind the sessions.
 #[derive(Debug)]
@@ -61,6 +61,8 @@ pub(crate) struct Engine {
     pub(crate) watching: Watching,
     pub(crate) halt: Halt,
     pub(crate) fill: DiskFill,
+    /// What queues tell of themselves.
+    pub(crate) queue_metrics: metrics::Queues,
 }
 
 /// Why the engine did not start.
@@ -135,6 +137,7 @@ impl Engine {
         tokio::spawn(actor.run());
         Ok(Self {
             fill: wiring.fill.clone(),
+            queue_metrics: metrics.queues.clone(),
             topics,
             queues,
             work,

@@ -203,6 +203,7 @@ fn mover(engine: &Engine, world: &World) -> Mover {
         catalog: engine.catalog.downgrade(),
         cold_reads: engine.threads.cold_reads.clone(),
         clock: world.clock.clone(),
+        metrics: engine.queue_metrics.clone(),
         redriving: Arc::new(Semaphore::new(1)),
     }
 }

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod client;
+mod damage;
 mod work;
 
 use weir_protocol::name::{QueueName, TopicName};

@@ -124,5 +124,7 @@ impl Queues {
         if let Some(queue) = map.by_id.remove(&id) {
             map.by_name.remove(&queue.name);
         }
+        drop(place);
+        self.bell.notify_one();
     }
 }

@@ -25,7 +25,7 @@ mod source;
 mod target;
 mod task;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -39,8 +39,10 @@ use crate::clock::Clock;
 use crate::core::catalog::actor::Request;
 use crate::core::catalog::queue::{Queue, Queues};
 use crate::core::catalog::topic::Topics;
+use crate::core::partition::moves::Over;
 use crate::core::queue::{Definition, Queues as Work};
 use crate::core::read::ColdReads;
+use crate::metrics;
 
 /// What all movers work with.
 #[derive(Clone, Debug)]
@@ -52,6 +54,7 @@ pub(crate) struct Mover {
     pub(crate) catalog: mpsc::WeakSender<Request>,
     pub(crate) cold_reads: ColdReads,
     pub(crate) clock: Clock,
+    pub(crate) metrics: metrics::Queues,
     /// Held by the one who moves letters back.
     pub(crate) redriving: Arc<Semaphore>,
 }
@@ -60,8 +63,13 @@ impl Mover {
     /// Sees to it that each partition of each queue has its task. Runs as long as the broker.
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut tasks = BTreeMap::new();
+        let known: Vec<_> = self.queues.all().iter().map(|queue| queue.id).collect();
+        // What was moved for queues that were deleted before this start is over.
+        self.are_over(&Over::ButOf(known.into())).await;
         loop {
-            tasks.retain(|_, task: &mut watch::Sender<_>| !task.is_closed());
+            for queue in self.gone(&mut tasks) {
+                self.are_over(&Over::Of(queue)).await;
+            }
             for queue in self.queues.all() {
                 self.watch(&queue, &mut tasks);
             }
@@ -69,6 +77,27 @@ impl Mover {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return,
                 () = self.queues.changed() => {}
+            }
+        }
+    }
+
+    /// Forgets the tasks of queues that were deleted, and names these.
+    fn gone(&self, tasks: &mut BTreeMap<Key, watch::Sender<Known>>) -> BTreeSet<QueueId> {
+        let mut gone = BTreeSet::new();
+        tasks.retain(|(queue, _), task| {
+            let is_there = self.queues.by_id(*queue).is_some();
+            if !is_there {
+                gone.insert(*queue);
+            }
+            is_there && !task.is_closed()
+        });
+        gone
+    }
+
+    async fn are_over(&self, over: &Over) {
+        for topic in self.topics.all() {
+            for partition in &topic.partitions {
+                partition.moves_over(over.clone()).await;
             }
         }
     }

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use weir_protocol::batch::{Builder, Record};
 
-use super::sent::Sent;
+use super::sent::{Sent, Timed};
 use super::source::{Found, read, record};
 use super::task::Stuck;
 use super::{Known, Mover};
@@ -68,6 +68,7 @@ impl Parker {
                         queue = %queue.name, partition = self.partition, why,
                         "records that should be put aside are not; they are tried again"
                     );
+                    self.mover.metrics.queue(queue.name.as_str()).moves_put_off.inc();
                     Some(RETRY_AFTER)
                 }
             };
@@ -116,6 +117,7 @@ impl Parker {
             let copy = record(&plain, parking.offset).map(|record| copied(&record));
             let Some(Some(copy)) = copy else { continue };
             bytes += copy.len();
+            let copy = Timed::as_it_is(copy);
             sent.send(target, copy, Origin::Parked(*parking), &appended, under_way).await;
             under_way += 1;
             if BYTES_AT_ONCE <= bytes {

@@ -14,7 +14,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::timeout;
 use weir_protocol::batch::{Builder, PushError, Record, RecordHeader};
 use weir_protocol::name::{QueueName, TopicName};
@@ -22,7 +21,7 @@ use weir_storage::offset::Offset;
 
 use super::Mover;
 use super::letter::is_kept;
-use super::sent::Sent;
+use super::sent::{Sent, Timed};
 use super::source::{Found, read, record};
 use crate::core::catalog::topic::Topic;
 use crate::core::partition::Handle;
@@ -237,7 +236,9 @@ impl Redrive<'_> {
     ) -> Result<(), RedriveError> {
         let acks = there.iter().map(|(_, receipt)| (*receipt, Verb::Ack)).collect();
         let outcomes = self.mover.work.settle(&self.dead, number, acks).await?;
-        self.done.moved += moved.len() as u64;
+        let count = moved.len() as u64;
+        self.done.moved += count;
+        self.mover.metrics.queue(self.queue.name.as_str()).redriven.inc_by(count);
         let acked = there.iter().zip(outcomes).filter(|(_, outcome)| *outcome == Outcome::Ok);
         let acked: BTreeSet<_> = acked.map(|((id, _), _)| *id).collect();
         moved.retain(|(id, _)| acked.contains(id));
@@ -246,14 +247,14 @@ impl Redrive<'_> {
     }
 
     /// The record that a letter was, for the queue that it died in and no other.
-    fn back(&self, letter: &Record<'_>) -> Result<Bytes, String> {
+    fn back(&self, letter: &Record<'_>) -> Result<Timed, String> {
         let mut builder = Builder::new();
         let name: RecordHeader<'_> = (b"weir-for-queue", Some(self.queue.name.as_str().as_bytes()));
         let headers = letter.headers().filter(is_kept).chain([name]);
         let now_ms = self.mover.clock.wall_ms();
         let pushed = builder.push(now_ms, letter.key, letter.value, headers);
         pushed.map_err(|error: PushError| error.to_string())?;
-        Ok(builder.finish(None))
+        Ok(Timed::now(builder.finish(None), self.topic.settings.timestamp_type, now_ms))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Records on their way to their target, and what became of them.
 
 use bytes::Bytes;
-use weir_protocol::batch::Header;
+use weir_protocol::batch::{Header, TimestampType, put_append_time};
 use weir_storage::offset::Offset;
 
 use crate::core::commit::append::{AckAt, Waiter, Waiters};
@@ -10,6 +10,32 @@ use crate::core::partition::moves::MoveId;
 use crate::core::partition::request::{Batch, Origin};
 use crate::core::queue::Log;
 use crate::core::wake::{Signal, Signals};
+
+/// A batch as its topic wants its time.
+#[derive(Debug)]
+pub(super) struct Timed {
+    header: Header,
+    bytes: Bytes,
+}
+
+impl Timed {
+    /// A batch of now, for a topic with timestamps of this type.
+    pub(super) fn now(batch: Bytes, timestamp_type: TimestampType, now_ms: i64) -> Self {
+        let (header, bytes) = match timestamp_type {
+            TimestampType::CreateTime => return Self::as_it_is(batch),
+            TimestampType::LogAppendTime => {
+                put_append_time(&batch, now_ms).expect("the builder makes batches that parse")
+            }
+        };
+        Self { header, bytes }
+    }
+
+    /// A batch whose records keep their times.
+    pub(super) fn as_it_is(batch: Bytes) -> Self {
+        let header = Header::parse(&batch).expect("the builder makes batches that parse");
+        Self { header, bytes: batch }
+    }
+}
 
 /// What became of letters.
 #[derive(Debug, Default)]
@@ -27,16 +53,17 @@ impl Sent {
     pub(super) async fn send(
         &self,
         target: &Handle,
-        batch: Bytes,
+        batch: Timed,
         origin: Origin,
         appended: &Signals,
         number: usize,
     ) {
         let (signals, token) = (appended.clone(), number as u64);
         let waiter = Waiter { signals, token, ack: AckAt::Applied, append_time: None };
+        let Timed { header, bytes } = batch;
         let batch = Batch {
-            header: Header::parse(&batch).expect("the builder makes batches that parse"),
-            bytes: batch,
+            header,
+            bytes,
             ids: None,
             origin: Some(Box::new(origin)),
             waiters: Waiters::One(waiter),

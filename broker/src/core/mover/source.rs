@@ -15,7 +15,7 @@ use crate::core::wake::Signals;
 pub(super) enum Found {
     /// A batch in which it is, or was.
     Batch(Plain),
-    /// A batch that lies: nobody can read it.
+    /// A batch that lies, or a damaged segment: nobody can read it.
     Unreadable,
     /// Nothing any more: it was deleted.
     Nothing,
@@ -44,6 +44,8 @@ pub(super) async fn read(
             Err(FeedError::Read(ReadError::OutOfRange { asked, start, .. })) if asked < start => {
                 return Ok(Found::Nothing);
             }
+            // Where it was is said all the same; its bytes stay where they are.
+            Err(FeedError::Read(ReadError::Quarantined { .. })) => return Ok(Found::Unreadable),
             Err(error) => return Err(error),
         }
     }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::sleep;
+use weir_protocol::batch::TimestampType;
 use weir_storage::offset::Offset;
 
 use super::letter::letter;
-use super::sent::Sent;
+use super::sent::{Sent, Timed};
 use super::source::{Found, record};
 use super::{Known, Mover};
 use crate::core::partition::Handle;
@@ -98,6 +99,7 @@ impl Task {
                         queue = %queue.name, partition = self.partition, why,
                         "dead records stay in their queue; they are tried again"
                     );
+                    self.mover.metrics.queue(queue.name.as_str()).moves_put_off.inc();
                     let altered = tokio::select! {
                         () = sleep(RETRY_AFTER) => Ok(()),
                         altered = self.definition.changed() => altered,
@@ -132,7 +134,8 @@ impl Task {
         let topic = self.mover.target(queue, name).await?;
         let number = self.partition as usize % topic.partitions.len();
         let Some(target) = topic.partitions.get(number) else { return Err(Stuck::Ended) };
-        let (sent, ids) = self.send(queue, &dying, target).await;
+        let timestamps = topic.settings.timestamp_type;
+        let (sent, ids) = self.send(queue, &dying, target, timestamps).await;
         // What did come there is said, whatever became of the others.
         let there = sent.moved(&ids);
         let moved = there.iter().map(|(id, _)| (Log::Main, id.offset));
@@ -148,6 +151,7 @@ impl Task {
         queue: &Definition,
         dying: &[Dying],
         target: &Handle,
+        timestamps: TimestampType,
     ) -> (Sent, Vec<MoveId>) {
         let (appended, mut sent) = (Signals::default(), Sent::default());
         let mut under_way = Vec::new();
@@ -170,6 +174,7 @@ impl Task {
             let now_ms = self.mover.clock.wall_ms();
             let letter = letter(&queue.name, self.partition, one, record.as_ref(), now_ms);
             bytes += letter.len();
+            let letter = Timed::now(letter, timestamps, now_ms);
             let id = self.name(queue, one.log, one.offset);
             sent.send(target, letter, Origin::Moved(id), &appended, under_way.len()).await;
             under_way.push(id);

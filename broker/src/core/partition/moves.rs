@@ -14,6 +14,7 @@
 //! Pure. Called by admission and by the shard's table.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::{Buf, BufMut, BytesMut};
 use weir_protocol::id::QueueId;
@@ -47,6 +48,10 @@ pub(crate) enum Over {
     These(Vec<(MoveId, Offset)>),
     /// All from the same log that this one names whose offsets there are lower.
     Below(MoveId),
+    /// All of a queue, which was deleted.
+    Of(QueueId),
+    /// All but of these queues: the others were deleted before this start.
+    ButOf(Arc<[QueueId]>),
 }
 
 /// The moves of one partition.
@@ -94,7 +99,14 @@ impl Moves {
                 let first = MoveId { offset: Offset::ZERO, ..*end };
                 self.by_id.range(first..*end).map(|(id, offset)| (*id, *offset)).collect()
             }
+            Over::Of(queue) => self.of(|id| id.queue == *queue),
+            Over::ButOf(queues) => self.of(|id| !queues.contains(&id.queue)),
         }
+    }
+
+    fn of(&self, is_one: impl Fn(&MoveId) -> bool) -> Vec<(MoveId, Offset)> {
+        let known = self.by_id.iter().filter(|(id, _)| is_one(id));
+        known.map(|(id, offset)| (*id, *offset)).collect()
     }
 
     /// Forgets what lies at or above an offset.
@@ -197,6 +209,11 @@ mod tests {
         assert_eq!(moves.over(&Over::Below(other)), []);
         let these = Over::These(vec![(id(5), Offset::new(40)), known[1]]);
         assert_eq!(moves.over(&these), known[1..]);
+        let (queue, stranger) = (id(5).queue, QueueId::from_bytes([4; 16]));
+        assert_eq!(moves.over(&Over::Of(queue)), known);
+        assert_eq!(moves.over(&Over::Of(stranger)), []);
+        assert_eq!(moves.over(&Over::ButOf(Arc::new([queue]))), []);
+        assert_eq!(moves.over(&Over::ButOf(Arc::new([stranger]))), known);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a machine learns of the log ahead of its workers, and what it asks its scout for.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use weir_storage::offset::Offset;
 
@@ -12,6 +13,9 @@ use super::settings::Order;
 use super::take::{Cap, leases_max};
 use super::track::Attempt;
 use super::why::Why;
+
+/// How long a scout that cannot go on waits before it looks again.
+const STUCK_PAUSE: Duration = Duration::from_secs(30);
 
 const UNREADABLE: &str = "its batch cannot be read";
 
@@ -41,7 +45,8 @@ impl Machine {
             Some(Cap::Paused) => !is_clearing,
             Some(Cap::Leases { .. }) | None => false,
         };
-        if self.is_scouting || self.is_stuck || is_full || !(is_wanted || is_clearing) {
+        if self.is_scouting || self.stuck_until.is_some() || is_full || !(is_wanted || is_clearing)
+        {
             return None;
         }
         self.next = around.track.first_unresolved(self.next.max(self.start_seen));
@@ -61,7 +66,7 @@ impl Machine {
             return;
         }
         self.is_scouting = false;
-        self.is_stuck = scouted.span.is_empty();
+        self.stuck_until = scouted.span.is_empty().then(|| around.at.now + STUCK_PAUSE);
         let span = self.next.max(scouted.span.start)..scouted.span.end;
         if span.is_empty() {
             return;
@@ -85,11 +90,18 @@ impl Machine {
         let mut keys = found.keys.iter().copied().peekable();
         let mut times = found.times.iter().copied().peekable();
         let (mut holes, mut unreadable) = (&found.holes[..], &found.unreadable[..]);
+        let mut damaged = &found.damaged[..];
         let mut offset = span.start;
         while offset < span.end {
             if let Some(hole) = covering(&mut holes, offset) {
                 let end = hole.end.min(span.end);
                 self.pass_over(offset..end, around);
+                offset = end;
+                continue;
+            }
+            if let Some(run) = covering(&mut damaged, offset) {
+                let end = run.end.min(span.end);
+                self.pass_over_damage(offset..end, around);
                 offset = end;
                 continue;
             }
@@ -119,6 +131,19 @@ impl Machine {
                 _ => self.place(at, around),
             }
         }
+    }
+
+    /// What was put aside of it can be had all the same.
+    fn pass_over_damage(&mut self, run: Range<u64>, around: &Around<'_>) {
+        for (offset, parked) in around.track.parked.range(run.clone()) {
+            self.find_parked(*offset, parked, around);
+        }
+        self.damaged.push(run);
+    }
+
+    /// Records that cannot be read, resolved ones among them.
+    pub(super) fn damaged_records(&self) -> u64 {
+        self.damaged.iter().map(|run| run.end - run.start).sum()
     }
 
     fn cannot_read(&mut self, offset: u64, around: &Around<'_>) {
@@ -169,6 +194,7 @@ impl Machine {
         match () {
             () if ready != 0 && self.has_rung => Why::NoCredit { ready },
             () if ready != 0 => Why::NoWorkers { ready },
+            () if self.stuck_until.is_some() => Why::CannotRead { from: self.next },
             () if !is_all_seen && !self.is_scouting => {
                 Why::NoWorkers { ready: around.ends.tail - self.next }
             }
@@ -181,6 +207,7 @@ impl Machine {
             () if !self.dying.is_empty() => {
                 Why::DeadLetterStuck { records: self.dying.len() as u64 }
             }
+            () if !self.damaged.is_empty() => Why::Damaged { records: self.damaged_records() },
             () => Why::Nothing,
         }
     }

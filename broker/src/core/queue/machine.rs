@@ -74,8 +74,10 @@ pub(super) struct Machine {
     /// The order that its scout has, and whether it is under way.
     pub(super) round: u64,
     pub(super) is_scouting: bool,
-    /// The scout found that it cannot go on.
-    pub(super) is_stuck: bool,
+    /// The scout cannot go on, and looks again then.
+    pub(super) stuck_until: Option<Instant>,
+    /// Stretches that were passed over since the log is damaged there; rising.
+    pub(super) damaged: Vec<Range<u64>>,
 }
 
 /// What a machine is shown.
@@ -122,7 +124,8 @@ impl Machine {
         // Nobody need look for them in the log.
         self.dying = track.dying().collect();
         self.is_scouting = false;
-        self.is_stuck = false;
+        self.stuck_until = None;
+        self.damaged.clear();
         self.round += 1;
     }
 
@@ -215,6 +218,7 @@ impl Machine {
             return;
         }
         self.start_seen = start;
+        self.damaged.retain(|run| start < run.end);
         self.ready.forget_below(start);
         self.delays.retain(|(_, offset)| start <= *offset);
         let floor = around.track.floor().min(start);
@@ -236,12 +240,13 @@ impl Machine {
             let wait_ms = u64::try_from(due_ms.saturating_sub(at.wall_ms)).unwrap_or_default();
             at.now + Duration::from_millis(wait_ms).min(wall_wait_max)
         });
-        self.leases.deadline().into_iter().chain(wall).min()
+        self.leases.deadline().into_iter().chain(wall).chain(self.stuck_until).min()
     }
 
     pub(super) fn is_due(&self, at: Moment) -> bool {
         let mut walls = [self.delays.first(), self.deaths.first()].into_iter().flatten();
         self.leases.deadline().is_some_and(|due| due <= at.now)
+            || self.stuck_until.is_some_and(|due| due <= at.now)
             || walls.any(|(due_ms, _)| *due_ms <= at.wall_ms)
     }
 

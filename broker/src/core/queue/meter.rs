@@ -8,13 +8,13 @@ use crate::metrics::Queue;
 #[derive(Debug)]
 pub(super) struct Meter {
     queue: Queue,
-    levels: [i64; 4],
+    levels: [i64; 7],
     counts: Counts,
 }
 
 impl Meter {
     pub(super) fn new(queue: Queue) -> Self {
-        Self { queue, levels: [0; 4], counts: Counts::default() }
+        Self { queue, levels: [0; 7], counts: Counts::default() }
     }
 
     /// Tells what has changed.
@@ -24,6 +24,9 @@ impl Meter {
             machine.delays.len() as u64,
             machine.leases.held() as u64,
             machine.state_bytes(around),
+            machine.dying.len() as u64,
+            around.track.parked.len() as u64,
+            machine.damaged_records(),
         ];
         self.level(now.map(|level| i64::try_from(level).unwrap_or(i64::MAX)));
         let (queue, told, now) = (&self.queue, &self.counts, machine.counts);
@@ -41,9 +44,9 @@ impl Meter {
         self.counts = Counts { deliveries, ..now };
     }
 
-    fn level(&mut self, now: [i64; 4]) {
-        let Queue { ready, delayed, leased, state_bytes, .. } = &self.queue;
-        let gauges = [ready, delayed, leased, state_bytes];
+    fn level(&mut self, now: [i64; 7]) {
+        let Queue { ready, delayed, leased, state_bytes, dying, parked, damaged, .. } = &self.queue;
+        let gauges = [ready, delayed, leased, state_bytes, dying, parked, damaged];
         for ((gauge, now), told) in gauges.into_iter().zip(now).zip(&mut self.levels) {
             gauge.add(now - std::mem::replace(told, now));
         }
@@ -52,6 +55,6 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        self.level([0; 4]);
+        self.level([0; 7]);
     }
 }

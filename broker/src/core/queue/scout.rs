@@ -117,6 +117,18 @@ impl Task {
                     self.feed = None;
                     return skipped(order.round, order.from..start.get());
                 }
+                Err(FeedError::Read(ReadError::Quarantined { span, path, flaw })) => {
+                    let (file, queue) = (path.display(), &self.definition.name);
+                    let partition = self.place.partition;
+                    tracing::error!(
+                        %queue, partition, %file, %flaw, start = span.start.get(),
+                        end = span.end.get(),
+                        "a queue goes on behind a damaged segment: what is in it is not resolved, \
+                         and handed out once the file is mended and the broker started again"
+                    );
+                    self.feed = None;
+                    walk.damage(span.end.get());
+                }
                 Err(error) => {
                     self.say_stuck(&error);
                     self.feed = None;
@@ -160,8 +172,7 @@ impl Task {
                 queue = %self.definition.name,
                 partition = self.place.partition,
                 %error,
-                "a queue cannot read on: what lies behind is not handed out until it is altered \
-                 or the broker restarts"
+                "a queue cannot read on: what lies behind is handed out once that is mended"
             );
         }
     }

@@ -17,6 +17,8 @@ pub(crate) struct Scouted {
     pub(crate) times: Vec<(u64, Times)>,
     /// Records that cannot be read, with rising offsets.
     pub(crate) unreadable: Vec<Range<u64>>,
+    /// Where the log is damaged: what is there cannot be read before it is mended.
+    pub(crate) damaged: Vec<Range<u64>>,
     /// The keys' hashes of records that have one, with rising offsets; where the order asks for it.
     pub(crate) keys: Vec<(u64, u64)>,
 }
@@ -44,6 +46,6 @@ impl Scouted {
     pub(super) fn changes_max(&self) -> usize {
         let unreadable: u64 = self.unreadable.iter().map(|span| span.end - span.start).sum();
         let unreadable = usize::try_from(unreadable).expect("a batch's records are limited");
-        self.holes.len() + unreadable + self.times.len()
+        self.holes.len() + unreadable + self.times.len() + self.damaged.len()
     }
 }

@@ -210,6 +210,7 @@ impl Machine {
 
     /// Does what is due, up to [`DUE_MAX`] decisions of it.
     pub(super) fn expire(&mut self, around: &Around<'_>, mut random: impl FnMut() -> u64) {
+        self.stuck_until = self.stuck_until.filter(|until| around.at.now < *until);
         let mut left = DUE_MAX;
         while left != 0
             && let Some((offset, delivery)) = self.leases.expired(around.at.now)

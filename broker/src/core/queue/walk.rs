@@ -58,6 +58,14 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Nothing can be read up to `end`.
+    pub(super) fn damage(&mut self, end: u64) {
+        let start = self.found.span.end;
+        let end = end.max(start + 1);
+        self.found.damaged.push(start..end);
+        self.found.span.end = end;
+    }
+
     /// Whole batches, behind what was seen; the first may begin below.
     pub(super) fn slice(&mut self, bytes: &Bytes) {
         for batch in batch::batches(bytes) {

@@ -43,6 +43,14 @@ pub(crate) enum Why {
     },
     /// Records are there, and are being looked through.
     LookingThrough,
+    /// The log cannot be read on, for now.
+    CannotRead {
+        from: u64,
+    },
+    /// What is left lies in damaged segments.
+    Damaged {
+        records: u64,
+    },
     /// All is worked off.
     Nothing,
 }
@@ -84,6 +92,16 @@ impl fmt::Display for Why {
                 write!(f, "all {leased} records that are left are leased")
             }
             Self::LookingThrough => f.write_str("records are there and are being looked through"),
+            Self::CannotRead { from } => write!(
+                f,
+                "its log cannot be read from offset {from} on: see the broker's log; it is tried \
+                 again"
+            ),
+            Self::Damaged { records } => write!(
+                f,
+                "up to {records} records lie in damaged segments and cannot be read, all others \
+                 are worked off: run `weir check`, mend the files, and restart the broker"
+            ),
             Self::Nothing => f.write_str("all records are worked off"),
         }
     }

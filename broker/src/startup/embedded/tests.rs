@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::timeout;
-use weir_protocol::batch::{Builder, Header, MESSAGE_ID_HEADER, View, batches};
+use weir_protocol::batch::{Builder, Header, MESSAGE_ID_HEADER, TimestampType, View, batches};
 use weir_protocol::name::{QueueName, TopicName};
 use weir_storage::disk::CrashDisk;
 use weir_storage::log::{Cursor, FirstBatch, Read, ReadLimits};
@@ -392,5 +392,58 @@ async fn a_move_that_comes_again_is_the_same_across_power_cuts_until_it_is_over(
     assert_eq!(running.append(1..2, moved(7)).await, Offset::new(3));
     running.partition().moves_over(Over::These(vec![(ended, Offset::new(2))])).await;
     assert_eq!(running.append(1..2, moved(8)).await, Offset::new(4));
+    running.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_moved_for_a_queue_that_is_gone_is_forgotten_at_once_and_at_a_start() {
+    let running = Running::on(CrashDisk::new()).await;
+    running.make_queue().await;
+    let queue = running.queue("jobs").unwrap().id;
+    let moved = |queue| Some(MoveId { queue, partition: 3, log: 0, offset: Offset::new(7) });
+    let first = running.append(1..2, moved(queue)).await;
+    assert_eq!(running.append(1..2, moved(queue)).await, first);
+    let delete = |reply| Request::Queue(QueueRequest::Delete { name: queue_name("jobs"), reply });
+    running.ask(delete).await.unwrap();
+    let forgotten = async {
+        while running.append(1..2, moved(queue)).await == first {
+            yield_now().await;
+        }
+    };
+    timeout(PATIENCE, forgotten).await.expect("its moves are forgotten");
+    let stranger = weir_protocol::id::QueueId::from_bytes([9; 16]);
+    let first = running.append(1..2, moved(stranger)).await;
+    assert_eq!(running.append(1..2, moved(stranger)).await, first);
+    let disk = running.cut_power(3);
+    drop(running);
+    let running = Running::on(disk).await;
+    let forgotten = async {
+        while running.append(1..2, moved(stranger)).await == first {
+            yield_now().await;
+        }
+    };
+    timeout(PATIENCE, forgotten).await.expect("a start forgets them");
+    running.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_have_the_brokers_time_where_their_topic_says_so() {
+    let running = Running::on(CrashDisk::new()).await;
+    running.make_queue().await;
+    let wanted = settings::Wanted {
+        timestamp_type: Some(TimestampType::LogAppendTime),
+        ..settings::Wanted::default()
+    };
+    let name = topic_name("jobs.dead");
+    let create = |reply| Request::Create { name, partitions: Some(1), wanted, reply };
+    running.ask(create).await.unwrap();
+    running.publish(0..1).await;
+    let receipts = running.take(1).await;
+    assert!(running.reject(&receipts).await.is_ok());
+    running.until_moved().await;
+    let letters = slices(&running.topic("jobs.dead").unwrap().partitions[0]).concat();
+    let (header, _) = batches(&letters).next().unwrap().unwrap();
+    assert_eq!(header.attributes.timestamp_type(), TimestampType::LogAppendTime);
+    assert!(7 < header.max_timestamp);
     running.broker.stop().await;
 }

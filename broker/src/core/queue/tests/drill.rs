@@ -167,6 +167,23 @@ impl Drill {
         true
     }
 
+    /// The scout finds that it cannot go on.
+    pub(super) fn fail_scout(&mut self) {
+        let LookOut { round, from, .. } = self.order.take().expect("a scout is under way");
+        let found = Scouted { round, span: from..from, ..Scouted::default() };
+        self.with(|machine, around| machine.scouted(&found, around));
+        self.finish();
+    }
+
+    /// It comes upon damage up to an offset.
+    pub(super) fn find_damage(&mut self, end: u64) {
+        let LookOut { round, from, .. } = self.order.take().expect("a scout is under way");
+        let damaged = std::iter::once(from..end).collect();
+        let found = Scouted { round, span: from..end, damaged, ..Scouted::default() };
+        self.with(|machine, around| machine.scouted(&found, around));
+        self.finish();
+    }
+
     /// The log wants to lose all below; how much has to be put aside first.
     pub(super) fn clear(&mut self, below: u64) -> u64 {
         self.catch_up();

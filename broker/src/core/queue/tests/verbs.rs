@@ -271,3 +271,35 @@ fn a_seek_goes_back_and_forward_and_retention_resolves() {
     assert_eq!(offsets(&drill.receive(1, 10)), [7, 8, 9]);
     assert!(drill.now() < drill.now() + Duration::from_secs(1));
 }
+
+#[test]
+fn a_scout_that_cannot_go_on_is_sent_again_later_and_why_says_so() {
+    let mut drill = Drill::new(Settings::DEFAULT);
+    drill.append(3);
+    assert!(drill.take(1, 9, 1_000).is_empty());
+    drill.fail_scout();
+    assert_eq!(why(&mut drill), Why::CannotRead { from: 0 });
+    drill.advance(29_999);
+    assert!(!drill.scout(9));
+    drill.advance(1);
+    assert!(drill.scout(9));
+    assert_eq!(drill.take(1, 9, 1_000).len(), 3);
+}
+
+#[test]
+fn what_is_damaged_is_passed_over_and_looked_for_again_behind_a_restart() {
+    let mut drill = Drill::new(Settings::DEFAULT);
+    drill.append(5);
+    assert!(drill.take(1, 9, 1_000).is_empty());
+    drill.find_damage(3);
+    let leased = drill.receive(1, 9);
+    assert_eq!(leased.iter().map(|lease| lease.offset.get()).collect::<Vec<_>>(), [3, 4]);
+    drill.settled(&leased, &Verb::Ack);
+    assert_eq!(why(&mut drill), Why::Damaged { records: 3 });
+    assert_eq!(drill.track().floor(), 0);
+    drill.crash(0);
+    let leased = drill.receive(1, 9);
+    assert_eq!(leased.iter().map(|lease| lease.offset.get()).collect::<Vec<_>>(), [0, 1, 2]);
+    drill.settled(&leased, &Verb::Ack);
+    assert_eq!(why(&mut drill), Why::Nothing);
+}
