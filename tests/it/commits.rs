@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
+use weir_protocol::code::Code;
 use weir_protocol::native::{
-    CommitBy, CommitOffsets, FetchOffsets, NewOffset, Request, Response, TopicDescription,
+    Assignment, CommitBy, CommitOffsets, FetchOffsets, JoinGroup, NewOffset, Request, Response,
+    TopicDescription,
 };
 use weir_tests::Place;
+use weir_tests::gate::Call;
 use weir_tests::wire::{Wire, batch};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -44,6 +47,53 @@ async fn a_connection_reads_on_while_a_commit_is_under_way_and_keeps_their_order
     commits.push(fetched);
     assert_eq!(of_the_group.collect::<Vec<_>>(), commits);
     broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_told_of_an_epoch_that_the_journal_does_not_keep() {
+    let place = Place::crashing();
+    let broker = place.start().await;
+    let (mut one, _) = Wire::greeted(broker.native()).await;
+    let topic = one.create("flights", 2).await;
+    let Ok(Response::JoinedGroup(joined)) = one.ask(join(&topic, "")).await else {
+        panic!("the first member joins");
+    };
+    place.gate().shut();
+    // The group's next epoch is under way, and the first member comes back meanwhile.
+    let (mut two, _) = Wire::greeted(broker.native()).await;
+    let (mut back, _) = Wire::greeted(broker.native()).await;
+    let second = two.send(&join(&topic, "")).await;
+    while members(&mut one).await != 2 {}
+    let again = back.send(&join(&topic, &joined.member)).await;
+    place.gate().fail_next(Call::Sync);
+    place.gate().open();
+    for (wire, correlation) in [(&mut two, second), (&mut back, again)] {
+        let refused = wire.answer(correlation).await.unwrap_err();
+        assert!([Code::OutcomeUnknown, Code::WritesStopped].contains(&refused.code), "{refused:?}");
+    }
+    let refused = back.ask(join(&topic, &joined.member)).await.unwrap_err();
+    assert_eq!(refused.code, Code::WritesStopped);
+    broker.stop().await;
+}
+
+async fn members(wire: &mut Wire) -> usize {
+    match wire.ask(Request::DescribeGroup { group: "readers".to_owned() }).await {
+        Ok(Response::Group(group)) => group.members.len(),
+        other => panic!("a group is described by {other:?}"),
+    }
+}
+
+fn join(topic: &TopicDescription, member: &str) -> Request {
+    Request::JoinGroup(JoinGroup {
+        membership: 1,
+        group: "readers".to_owned(),
+        member: member.to_owned(),
+        instance: String::new(),
+        assignment: Assignment::Sticky,
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: 10_000,
+        topics: vec![topic.name.clone()],
+    })
 }
 
 fn offset_of(topic: &TopicDescription, offset: u64) -> NewOffset {

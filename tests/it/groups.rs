@@ -342,7 +342,7 @@ async fn commits_go_on_while_the_disk_is_full() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn offsets_without_members_are_forgotten_in_their_time_and_those_with_members_are_not() {
+async fn offsets_that_no_member_reads_are_forgotten_in_their_time_and_others_are_not() {
     let (clock, hand) = weir_broker::clock::Clock::fake();
     let settings = format!(
         "[groups]\noffsets_retention_ms = 60000\nsession_timeout_ms_max = 86400000\n\
@@ -353,6 +353,8 @@ async fn offsets_without_members_are_forgotten_in_their_time_and_those_with_memb
     let (mut wire, _) = Wire::greeted(broker.native()).await;
     let topic = wire.create("flights", 1).await;
     assert_eq!(seek(&mut wire, "left", &topic, (0, 5)).await, Ok(vec![0]));
+    let hotels = wire.create("hotels", 1).await;
+    assert_eq!(seek(&mut wire, "held", &hotels, (0, 3)).await, Ok(vec![0]));
     let (mut held, _) = Wire::greeted(broker.native()).await;
     let mut long = join("held", &topic);
     if let Request::JoinGroup(join) = &mut long {
@@ -368,10 +370,13 @@ async fn offsets_without_members_are_forgotten_in_their_time_and_those_with_memb
 
     hand.advance(Duration::from_secs(59));
     assert_eq!(committed(&mut wire, "left", &topic).await, [(0, 5)]);
+    assert_eq!(committed(&mut wire, "held", &hotels).await, [(0, 3)]);
     hand.advance(Duration::from_secs(61));
     let forgotten = async {
-        while !committed(&mut wire, "left", &topic).await.is_empty() {
-            tokio::task::yield_now().await;
+        for (group, topic) in [("left", &topic), ("held", &hotels)] {
+            while !committed(&mut wire, group, topic).await.is_empty() {
+                tokio::task::yield_now().await;
+            }
         }
     };
     timeout(PATIENCE, forgotten).await.expect("the offset is forgotten");

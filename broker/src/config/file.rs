@@ -228,8 +228,9 @@ pub(super) struct GroupsSection {
     /// How long a member of a native group whose connection ended may take to come back before its
     /// partitions go to others. No memory.
     pub reconnect_grace_ms: u64,
-    /// How long committed offsets are kept once their group has no members. Raise it for groups
-    /// that rest for longer. Memory: about 150 bytes for each offset.
+    /// How long committed offsets are kept once their group has no members, or none that reads
+    /// their topic. Raise it for groups that rest for longer. Memory: about 150 bytes for each
+    /// offset.
     pub offsets_retention_ms: u64,
     /// Members of one group. Memory: about 1 KiB each, and what it says of itself, up to 256 KiB.
     pub members_max: u64,

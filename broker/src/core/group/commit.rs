@@ -1,10 +1,10 @@
 //! A group's offsets, and the group as those see it who look at it.
 
 use super::classic::State;
-use super::coordinator::{IfNoRoom, Step};
+use super::coordinator::Step;
 use super::entries::Entry;
 use super::native::Place;
-use super::offsets::{Committed, Table};
+use super::offsets::{Committed, Row, Table};
 use super::refusal::GroupError;
 use super::request::{
     Answer, Committer, DescribedGroup, DescribedMember, Each, Listed, NewOffset, Reply, Share,
@@ -100,6 +100,17 @@ impl Group {
         }
     }
 
+    /// What may be forgotten of it although it has members. Where they share out themselves, they
+    /// alone know what they read, and all is kept.
+    pub(super) fn unread(&self, row: &Row, now_ms: i64, retention_ms: i64) -> Vec<Place> {
+        match &self.members {
+            Members::Native(native) if native.has_members() && self.unapplied == 0 => {
+                row.unread(now_ms, retention_ms, |topic| native.is_read(topic))
+            }
+            Members::Native(_) | Members::Classic(_) => Vec::new(),
+        }
+    }
+
     /// Forgets the group, if nobody is in it.
     pub(super) fn delete(&mut self, reply: Reply<()>, table: &Table) -> Step {
         if self.has_members() {
@@ -131,7 +142,7 @@ impl Group {
 
     fn proposes(&mut self, entries: Vec<Entry>, answer: Answer) -> Step {
         self.unapplied += u32::try_from(entries.len()).expect("a commit is limited");
-        Step { entries, answers: vec![answer], if_no_room: IfNoRoom::Refuse }
+        Step::proposes(entries, vec![answer])
     }
 
     pub(super) fn listed(&self) -> Listed {

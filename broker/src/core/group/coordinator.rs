@@ -53,6 +53,7 @@ pub(crate) struct Step {
     pub(crate) entries: Vec<Entry>,
     pub(crate) answers: Vec<Answer>,
     pub(crate) if_no_room: IfNoRoom,
+    pub(crate) tell: Tell,
 }
 
 /// What a step is where the journal has no room for its entries.
@@ -64,6 +65,14 @@ pub(crate) enum IfNoRoom {
     Wait,
 }
 
+/// Behind what the answers of a step without entries are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tell {
+    AtOnce,
+    /// Behind the group's entries under way: what they say is part of the answer.
+    BehindEntries,
+}
+
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// The wall clock is taken for set forward where it gains so much on the other between sweeps.
@@ -71,12 +80,18 @@ const LEAP_MS: i64 = 3_600_000;
 
 impl Step {
     pub(super) fn answer(answer: Answer) -> Self {
-        Self { entries: Vec::new(), answers: vec![answer], if_no_room: IfNoRoom::Refuse }
+        Self { answers: vec![answer], ..Self::silent(()) }
+    }
+
+    /// Entries that are proposed for `answers`, and refused where there is no room.
+    pub(super) fn proposes(entries: Vec<Entry>, answers: Vec<Answer>) -> Self {
+        Self { entries, answers, ..Self::silent(()) }
     }
 
     /// All is said and done.
     fn silent<T>(_said: T) -> Self {
-        Self { entries: Vec::new(), answers: Vec::new(), if_no_room: IfNoRoom::Refuse }
+        let (entries, answers) = (Vec::new(), Vec::new());
+        Self { entries, answers, if_no_room: IfNoRoom::Refuse, tell: Tell::AtOnce }
     }
 
     fn is_empty(&self) -> bool {
@@ -211,7 +226,8 @@ impl Coordinator {
         known.chain(rest).collect()
     }
 
-    /// Forgets offsets of groups that have had no members for long, and groups without any.
+    /// Forgets offsets of groups that have had no members for long, those of topics that no member
+    /// reads, and groups without any.
     fn sweep(&mut self, table: &Table, at: Moment, steps: &mut Vec<Step>) {
         let passed = at.now.saturating_duration_since(self.sweep.last.now).as_millis();
         let passed_ms = i64::try_from(passed).unwrap_or(i64::MAX);
@@ -225,11 +241,11 @@ impl Coordinator {
         let retention_ms = retention_ms.unwrap_or(i64::MAX);
         for (name, row) in &table.groups {
             let group = self.groups.get_mut(name);
-            if group.as_ref().is_some_and(|group| !group.is_idle()) {
-                continue;
-            }
             let expired = row.expired(now_ms, retention_ms);
-            let entries = if row.empty_since_ms.is_none() {
+            let lives = group.as_ref().filter(|group| !group.is_idle());
+            let entries = if let Some(group) = lives {
+                Entry::forget(name, &group.unread(row, now_ms, retention_ms))
+            } else if row.empty_since_ms.is_none() {
                 // Its members went with an earlier run.
                 vec![Entry::Known {
                     group: name.clone(),
@@ -245,7 +261,7 @@ impl Coordinator {
             if let Some(group) = group {
                 group.unapplied += u32::try_from(entries.len()).expect("offsets are limited");
             }
-            steps.push(Step { entries, answers: Vec::new(), if_no_room: IfNoRoom::Refuse });
+            steps.push(Step::proposes(entries, Vec::new()));
         }
     }
 }

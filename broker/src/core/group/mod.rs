@@ -27,7 +27,7 @@ mod request;
 mod roster;
 
 pub(crate) use classic::{Claim, Join, JoinedMember, Leave, State, Synced};
-pub(crate) use coordinator::{Coordinator, IfNoRoom, Step};
+pub(crate) use coordinator::{Coordinator, IfNoRoom, Step, Tell};
 pub(crate) use entries::Entry;
 pub(crate) use handle::Groups;
 pub(crate) use mailbox::{Begin, Mail, Mailbox};

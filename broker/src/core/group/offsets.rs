@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use weir_protocol::id::TopicId;
 use weir_protocol::name::GroupName;
 use weir_storage::offset::Offset;
 
@@ -70,7 +71,7 @@ impl Table {
     }
 
     /// A topic is gone, and with it all that was committed of it.
-    pub(crate) fn topic_gone(&mut self, topic: weir_protocol::id::TopicId) {
+    pub(crate) fn topic_gone(&mut self, topic: TopicId) {
         for row in self.groups.values_mut() {
             row.offsets.retain(|(of, _), _| *of != topic);
         }
@@ -93,9 +94,31 @@ impl Row {
     /// What may be forgotten at `now_ms` of a group without members.
     pub(super) fn expired(&self, now_ms: i64, retention_ms: i64) -> Vec<Place> {
         let Some(empty_since_ms) = self.empty_since_ms else { return Vec::new() };
+        self.over(now_ms, retention_ms, |committed| committed.committed_ms.max(empty_since_ms))
+    }
+
+    /// What may be forgotten at `now_ms` of a group with members: offsets of topics that none of
+    /// them reads.
+    pub(super) fn unread(
+        &self,
+        now_ms: i64,
+        retention_ms: i64,
+        is_read: impl Fn(TopicId) -> bool,
+    ) -> Vec<Place> {
+        let mut over = self.over(now_ms, retention_ms, |committed| committed.committed_ms);
+        over.retain(|(topic, _)| !is_read(*topic));
+        over
+    }
+
+    fn over(
+        &self,
+        now_ms: i64,
+        retention_ms: i64,
+        since_ms: impl Fn(&Committed) -> i64,
+    ) -> Vec<Place> {
         let is_over = |committed: &Committed| {
-            let since_ms = committed.committed_ms.max(empty_since_ms);
-            committed.expires_ms.unwrap_or(since_ms.saturating_add(retention_ms)) <= now_ms
+            let kept_to_ms = since_ms(committed).saturating_add(retention_ms);
+            committed.expires_ms.unwrap_or(kept_to_ms) <= now_ms
         };
         let over = self.offsets.iter().filter(|(_, committed)| is_over(committed));
         over.map(|(place, _)| *place).collect()

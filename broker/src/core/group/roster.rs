@@ -10,7 +10,7 @@ use std::time::Instant;
 use weir_protocol::name::GroupName;
 
 use super::classic::{Classic, Ticket, Told};
-use super::coordinator::{IfNoRoom, Step};
+use super::coordinator::{IfNoRoom, Step, Tell};
 use super::entries::Entry;
 use super::mailbox::{Begin, Mail, Mailbox};
 use super::member::MemberId;
@@ -354,7 +354,11 @@ impl Group {
                 empty_since_ms: (!now.1).then_some(around.at.wall_ms),
             });
         }
-        Step { entries, answers, if_no_room: IfNoRoom::Wait }
+        let tell = match self.unapplied {
+            0 => Tell::AtOnce,
+            _ => Tell::BehindEntries,
+        };
+        Step { entries, answers, if_no_room: IfNoRoom::Wait, tell }
     }
 
     fn answer(&mut self, told: Told) -> Option<Answer> {

@@ -19,7 +19,7 @@ use super::entries::Change;
 use super::queues;
 use super::state::{Asker, Shard, promised};
 use crate::clock::Moment;
-use crate::core::group::{Call, Coordinator, Entry, GroupError, IfNoRoom, Step};
+use crate::core::group::{Answer, Call, Coordinator, Entry, GroupError, IfNoRoom, Step, Tell};
 use crate::core::wake::AppendError;
 
 /// Frames that may gather before calls about groups wait as well.
@@ -90,7 +90,7 @@ impl Shard {
     }
 
     fn propose_step(&mut self, step: Step) {
-        if step.entries.is_empty() {
+        if step.entries.is_empty() && step.tell == Tell::AtOnce {
             return step.answers.into_iter().for_each(|answer| answer.tell(&mut self.wakes));
         }
         if self.is_stopped() {
@@ -117,7 +117,10 @@ impl Shard {
             }
         }
         let Step { entries, answers, .. } = step;
-        let last = entries.len() - 1;
+        let Some(last) = entries.len().checked_sub(1) else {
+            self.tell_with_last(answers);
+            return None;
+        };
         let mut answers = Some(answers);
         for (at, entry) in entries.into_iter().enumerate() {
             let asker = match answers.take_if(|_| at == last) {
@@ -127,6 +130,18 @@ impl Shard {
             self.change(Change::Group(entry), asker);
         }
         None
+    }
+
+    /// Tells what says nothing new, behind all that is under way of groups.
+    fn tell_with_last(&mut self, mut answers: Vec<Answer>) {
+        let mut under_way = self.changes.iter_mut().rev();
+        let asker = under_way
+            .find_map(|(_, change, asker)| matches!(change, Change::Group(_)).then_some(asker));
+        match asker {
+            Some(Asker::Groups(told)) => told.append(&mut answers),
+            Some(asker) => *asker = Asker::Groups(answers),
+            None => answers.into_iter().for_each(|answer| answer.tell(&mut self.wakes)),
+        }
     }
 
     fn promise_for_group(&self, bytes: usize) -> bool {

@@ -128,6 +128,11 @@ impl Native {
             .all(|member| member.revoking.is_none() && member.owned.keys().eq(member.target.iter()))
     }
 
+    /// Whether a member reads a topic.
+    pub(crate) fn is_read(&self, topic: TopicId) -> bool {
+        self.members.values().any(|member| member.topics.contains(&topic))
+    }
+
     /// Whether a commit of one partition may go on.
     pub(crate) fn check_commit(
         &self,
