@@ -10,10 +10,13 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use weir_broker::startup::{Entrance, Pipe};
 use weir_protocol::id::TopicId;
+use weir_protocol::name::TopicName;
 use weir_protocol::native::{Durability, RETENTION_UNLIMITED, TopicDescription};
 
+use crate::checker::crew::Crew;
 use crate::checker::topics::Topics;
 use crate::checker::{Ages, Broken, Checker, Number, Place, Promise};
+use crate::clients::numbered::Numbers;
 use crate::dice::Dice;
 use crate::line::Lost;
 use crate::trace::{Trace, note};
@@ -33,6 +36,11 @@ pub(crate) struct Pages {
     /// The topics that clients use.
     pub(crate) known: Vec<Known>,
     pub(crate) broken: Option<Broken>,
+    pub(crate) crew: Crew,
+    /// Of the producer that sends again what was not answered.
+    pub(crate) numbers: Option<Numbers>,
+    /// How often it did.
+    pub(crate) sent_again: u64,
     next_number: Number,
     next_producer: u64,
 }
@@ -40,6 +48,7 @@ pub(crate) struct Pages {
 /// A topic that clients use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
+    pub(crate) name: TopicName,
     pub(crate) id: TopicId,
     pub(crate) partitions: u32,
     pub(crate) promise: Promise,
@@ -112,7 +121,8 @@ impl Book {
         let has_ages = topic.settings.retention_ms != RETENTION_UNLIMITED;
         let mut pages = self.open();
         pages.known.retain(|known| known.id != topic.id);
-        pages.known.push(Known { id: topic.id, partitions, promise, has_ages });
+        let name = topic.name.clone();
+        pages.known.push(Known { name, id: topic.id, partitions, promise, has_ages });
         for number in 0..partitions {
             let ages = if has_ages { ages_of(number) } else { Ages::Never };
             pages.checker.opened((topic.id, number), promise, ages);
@@ -124,6 +134,7 @@ impl Book {
         let mut pages = self.open();
         pages.known.retain(|known| known.id != id);
         pages.checker.forget(id);
+        pages.crew.forget(id);
     }
 
     pub(crate) fn known(&self) -> Vec<Known> {

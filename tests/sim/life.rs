@@ -24,7 +24,7 @@ use weir_broker::startup::{Embedded, World};
 use crate::book::{Leave, Way};
 use crate::checker::{Broken, Ending};
 use crate::clients::consumer::Cursors;
-use crate::clients::{auditor, consumer, operator, producer};
+use crate::clients::{auditor, consumer, member, numbered, operator, producer};
 use crate::disk::SimDisk;
 use crate::run::Run;
 use crate::trace::note;
@@ -189,6 +189,12 @@ impl<'a> Life<'a> {
         for _ in 0..1 + dice.below(3) {
             let produce = producer::produce(book.clone(), way.clone(), dice.another());
             others.push(tokio::spawn(produce));
+        }
+        let produce = numbered::produce(book.clone(), way.clone(), dice.another());
+        others.push(tokio::spawn(produce));
+        for _ in 0..2 {
+            let belong = member::belong(book.clone(), way.clone(), dice.another());
+            others.push(tokio::spawn(belong));
         }
         let cursors = std::mem::take(&mut self.run.cursors);
         let consume = consumer::consume(book, way.clone(), dice.another(), cursors);

@@ -26,16 +26,22 @@ const SEEDS: u64 = 20;
 #[test]
 fn twenty_seeds_keep_every_promise_and_each_is_the_same_twice() {
     let (mut acked, mut audited, mut trims, mut aged) = (0, 0, 0, 0);
+    let (mut sent_again, mut commits, mut begins, mut fenced) = (0, 0, 0, 0);
     for seed in 0..SEEDS {
         let first = kept(run(seed, Kind::Honest));
         let second = kept(run(seed, Kind::Honest));
         assert_eq!(first.sum, second.sum, "seed {seed} is not the same twice");
         (acked, audited) = (acked + first.acked, audited + first.audited);
         (trims, aged) = (trims + first.trims, aged + first.aged);
+        (sent_again, commits) = (sent_again + first.sent_again, commits + first.commits);
+        (begins, fenced) = (begins + first.begins, fenced + first.fenced);
     }
     assert!(1000 < acked && 1000 < audited, "{acked} acknowledged, {audited} audited");
     assert!(20 < trims, "{trims} deletions of records");
     assert!(20 < aged, "{aged} partitions lost records for their age");
+    assert!(50 < sent_again, "{sent_again} batches were sent again under their numbers");
+    assert!(100 < commits && 100 < begins, "{commits} commits count, {begins} places were told");
+    assert!(5 < fenced, "{fenced} commits of what was let go were refused");
 }
 
 #[test]

@@ -50,6 +50,13 @@ pub(crate) struct Outcome {
     pub(crate) trims: u64,
     /// Partitions that were found to have lost records for their age.
     pub(crate) aged: u64,
+    /// Batches that were sent again under their numbers.
+    pub(crate) sent_again: u64,
+    /// Commits of offsets that count, places that members were told, and commits of what was let
+    /// go that were refused.
+    pub(crate) commits: u64,
+    pub(crate) begins: u64,
+    pub(crate) fenced: u64,
     pub(crate) tail: String,
 }
 
@@ -89,7 +96,22 @@ pub(crate) fn run(seed: u64, kind: Kind) -> Outcome {
     let pages = run.book.open();
     let Checker { acked, audited, trims, aged, .. } = pages.checker;
     let (broken, sum, tail) = (pages.broken.clone(), run.trace.sum(), run.trace.tail());
-    Outcome { seed, sum, broken, acked, audited, trims, aged, tail }
+    let (sent_again, crew) = (pages.sent_again, &pages.crew);
+    let (commits, begins, fenced) = (crew.commits, crew.begins, crew.fenced);
+    Outcome {
+        seed,
+        sum,
+        broken,
+        acked,
+        audited,
+        trims,
+        aged,
+        sent_again,
+        commits,
+        begins,
+        fenced,
+        tail,
+    }
 }
 
 impl Run {
@@ -186,7 +208,8 @@ impl Run {
 fn settings() -> NamedTempFile {
     let mut file = NamedTempFile::new().expect("a file can be made");
     let text = "[log]\npopulate_bytes_max = 1048576\n[limits]\nshutdown_drain_ms = 3000\n\
-                [retention]\nsweep_interval_ms = 200\n";
+                [retention]\nsweep_interval_ms = 200\n\
+                [groups]\noffsets_retention_ms = 3153600000000\n";
     file.write_all(text.as_bytes()).expect("a file can be written");
     file
 }

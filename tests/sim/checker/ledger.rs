@@ -104,8 +104,12 @@ impl Ledger {
             Ending::PowerCut => {
                 self.settle(Keep::No);
                 match self.promise {
-                    // Its offset was reserved, and is never given out again.
-                    Promise::Written => Vec::new(),
+                    // Its offset was reserved, and is never given out to another; it itself may be
+                    // sent again, and have a second one.
+                    Promise::Written => {
+                        let may_be_gone = self.known.values().filter(|(_, keep)| *keep == Keep::No);
+                        may_be_gone.map(|(number, _)| *number).collect()
+                    }
                     // It was told before the sync, to its producer alone: the offset is free.
                     Promise::Synced => {
                         let gone = self.known.extract_if(.., |_, (_, keep)| *keep == Keep::No);

@@ -13,6 +13,7 @@
 //! A record is a number that no other record has, so that a duplicate, a foreign record and one
 //! that came back from the dead can be told apart. Whoever reads has compared the bytes.
 
+pub(crate) mod crew;
 pub(crate) mod ledger;
 #[cfg(test)]
 mod tests;
@@ -91,6 +92,17 @@ pub(crate) enum Broken {
     StartWentBack { place: Place, told: u64, now: u64 },
     #[error("{place:?}: a reader at {expected} was given {given} without a word on those between")]
     Skipped { place: Place, expected: u64, given: u64 },
+    #[error(
+        "{place:?}: a member begins at {given}, where {confirmed} was confirmed and {tried} tried"
+    )]
+    WentBack { place: Place, confirmed: u64, tried: u64, given: u64 },
+    #[error(
+        "{place:?}: a commit of {offset} by its owner since epoch {since} counts, and the one \
+         since {epoch} began at {begun}"
+    )]
+    NotFenced { place: Place, since: u32, offset: u64, epoch: u32, begun: u64 },
+    #[error("the group is new in epoch {epoch}, and {confirmed} was confirmed of {place:?}")]
+    Forgotten { place: Place, confirmed: u64, epoch: u32 },
     #[error("{what}")]
     Topics { what: String },
     #[error("{what}")]

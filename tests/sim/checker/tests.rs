@@ -97,6 +97,19 @@ fn a_record_is_stored_once_and_where_it_was_sent() {
 }
 
 #[test]
+fn what_a_power_cut_may_have_taken_is_stored_again_once() {
+    let mut checker = checker(Promise::Written, 1);
+    checker.acked(0, 1, 0, Acked::Topic).unwrap();
+    checker.ended(Ending::PowerCut);
+    checker.acked(0, 1, 7, Acked::Topic).unwrap();
+    let both = Found { tail: 8, gaps: span(1, 7), ..found(&[0]) };
+    let both = Found { records: vec![(0, 0), (7, 0)], ..both };
+    assert!(matches!(checker.audit(PLACE, &both), Err(Broken::Twice { .. })));
+    let again = Found { tail: 8, gaps: span(0, 7), records: vec![(7, 0)], ..Found::default() };
+    assert_eq!(checker.audit(PLACE, &again), Ok(()));
+}
+
+#[test]
 fn what_was_refused_is_never_there() {
     let mut checker = checker(Promise::Synced, 2);
     checker.refused(0, 1).unwrap();

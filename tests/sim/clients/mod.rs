@@ -2,5 +2,7 @@
 
 pub(crate) mod auditor;
 pub(crate) mod consumer;
+pub(crate) mod member;
+pub(crate) mod numbered;
 pub(crate) mod operator;
 pub(crate) mod producer;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use weir_protocol::batch::Builder;
+use weir_protocol::batch::{Builder, ProducerStamp};
 use weir_protocol::code::Code;
 use weir_protocol::limits::BATCH_BYTES_MAX;
 use weir_protocol::native::{Ack, Produce, Request, Response};
@@ -109,7 +109,7 @@ impl Producer<'_> {
         let count = 1 + dice.below(4);
         let first = self.book.numbers(count);
         let acked = if ack == Ack::Written { Acked::Written } else { Acked::Topic };
-        let batch = batch(partition, first, count);
+        let batch = batch(partition, first, count, None);
         Some((Produce { topic: topic.id, partition, ack, batch }, Sent { first, count, acked }))
     }
 
@@ -138,16 +138,21 @@ impl Producer<'_> {
 }
 
 /// Whether an error says that nothing was stored.
-fn is_refusal(code: Code) -> bool {
+pub(super) fn is_refusal(code: Code) -> bool {
     !matches!(code, Code::OutcomeUnknown | Code::Internal)
 }
 
-fn batch(partition: u32, first: Number, count: u64) -> Bytes {
+pub(super) fn batch(
+    partition: u32,
+    first: Number,
+    count: u64,
+    numbers: Option<ProducerStamp>,
+) -> Bytes {
     let mut builder = Builder::with_bytes_max(BATCH_BYTES_MAX);
     for number in first..first + count {
         let value = payload(number);
         let stamp = stamp(partition, number);
         builder.push(stamp, None, Some(&value[..]), []).expect("the values fit");
     }
-    builder.finish(None)
+    builder.finish(numbers)
 }
