@@ -46,6 +46,20 @@ fn what_a_family_writes_in_any_codec_every_family_reads_byte_for_byte() {
 }
 
 #[test]
+fn records_of_any_kind_of_the_native_client_every_family_reads_byte_for_byte() {
+    let broker = Broker::start();
+    let Some(address) = broker.native() else { return };
+    let topic = "records".to_owned();
+    broker.create(std::slice::from_ref(&topic), samples::PARTITIONS);
+    native::publish(address, &topic, &samples::records());
+    let stored = samples::stored(&topic, &samples::records());
+    for family in Family::installed() {
+        let read = family.consume(broker.kafka(), std::slice::from_ref(&topic));
+        expect(&format!("{family} reads what weir's client wrote"), read.iter(), &stored);
+    }
+}
+
+#[test]
 fn what_came_by_http_every_family_reads_byte_for_byte() {
     let broker = Broker::start();
     let Some(address) = broker.http() else { return };

@@ -1,4 +1,4 @@
-//! weir's own client, by the commands of its binary.
+//! weir's own client, as a library and by the commands of the binary.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use weir_client::{Client, NewRecord};
 
 use crate::broker::binary;
 use crate::program::Program;
@@ -17,6 +18,38 @@ use crate::record::{Blob, Record};
 pub fn produce(address: SocketAddr, topic: &str, lines: &[String]) {
     let arguments = ["produce", topic, "-", "--key-from", "/key"];
     Program::run("weir produce", weir(address).args(arguments), lines);
+}
+
+/// Sends records of any kind, each to its partition and with its time.
+///
+/// # Panics
+/// If they are not stored.
+pub fn publish(address: SocketAddr, topic: &str, records: &[Record]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime can be built").block_on(async {
+        let client = Client::connect(address.to_string()).await.expect("the broker listens");
+        let producer = client.producer(topic).build().await.expect("the topic is there");
+        for record in records {
+            let headers: Vec<_> = record
+                .headers
+                .iter()
+                .map(|(name, value)| {
+                    (name.as_bytes(), value.as_ref().map(|Blob(value)| &value[..]))
+                })
+                .collect();
+            let mut sent = match &record.value {
+                Some(Blob(value)) => NewRecord::new(value),
+                None => NewRecord::default(),
+            };
+            if let Some(Blob(key)) = &record.key {
+                sent = sent.key(key);
+            }
+            let partition = record.partition.try_into().expect("a partition is not negative");
+            sent = sent.headers(&headers).partition(partition).timestamp_ms(record.timestamp);
+            producer.send(sent).await.expect("the record is taken");
+        }
+        producer.flush().await.expect("all of it is stored");
+    });
 }
 
 /// Makes a topic.
