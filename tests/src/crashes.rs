@@ -10,7 +10,7 @@ use weir_protocol::native::{Durability, Settings, TopicDescription};
 
 use crate::dice::Dice;
 use crate::history::{Crash, History, Partition, Tally};
-use crate::load::{Load, Names, Plan, read_all};
+use crate::load::{Commits, Load, Names, Plan, read_all};
 use crate::server::{Launch, Server};
 use crate::wire::Wire;
 
@@ -19,13 +19,15 @@ use crate::wire::Wire;
 pub struct Lives {
     history: History,
     names: Names,
+    commits: Commits,
     topics: Vec<TopicDescription>,
 }
 
 impl Default for Lives {
     fn default() -> Self {
         let history = History::default();
-        Self { names: Names::new(&history), history, topics: Vec::new() }
+        let (names, commits) = (Names::new(&history), Commits::new(&history));
+        Self { names, commits, history, topics: Vec::new() }
     }
 }
 
@@ -61,11 +63,12 @@ impl Lives {
         }
     }
 
-    /// Begins a load, with topics that come and go.
+    /// Begins a load, with topics that come and go and offsets that are committed.
     pub fn load(&self, server: &Server, plan: Plan, dice: &mut Dice) -> Load {
         let address = server.native();
         let mut load = Load::begin(address, &self.topics, &self.history, plan, dice);
         load.churn(address, self.names.clone(), dice);
+        load.commit(address, &self.topics, self.commits.clone());
         load
     }
 
@@ -84,6 +87,7 @@ impl Lives {
     pub async fn compare(&self, server: &Server, crash: Crash, context: &dyn std::fmt::Display) {
         let topics = read_all(server.native(), &self.history, crash).await;
         self.names.found(&topics);
+        self.commits.found(server.native(), &self.topics).await;
         self.history.assert_holds(context);
     }
 }

@@ -1,10 +1,12 @@
 //! Work for a broker that may die at any moment, written into a [`History`].
 //!
 //! A [`Load`] runs a few connections: producers that keep batches in flight, followers that read
-//! along, one that makes and deletes topics. All of them end when the broker is gone; what they
-//! were told until then stands in the history. It does not know how the broker dies.
+//! along, one that makes and deletes topics, one that commits offsets. All of them end when the
+//! broker is gone; what they were told until then stands in the history. It does not know how the
+//! broker dies.
 
 mod churn;
+mod commits;
 mod follower;
 mod producer;
 mod reading;
@@ -19,6 +21,7 @@ use tokio::time::timeout;
 use weir_protocol::native::TopicDescription;
 
 pub use self::churn::{Churn, Names};
+pub use self::commits::Commits;
 pub use self::producer::{Batch, Outcome, Producer};
 pub use self::reading::read_all;
 use crate::dice::Dice;
@@ -65,6 +68,11 @@ impl Load {
     /// Makes and deletes topics besides.
     pub fn churn(&mut self, address: SocketAddr, names: Names, dice: &mut Dice) {
         self.tasks.spawn(Churn::run(address, names, dice.fork()));
+    }
+
+    /// Commits offsets of these topics besides.
+    pub fn commit(&mut self, address: SocketAddr, topics: &[TopicDescription], commits: Commits) {
+        self.tasks.spawn(commits.run(address, topics.to_vec()));
     }
 
     /// Waits until so many records were acknowledged; false where the broker is gone before.
