@@ -5,6 +5,8 @@
 mod groups;
 mod kills;
 mod memory;
+mod queue_book;
+mod queue_commands;
 mod queues;
 mod retries;
 mod starts;

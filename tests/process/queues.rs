@@ -1,23 +1,30 @@
-//! A queue under workers that are lost or hang, and a broker that is killed: nothing is lost, and
-//! nothing comes twice but where a lease was lost.
+//! A queue under workers that are killed or hang, and a broker that is killed: nothing is lost,
+//! nothing comes twice but where a lease was lost, and what can never be done is dead and comes
+//! back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, watch};
-use tokio::task::{JoinSet, yield_now};
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::timeout;
-use weir_client::{Client, LeaseReceipt, QueueOrder, QueueSettings, QueueSource, SettleError};
-use weir_protocol::name::QueueName;
-use weir_protocol::native::{Amount, LEASE_OF_QUEUE, Request, Response, Work};
+use weir_client::{Client, QueueOrder, QueueSettings, QueueSource, Start};
 use weir_tests::crashes::{rounds, small};
 use weir_tests::server::Server;
-use weir_tests::wire::Wire;
+
+use super::queue_book::{Book, KEYS, is_poison};
 
 /// Real events, which are sent again and again until there are enough.
 const EVENTS: &str = include_str!("../../examples/flights.ndjson");
+
+const LEASE_MS: u32 = 1_000;
 
 /// The long form: `WEIR_QUEUE_RECORDS=20000`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -41,35 +48,35 @@ async fn run(order: QueueOrder) {
         &server.http().to_string(),
         &server.kafka().to_string(),
     );
-    let address = server.native();
-    publish(address, records, order).await;
-    let (acked, mut progress) = watch::channel(0);
-    let ledger = Arc::new(Ledger { book: Mutex::new(Book::new(order)), acked });
-    let lost = [(); 2].map(|()| tokio::spawn(lost_worker(address, Arc::clone(&ledger))));
-    let hung = tokio::spawn(hung_worker(address, Arc::clone(&ledger)));
-    let mut steady = JoinSet::new();
-    for _ in 0..5 {
-        steady.spawn(steady_worker(address, Arc::clone(&ledger)));
+    publish(server.native(), records, order).await;
+    let crew = Crew::default();
+    let holding: Vec<_> =
+        (0..3).map(|number| crew.hire(server.native(), number, "holding")).collect();
+    for number in 0..3 {
+        crew.until(|book| 10 <= book.taken_by(number)).await;
     }
-    for worker in lost {
-        worker.await.unwrap();
-    }
+    // Two are killed, and one stands still with all it holds.
+    crew.book.lock().lost.extend(0..3);
+    holding[0].strike(Signal::KILL);
+    holding[1].strike(Signal::KILL);
+    holding[2].strike(Signal::STOP);
+    let _steady: Vec<_> =
+        (3..8).map(|number| crew.hire(server.native(), number, "steady")).collect();
     for third in [records / 3, records * 2 / 3] {
-        progress.wait_for(|acked| third <= *acked).await.unwrap();
+        crew.until_acked(third).await;
         assert_eq!(server.kill().await.signal(), Some(9));
         server = launch.start().await;
     }
-    let worked_off = timeout(Duration::from_secs(300), until_worked_off(&server)).await;
-    worked_off.expect("the queue is worked off");
-    assert!(steady.try_join_next().is_none(), "no worker ends while there is work");
-    steady.shutdown().await;
-    hung.abort();
-    let book = ledger.book.lock().await;
-    let twice = book.assert_holds(records);
+    let poison = (0..records).filter(|number| is_poison(*number)).collect();
+    timeout(PATIENCE, until_worked_off(&server)).await.expect("the queue is worked off");
+    timeout(PATIENCE, until_dead(&server, &poison)).await.expect("poison ends in the dead letter");
+    assert_eq!(redrive(&server).await, poison.len());
+    crew.until(|book| book.redriven.len() == poison.len()).await;
+    timeout(PATIENCE, until_worked_off(&server)).await.expect("what came back is worked off");
+    let tally = crew.book.lock().assert_holds(records, order, i64::from(LEASE_MS));
     println!(
-        "{order:?}: {records} records, 0 lost, {twice} taken twice by steady workers, all behind a \
-         kill of the broker; {} leases of workers that were lost or hung",
-        book.lost.len()
+        "{order:?}: {records} records, 0 lost; came again: {tally:?}; {} were dead and came back",
+        poison.len()
     );
     assert!(server.stop().await.status.success());
 }
@@ -78,29 +85,20 @@ async fn publish(address: SocketAddr, records: u32, order: QueueOrder) {
     let client = Client::connect(address.to_string()).await.unwrap();
     let settings = QueueSettings {
         order: Some(order),
-        lease_ms: Some(1_000),
+        lease_ms: Some(LEASE_MS.into()),
         backoff_ms: Some(vec![20]),
-        max_failures: Some(1_000),
+        // More than a record can lose by what is done to workers and broker.
+        max_failures: Some(15),
         ..QueueSettings::default()
     };
     let source = QueueSource { topic: None, partitions: Some(4) };
     client.create_queue("jobs", source, settings).await.unwrap();
     let producer = client.producer("jobs").build().await.unwrap();
     for (number, event) in (0..records).zip(EVENTS.lines().cycle()) {
-        let (key, value) = (key(number).to_string(), format!("{number} {event}"));
+        let (key, value) = ((number % KEYS).to_string(), format!("{number} {event}"));
         producer.send((key.as_str(), value.as_str())).await.unwrap();
     }
     producer.flush().await.unwrap();
-}
-
-/// Records of one key are a few dozen apart.
-fn key(number: u32) -> u32 {
-    number % 97
-}
-
-fn number(value: &[u8]) -> u32 {
-    let text = std::str::from_utf8(value).unwrap();
-    text.split(' ').next().unwrap().parse().unwrap()
 }
 
 async fn until_worked_off(server: &Server) {
@@ -114,133 +112,97 @@ async fn until_worked_off(server: &Server) {
     }
 }
 
-/// A worker that does what it should, whatever becomes of the broker.
-async fn steady_worker(address: SocketAddr, ledger: Arc<Ledger>) {
-    let client = Client::connect(address.to_string()).await.unwrap();
-    let mut worker =
-        client.queue("jobs").concurrency(8).prefetch_records(32).build().await.unwrap();
-    let mut working = JoinSet::new();
-    while let Some(leased) = worker.next().await {
-        let (leased, ledger) = (leased.expect("the broker comes back"), Arc::clone(&ledger));
-        let number = number(leased.record().value.as_deref().unwrap());
-        ledger.book.lock().await.took(number, leased.receipt());
-        working.spawn(async move {
-            ledger.book.lock().await.said.insert(number);
-            match leased.ack().await {
-                Ok(()) => {
-                    ledger.book.lock().await.acked.insert(number);
-                    ledger.acked.send_modify(|count| *count += 1);
-                }
-                // The broker was killed meanwhile: the lease was lost, or the answer.
-                Err(SettleError::Expired | SettleError::Unknown) => {
-                    ledger.acked.send_modify(|count| *count += 1);
-                }
-                Err(error) => panic!("an ack fails: {error}"),
-            }
-        });
-        while let Some(done) = working.try_join_next() {
-            done.unwrap();
+/// Waits until these records stand in the dead letter, each once, and no other.
+async fn until_dead(server: &Server, poison: &BTreeSet<u32>) {
+    let client = Client::connect(server.native().to_string()).await.unwrap();
+    let mut dead = client.consumer("jobs.dead").from(Start::Earliest).build().await.unwrap();
+    let mut found = BTreeSet::new();
+    while found.len() < poison.len() {
+        let record = dead.next().await.expect("the topic stays").unwrap();
+        let text = std::str::from_utf8(record.value.as_deref().unwrap()).unwrap();
+        let number = text.split(' ').next().unwrap().parse().unwrap();
+        assert!(poison.contains(&number), "{number} is no poison and dead");
+        assert!(found.insert(number), "{number} is dead twice");
+    }
+}
+
+/// Sends all dead letters back; how many there were.
+async fn redrive(server: &Server) -> usize {
+    let url = format!("http://{}/v1/queues/jobs/redrive", server.http());
+    let mut moved = 0;
+    loop {
+        let asked = reqwest::Client::new().post(&url).header("content-type", "application/json");
+        let answer = asked.body("{}").send().await.unwrap().error_for_status().unwrap();
+        let answer: serde_json::Value =
+            serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        match answer["moved"].as_u64().unwrap() {
+            0 => return moved,
+            count => moved += usize::try_from(count).unwrap(),
         }
     }
 }
 
-/// A worker that takes records and is gone, as one that was killed: its connection ends without a
-/// word.
-async fn lost_worker(address: SocketAddr, ledger: Arc<Ledger>) {
-    let wire = taking(address, &ledger).await;
-    drop(wire);
-}
-
-/// A worker that takes records and never says anything of them.
-async fn hung_worker(address: SocketAddr, ledger: Arc<Ledger>) {
-    let _wire = taking(address, &ledger).await;
-    std::future::pending::<()>().await;
-}
-
-async fn taking(address: SocketAddr, ledger: &Ledger) -> Wire {
-    let (mut wire, _) = Wire::greeted(address).await;
-    let credit = Amount { messages: 20, bytes: 1 << 20 };
-    let (queue, lease_ms) = (QueueName::parse("jobs").unwrap(), LEASE_OF_QUEUE);
-    let work = Work { subscription: 1, queue, lease_ms, credit };
-    wire.ask(Request::Work(work)).await.unwrap();
-    let mut taken = 0;
-    while taken < 10 {
-        let Response::DeliverLeases(deliver) = wire.next().await.unwrap().response else {
-            panic!("leases come");
-        };
-        let mut book = ledger.book.lock().await;
-        for run in &deliver.leases {
-            for offset in run.offset..run.offset + u64::from(run.count) {
-                let receipt = LeaseReceipt {
-                    partition: deliver.partition,
-                    epoch: deliver.epoch,
-                    offset,
-                    delivery: run.deliveries,
-                };
-                book.lost.insert(receipt);
-                taken += 1;
-            }
-        }
-    }
-    wire
-}
-
-/// What was taken and said, by all workers.
-struct Ledger {
-    book: Mutex<Book>,
+/// The workers, and what they told.
+#[derive(Clone)]
+struct Crew {
+    book: Arc<Mutex<Book>>,
     acked: watch::Sender<u32>,
 }
 
-struct Book {
-    order: QueueOrder,
-    /// Of each record, under which leases it was taken.
-    taken: BTreeMap<u32, Vec<LeaseReceipt>>,
-    /// Leases of workers that were lost or hang.
-    lost: BTreeSet<LeaseReceipt>,
-    /// Records whose ack was on its way.
-    said: BTreeSet<u32>,
-    /// Records whose ack was answered.
-    acked: BTreeSet<u32>,
-    violations: Vec<String>,
+impl Default for Crew {
+    fn default() -> Self {
+        Self { book: Arc::default(), acked: watch::channel(0).0 }
+    }
 }
 
-impl Book {
-    fn new(order: QueueOrder) -> Self {
-        Self {
-            order,
-            taken: BTreeMap::new(),
-            lost: BTreeSet::new(),
-            said: BTreeSet::new(),
-            acked: BTreeSet::new(),
-            violations: Vec::new(),
-        }
-    }
-
-    fn took(&mut self, number: u32, receipt: LeaseReceipt) {
-        if self.acked.contains(&number) {
-            self.violations.push(format!("{number} came behind its ack, as {receipt:?}"));
-        }
-        if self.order == QueueOrder::Key {
-            let before = (key(number)..number).step_by(97);
-            for earlier in before.filter(|earlier| !self.said.contains(earlier)) {
-                self.violations.push(format!("{number} came before {earlier} was done"));
+impl Crew {
+    fn hire(&self, address: SocketAddr, number: usize, manner: &str) -> Worker {
+        let mut worker = Command::new(env!("CARGO_BIN_EXE_weir-worker"))
+            .args([&address.to_string(), "jobs", manner])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(worker.stdout.take().unwrap()).lines();
+        let crew = self.clone();
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let is_new = crew.book.lock().note(number, &line);
+                crew.acked.send_modify(|acked| *acked += u32::from(is_new));
             }
-        }
-        let earlier = self.taken.entry(number).or_default();
-        if let Some(last) = earlier.last()
-            && last.epoch == receipt.epoch
-        {
-            let why = format!("{number} came as {receipt:?} while it was leased as {last:?}");
-            self.violations.push(why);
-        }
-        earlier.push(receipt);
+        });
+        Worker(worker)
     }
 
-    /// How many records were taken more than once.
-    fn assert_holds(&self, records: u32) -> usize {
-        assert_eq!(self.violations, Vec::<String>::new());
-        let taken: Vec<_> = self.taken.keys().copied().collect();
-        assert!(taken.iter().copied().eq(0..records), "{} of {records} were taken", taken.len());
-        self.taken.values().filter(|leases| 1 < leases.len()).count()
+    async fn until(&self, holds: impl Fn(&Book) -> bool) {
+        let mut told = self.acked.subscribe();
+        let holding = told.wait_for(|_| holds(&self.book.lock()));
+        timeout(PATIENCE, holding).await.expect("workers tell of it").unwrap();
+    }
+
+    async fn until_acked(&self, count: u32) {
+        let mut told = self.acked.subscribe();
+        let acked = told.wait_for(|acked| count <= *acked);
+        timeout(PATIENCE, acked).await.expect("workers go on").unwrap();
     }
 }
+
+/// A worker's process.
+struct Worker(Child);
+
+impl Worker {
+    fn strike(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.0);
+        kill_process(pid, signal).unwrap();
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // One that has ended cannot be killed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Far longer than anything here takes, on any machine.
+const PATIENCE: Duration = Duration::from_secs(300);

@@ -29,7 +29,7 @@ pub(super) struct Desk {
     limits: Limits,
     /// Rung when the broker ended the subscription.
     pub(super) ended: Notify,
-    /// Rung when something was settled.
+    /// Rung when all that was out is settled.
     settled: Notify,
     /// Rung when, behind a [`close`](Desk::close), all came that the broker has leased.
     pub(super) all_came: Notify,
@@ -185,8 +185,11 @@ impl Desk {
             state.grant();
         }
         state.wake();
+        let is_idle = state.out == 0;
         drop(state);
-        self.settled.notify_waiters();
+        if is_idle {
+            self.settled.notify_waiters();
+        }
     }
 
     /// Takes no more, and asks to hear when all came that is on its way.

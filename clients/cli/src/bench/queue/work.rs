@@ -1,14 +1,15 @@
 //! The workers: each receives records, verifies them, acks them and waits for the confirmation.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use indicatif::ProgressBar;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::sleep;
 use weir_client::{Client, LeasedRecord, QueueWorker, SettleError, WorkError};
 
 use super::super::latencies::Latencies;
@@ -69,11 +70,12 @@ impl Work {
         bar: &ProgressBar,
         beside: impl Future<Output = Result<T, Failure>>,
     ) -> Result<(Worked, T), Failure> {
-        let (acked, progress) = watch::channel(0);
         let book = Book::new(self.run, self.records);
         let taken =
             Taken { book, deliveries: Latencies::new(), acks: Latencies::new(), broken: None };
-        let shared = Arc::new(Shared { taken: Mutex::new(taken), due: self.due, acked });
+        let (records, due) = (self.records, self.due);
+        let (acked, all) = (AtomicU64::new(0), Notify::new());
+        let shared = Arc::new(Shared { records, due, taken: Mutex::new(taken), acked, all });
         let mut tasks = JoinSet::new();
         for client in clients {
             let credit = self.credit as usize;
@@ -83,10 +85,10 @@ impl Work {
                 |error| Failure::request(format_args!("work on queue {}", self.queue), &error);
             tasks.spawn(work(worker.map_err(failed)?, Arc::clone(&shared)));
         }
-        let working = until_all(&mut tasks, progress, self.records, bar);
+        let working = until_all(&mut tasks, &shared, bar);
         let ((), done) = tokio::try_join!(working, beside)?;
         tasks.shutdown().await;
-        let taken = &mut *shared.taken.lock().await;
+        let taken = &mut *shared.taken();
         let wrong = taken.book.finish().map_err(|wrong| wrong.to_string());
         let worked = Worked {
             acks: std::mem::replace(&mut taken.acks, Latencies::new()),
@@ -101,23 +103,28 @@ impl Work {
 /// Waits until all records are acked.
 async fn until_all(
     tasks: &mut JoinSet<Result<(), Failure>>,
-    mut progress: watch::Receiver<u64>,
-    records: u64,
+    shared: &Shared,
     bar: &ProgressBar,
 ) -> Result<(), Failure> {
+    let (mut seen, mut moved) = (0, Instant::now());
     loop {
-        let acked = *progress.borrow_and_update();
+        let (acked, records) = (shared.acked.load(Ordering::Relaxed), shared.records);
         bar.set_position(acked);
         if records <= acked {
             return Ok(());
         }
+        if seen < acked {
+            (seen, moved) = (acked, Instant::now());
+        }
+        if SILENCE_MAX < moved.elapsed() {
+            return Err(Failure::Failed(format!(
+                "{acked} of {records} records were acked, and then no more came"
+            )));
+        }
         tokio::select! {
             Some(ended) = tasks.join_next() => ended.expect("a task ends by itself")?,
-            moved = timeout(SILENCE_MAX, progress.changed()) => if moved.is_err() {
-                return Err(Failure::Failed(format!(
-                    "{acked} of {records} records were acked, and then no more came"
-                )));
-            }
+            () = shared.all.notified() => {}
+            () = sleep(LOOK) => {}
         }
     }
 }
@@ -125,9 +132,12 @@ async fn until_all(
 /// What all workers share.
 #[derive(Debug)]
 struct Shared {
-    taken: Mutex<Taken>,
+    records: u64,
     due: Option<Due>,
-    acked: watch::Sender<u64>,
+    taken: Mutex<Taken>,
+    acked: AtomicU64,
+    /// Rung when all are acked.
+    all: Notify,
 }
 
 #[derive(Debug)]
@@ -144,11 +154,12 @@ async fn work(mut worker: QueueWorker, shared: Arc<Shared>) -> Result<(), Failur
     loop {
         tokio::select! {
             biased;
-            Some(settled) = acks.next() => shared.settled(settled).await?,
+            Some(settled) = acks.next() => shared.settled(settled)?,
             leased = worker.next() => match leased {
                 Some(Ok(leased)) => {
-                    shared.take(&leased).await;
-                    acks.push(ack(leased));
+                    let now = Instant::now();
+                    shared.take(&leased, now);
+                    acks.push(ack(leased, now));
                 }
                 Some(Err(error)) => return Err(ended(&error)),
                 None => return Ok(()),
@@ -157,15 +168,17 @@ async fn work(mut worker: QueueWorker, shared: Arc<Shared>) -> Result<(), Failur
     }
 }
 
-async fn ack(leased: LeasedRecord) -> Result<Duration, SettleError> {
-    let said = Instant::now();
+async fn ack(leased: LeasedRecord, said: Instant) -> Result<Duration, SettleError> {
     leased.ack().await.map(|()| said.elapsed())
 }
 
 impl Shared {
-    async fn take(&self, leased: &LeasedRecord) {
-        let now = Instant::now();
-        let taken = &mut *self.taken.lock().await;
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, leased: &LeasedRecord, now: Instant) {
+        let taken = &mut *self.taken();
         match taken.book.note(leased.record().value.as_deref().unwrap_or_default()) {
             Ok(Came::First(number)) => {
                 if let Some(Due { schedule, first }) = self.due
@@ -179,11 +192,13 @@ impl Shared {
         }
     }
 
-    async fn settled(&self, settled: Result<Duration, SettleError>) -> Result<(), Failure> {
+    fn settled(&self, settled: Result<Duration, SettleError>) -> Result<(), Failure> {
         match settled {
             Ok(took) => {
-                self.taken.lock().await.acks.note(took);
-                self.acked.send_modify(|acked| *acked += 1);
+                self.taken().acks.note(took);
+                if self.acked.fetch_add(1, Ordering::Relaxed) + 1 == self.records {
+                    self.all.notify_one();
+                }
                 Ok(())
             }
             // Its lease was lost: it comes again.
@@ -206,3 +221,6 @@ fn ended(error: &WorkError) -> Failure {
 
 /// A stall of the broker is measured; one that is longer is an outage.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// How often it is looked how far the workers are.
+const LOOK: Duration = Duration::from_millis(100);

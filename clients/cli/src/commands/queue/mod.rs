@@ -7,10 +7,12 @@ mod state;
 mod work;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use weir_client::{Client, QueueDescription, QueueSettings, QueueSource};
 
 use self::settings::{Changeable, OrderName};
 use self::shown::QueueJson;
+use self::state::StateJson;
 use crate::failure::Failure;
 use crate::print::{self, Output};
 use crate::target::{HttpTarget, NativeTarget};
@@ -84,7 +86,7 @@ struct List {
     output: Output,
 }
 
-/// Shows a queue: what it reads, and its settings.
+/// Shows a queue: what it reads, its settings, how far it is and why nothing is delivered.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   weir queue describe jobs
@@ -213,8 +215,26 @@ impl Describe {
         let queue = client.describe_queue(&name).await;
         let queue = queue
             .map_err(|error| Failure::request(format_args!("describe queue {name}"), &error))?;
-        show(&queue, output)
+        let state = state::asked(client, &name).await?;
+        match output {
+            Output::Table => {
+                let (settings, state) = (shown::description(&queue), state::table(&state));
+                print::result(&format!("{settings}\n\n{state}"))
+            }
+            Output::Json => print::result(&print::json(&DescribedJson {
+                queue: QueueJson::of(&queue),
+                now: StateJson::of(state),
+            })),
+        }
     }
+}
+
+/// A queue and how it stands.
+#[derive(Debug, Serialize)]
+struct DescribedJson {
+    #[serde(flatten)]
+    queue: QueueJson,
+    now: StateJson,
 }
 
 impl Alter {

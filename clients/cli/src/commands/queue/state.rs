@@ -48,7 +48,7 @@ pub(super) struct Purge {
 
 /// How a queue stands, as the HTTP face says it.
 #[derive(Debug, Serialize)]
-struct StateJson {
+pub(super) struct StateJson {
     why: String,
     partitions: Vec<PartitionJson>,
 }
@@ -101,21 +101,30 @@ impl PartitionJson {
 impl Why {
     pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
         let Self { name, output } = self;
-        let state = client.queue_state(&name).await;
-        let failed = |error| Failure::request(format_args!("ask why of queue {name}"), &error);
-        let state = state.map_err(failed)?;
+        let state = asked(client, &name).await?;
         match output {
             Output::Table => print::result(&table(&state)),
-            Output::Json => {
-                let QueueState { why, partitions } = state;
-                let partitions = partitions.into_iter().enumerate().map(PartitionJson::of);
-                print::result(&print::json(&StateJson { why, partitions: partitions.collect() }))
-            }
+            Output::Json => print::result(&print::json(&StateJson::of(state))),
         }
     }
 }
 
-fn table(state: &QueueState) -> String {
+impl StateJson {
+    pub(super) fn of(state: QueueState) -> Self {
+        let QueueState { why, partitions } = state;
+        let partitions = partitions.into_iter().enumerate().map(PartitionJson::of);
+        Self { why, partitions: partitions.collect() }
+    }
+}
+
+/// How a queue stands.
+pub(super) async fn asked(client: &Client, queue: &str) -> Result<QueueState, Failure> {
+    let failed = |error| Failure::request(format_args!("ask why of queue {queue}"), &error);
+    client.queue_state(queue).await.map_err(failed)
+}
+
+/// A sentence, and a line for each partition.
+pub(super) fn table(state: &QueueState) -> String {
     let columns = [
         Column::Number("PARTITION"),
         Column::Number("FLOOR"),
@@ -124,11 +133,20 @@ fn table(state: &QueueState) -> String {
         Column::Number("DELAYED"),
         Column::Number("LEASED"),
         Column::Number("DYING"),
+        Column::Number("KEYS BLOCKED"),
         Column::Words("WHY"),
     ];
     let row = |(partition, of): (usize, &QueuePartition)| {
-        let numbers =
-            [partition as u64, of.floor, of.tail, of.ready, of.delayed, of.leased, of.dying];
+        let numbers = [
+            partition as u64,
+            of.floor,
+            of.tail,
+            of.ready,
+            of.delayed,
+            of.leased,
+            of.dying,
+            of.blocked_keys,
+        ];
         let mut row = numbers.map(print::number).to_vec();
         row.push(of.why.clone());
         row
@@ -171,6 +189,7 @@ mod tests {
             floor: 1_000,
             tail: 1_200,
             leased: 200,
+            blocked_keys: 3,
             why: "all 200 records that are left are leased".to_owned(),
             ..QueuePartition::default()
         };
@@ -178,7 +197,7 @@ mod tests {
         let text = table(&QueueState { why, partitions: vec![partition] });
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("all 200 records that are left are leased"));
-        let words: Vec<_> = lines.nth(1).unwrap().split_whitespace().take(7).collect();
-        assert_eq!(words, ["0", "1,000", "1,200", "0", "0", "200", "0"]);
+        let words: Vec<_> = lines.nth(1).unwrap().split_whitespace().take(8).collect();
+        assert_eq!(words, ["0", "1,000", "1,200", "0", "0", "200", "0", "3"]);
     }
 }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
+use crate::place::Place;
 use crate::print::{self, Column, Output};
 use crate::quantity;
 use crate::web::Web;
@@ -55,13 +56,18 @@ pub(super) struct Release {
 
 /// Says that records failed: they are tried again, as the queue's backoff says or after a delay.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  weir queue retry jobs RECEIPT --reason 'no connection'")]
+#[command(after_help = "Examples:
+  weir queue retry jobs RECEIPT --reason 'no connection'
+  weir queue retry jobs RECEIPT --at 2030-01-31T12:00:00Z")]
 pub(super) struct Retry {
     #[command(flatten)]
     said: Said,
     /// How long they wait [default: by the queue's backoff]
     #[arg(long, value_name = "TIME", value_parser = quantity::milliseconds)]
     delay_ms: Option<u64>,
+    /// The time until which they wait: 2030-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", conflicts_with = "delay_ms")]
+    at: Option<Place>,
     /// Why they failed
     #[arg(long, value_name = "WORDS")]
     reason: Option<String>,
@@ -189,8 +195,17 @@ impl Release {
 
 impl Retry {
     pub(super) async fn run(self, web: &Web) -> Result<(), Failure> {
+        let at_ms = match self.at {
+            None => None,
+            Some(Place::Time(at_ms)) => Some(at_ms),
+            Some(Place::Earliest | Place::Latest | Place::Offset(_)) => {
+                let words = "--at is a time: 2030-01-31T12:00:00Z; or give a --delay-ms";
+                return Err(Failure::Usage(words.to_owned()));
+            }
+        };
         let fields = [
             ("delay_ms", self.delay_ms.map(Value::from)),
+            ("at_ms", at_ms.map(Value::from)),
             ("reason", self.reason.map(Value::from)),
         ];
         self.said.say(web, "retry", fields).await
