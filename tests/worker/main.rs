@@ -65,7 +65,7 @@ fn took(leased: &LeasedRecord) -> u32 {
 
 async fn settle(leased: LeasedRecord, number: u32) {
     let receipt = leased.receipt();
-    let is_poison = number % POISON == 0 && !comes_again(&leased);
+    let is_poison = number.is_multiple_of(POISON) && !comes_again(&leased);
     let settled = if is_poison {
         tell(format_args!("failed {number} {}", now_ns()));
         leased.retry("poison").await

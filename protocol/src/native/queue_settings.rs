@@ -44,6 +44,8 @@ pub struct QueueSettings {
     pub lease_expiry: Option<LeaseExpiry>,
     /// Records that may be leased at a time.
     pub leases_max: Option<u64>,
+    /// Records that one worker may have leased at a time.
+    pub worker_leases_max: Option<u64>,
     /// What a partition's unresolved records may take in the broker's memory.
     pub state_bytes_max: Option<u64>,
     /// Records of a partition that are looked through ahead of its workers.
@@ -108,7 +110,7 @@ choices! {
 }
 
 impl QueueSettings {
-    fn numbers(&self) -> [(Key, Option<u64>); 13] {
+    fn numbers(&self) -> [(Key, Option<u64>); 14] {
         [
             (Key::LeaseMs, self.lease_ms),
             (Key::MaxFailures, self.max_failures),
@@ -123,6 +125,7 @@ impl QueueSettings {
             (Key::StateBytesMax, self.state_bytes_max),
             (Key::LookaheadRecords, self.lookahead_records),
             (Key::Paused, self.paused.map(u64::from)),
+            (Key::WorkerLeasesMax, self.worker_leases_max),
         ]
     }
 
@@ -222,6 +225,7 @@ impl QueueSettings {
             }
             Key::TtlMs => self.ttl_ms.replace(body.u64(name)?).is_some(),
             Key::LeasesMax => self.leases_max.replace(body.u64(name)?).is_some(),
+            Key::WorkerLeasesMax => self.worker_leases_max.replace(body.u64(name)?).is_some(),
             Key::StateBytesMax => self.state_bytes_max.replace(body.u64(name)?).is_some(),
             Key::LookaheadRecords => self.lookahead_records.replace(body.u64(name)?).is_some(),
         };
@@ -255,10 +259,11 @@ enum Key {
     LookaheadRecords = 13,
     DeadLetter = 14,
     Paused = 15,
+    WorkerLeasesMax = 16,
 }
 
 impl Key {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::LeaseMs,
         Self::MaxFailures,
         Self::BackoffMs,
@@ -274,6 +279,7 @@ impl Key {
         Self::LookaheadRecords,
         Self::DeadLetter,
         Self::Paused,
+        Self::WorkerLeasesMax,
     ];
 
     fn from_number(number: u16) -> Option<Self> {
@@ -297,6 +303,7 @@ impl Key {
             Self::LookaheadRecords => "lookahead_records",
             Self::DeadLetter => "dead_letter",
             Self::Paused => "paused",
+            Self::WorkerLeasesMax => "worker_leases_max",
         }
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn requests() -> Vec<Golden<Request>> {
         ),
         ("describe_queue", 42, Request::DescribeQueue { name: name("jobs") }),
         ("alter_queue", 43, Request::AlterQueue(altered())),
+        ("alter_queue_workers", 43, Request::AlterQueue(altered_workers())),
         ("delete_queue", 44, Request::DeleteQueue { name: name("jobs") }),
         (
             "work",
@@ -178,6 +179,11 @@ fn altered() -> AlterQueue {
         paused: Some(true),
         ..QueueSettings::default()
     };
+    AlterQueue { name: name("jobs"), settings }
+}
+
+fn altered_workers() -> AlterQueue {
+    let settings = QueueSettings { worker_leases_max: Some(8), ..QueueSettings::default() };
     AlterQueue { name: name("jobs"), settings }
 }
 

@@ -238,6 +238,7 @@ FRAMES = {
             (12, 1 << 20), (13, 1_000), (15, 1),
         ),
     ]),
+    "request_alter_queue_workers": (0x0053, 43, [text("name", "jobs"), *sized_settings((16, 8))]),
     "request_delete_queue": (0x0054, 44, [text("name", "jobs")]),
     "request_work": (0x0055, 45, [
         u32("subscription", 6), text("queue", "jobs"), u64("lease_ms", 10_000),

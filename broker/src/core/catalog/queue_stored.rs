@@ -8,7 +8,7 @@
 //!      5 ttl_ms u64              6 order u8 (1 key)         7 late_acks u8 (1 refuse)
 //!      8 lease_expiry u8 (1 release)                        9 leases_max u32
 //!     10 state_bytes_max u64    11 lookahead_records u32   12 dead_letter UTF-8
-//!     13 delivery u8 (1 paused)
+//!     13 delivery u8 (1 paused)  14 worker_leases_max u32
 //! ```
 //!
 //! Little-endian. Of a choice that is the first one nothing is written, nor of what is not there.
@@ -38,6 +38,7 @@ mod field {
     pub(super) const LOOKAHEAD_RECORDS: u8 = 11;
     pub(super) const DEAD_LETTER: u8 = 12;
     pub(super) const DELIVERY: u8 = 13;
+    pub(super) const WORKER_LEASES_MAX: u8 = 14;
 }
 
 pub(super) fn put(queue: &Queue, bytes: &mut BytesMut) {
@@ -109,6 +110,9 @@ pub(super) fn put_settings(settings: &Settings, bytes: &mut BytesMut) {
     if settings.delivery == Delivery::Paused {
         put(field::DELIVERY, &[1]);
     }
+    if settings.worker_leases_max != Settings::DEFAULT.worker_leases_max {
+        put(field::WORKER_LEASES_MAX, &settings.worker_leases_max.to_le_bytes());
+    }
     fields.finish(bytes);
 }
 
@@ -149,6 +153,7 @@ fn set(settings: &mut Settings, field: u8, mut value: &[u8]) -> Option<()> {
             settings.dead_letter = Some(TopicName::parse(name).ok()?);
         }
         field::DELIVERY => settings.delivery = one(rest, Delivery::Paused)?,
+        field::WORKER_LEASES_MAX => settings.worker_leases_max = rest.try_get_u32_le().ok()?,
         _ => return None,
     }
     rest.is_empty().then_some(())
@@ -173,6 +178,7 @@ mod tests {
             late_acks: LateAcks::Refuse,
             lease_expiry: LeaseExpiry::Release,
             leases_max: 11,
+            worker_leases_max: 7,
             state_bytes_max: 1 << 20,
             dead_letter: Some(TopicName::parse("morgue").unwrap()),
             lookahead_records: 13,

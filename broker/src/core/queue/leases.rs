@@ -9,8 +9,9 @@
 //! *Settling* is a record whose fate is decided and not yet committed: nobody else is given it.
 //! That is also how a record stands here that nobody has leased and whose fate is decided.
 //!
-//! Invariants: a record stands here once. Each held lease has a timer at its end or before; timers
-//! that are over-taken are passed over, and never outnumber the leases by more than a few.
+//! Invariants: a record stands here once, and `workers` adds up to what is held. Each held
+//! lease has a timer at its end or before; timers that are over-taken are passed over, and
+//! never outnumber the leases by more than a few.
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
@@ -27,6 +28,8 @@ pub(super) struct Leases {
     records: HashMap<u64, Lease, BuildHasherDefault<OffsetHasher>>,
     timers: BinaryHeap<Reverse<(Instant, u64)>>,
     settling: usize,
+    /// How many each worker holds that holds any.
+    workers: HashMap<WorkerId, usize>,
 }
 
 /// One record's.
@@ -55,6 +58,11 @@ impl Leases {
         self.records.len() - self.settling
     }
 
+    /// Those that a worker holds.
+    pub(super) fn held_by(&self, worker: WorkerId) -> usize {
+        self.workers.get(&worker).copied().unwrap_or_default()
+    }
+
     pub(super) fn of(&self, offset: u64) -> Option<&Lease> {
         self.records.get(&offset)
     }
@@ -63,6 +71,7 @@ impl Leases {
         let lease = Lease { delivery, state: State::Held { worker, until } };
         let before = self.records.insert(offset, lease);
         assert!(before.is_none(), "a record has one lease at a time");
+        *self.workers.entry(worker).or_default() += 1;
         self.timers.push(Reverse((until, offset)));
         self.clear_away();
     }
@@ -83,10 +92,10 @@ impl Leases {
         let settling = Lease { delivery, state: State::Settling };
         match self.records.entry(offset) {
             Entry::Occupied(mut there) => {
-                if there.get().state != State::Settling {
+                if let State::Held { worker, .. } = there.insert(settling).state {
                     self.settling += 1;
+                    let_go(&mut self.workers, worker);
                 }
-                there.insert(settling);
             }
             Entry::Vacant(place) => {
                 place.insert(settling);
@@ -96,10 +105,10 @@ impl Leases {
     }
 
     pub(super) fn remove(&mut self, offset: u64) {
-        if let Some(lease) = self.records.remove(&offset)
-            && lease.state == State::Settling
-        {
-            self.settling -= 1;
+        match self.records.remove(&offset).map(|lease| lease.state) {
+            None => {}
+            Some(State::Settling) => self.settling -= 1,
+            Some(State::Held { worker, .. }) => let_go(&mut self.workers, worker),
         }
     }
 
@@ -108,11 +117,13 @@ impl Leases {
         if run.end - run.start <= self.records.len() as u64 {
             return run.for_each(|offset| self.remove(offset));
         }
-        let settling = &mut self.settling;
-        self.records.retain(|offset, lease| {
+        let Self { records, settling, workers, .. } = self;
+        records.retain(|offset, lease| {
             let goes = run.contains(offset);
-            if goes && lease.state == State::Settling {
-                *settling -= 1;
+            match lease.state {
+                _ if !goes => {}
+                State::Settling => *settling -= 1,
+                State::Held { worker, .. } => let_go(workers, worker),
             }
             !goes
         });
@@ -161,6 +172,16 @@ impl Leases {
                 Some(Lease { state: State::Held { until, .. }, .. }) if until == at
             )
         });
+    }
+}
+
+/// A worker holds one less.
+fn let_go(workers: &mut HashMap<WorkerId, usize>, worker: WorkerId) {
+    if let Entry::Occupied(mut held) = workers.entry(worker) {
+        *held.get_mut() -= 1;
+        if *held.get() == 0 {
+            held.remove();
+        }
     }
 }
 

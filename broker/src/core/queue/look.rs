@@ -10,7 +10,7 @@ use super::machine::{Around, Machine};
 use super::request::PartitionFacts;
 use super::scouted::Scouted;
 use super::settings::Order;
-use super::take::{Cap, leases_max};
+use super::take::{Cap, leases_max, worker_leases_max};
 use super::track::Attempt;
 use super::why::Why;
 
@@ -180,6 +180,11 @@ impl Machine {
         }
     }
 
+    /// Whether workers wait, and each of them holds as much as it may.
+    fn are_all_full(&self, around: &Around<'_>) -> bool {
+        !self.workers.is_empty() && !self.workers.any(|of| self.room_of(of, around) != 0)
+    }
+
     fn why(&self, around: &Around<'_>) -> Why {
         match self.cap(around) {
             Some(Cap::Paused) => return Why::Paused,
@@ -192,6 +197,9 @@ impl Machine {
         let (ready, leased) = (self.ready.len(), self.leases.held() as u64);
         let is_all_seen = around.ends.tail <= around.track.first_unresolved(self.next);
         match () {
+            () if ready != 0 && self.are_all_full(around) => {
+                Why::WorkersCap { ready, worker_leases_max: worker_leases_max(around) }
+            }
             () if ready != 0 && self.has_rung => Why::NoCredit { ready },
             () if ready != 0 => Why::NoWorkers { ready },
             () if self.stuck_until.is_some() => Why::CannotRead { from: self.next },

@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) lease_expiry: LeaseExpiry,
     /// Records that may be leased at a time. A partition has its even share, and one at least.
     pub(crate) leases_max: u32,
+    /// Records that one worker may have leased at a time; of a partition its even share.
+    pub(crate) worker_leases_max: u32,
     /// What a partition's unresolved records may take in memory and in checkpoints; beyond, no
     /// record is leased until some are resolved.
     pub(crate) state_bytes_max: u64,
@@ -93,6 +95,7 @@ impl Settings {
         late_acks: LateAcks::Accept,
         lease_expiry: LeaseExpiry::Failure,
         leases_max: 10_000,
+        worker_leases_max: 1_000_000,
         state_bytes_max: 64 << 20,
         dead_letter: None,
         lookahead_records: 10_000,
@@ -111,6 +114,7 @@ impl Settings {
             within("ttl_ms", ttl_ms, 1, DELAY_MS_MAX)?;
         }
         within("leases_max", u64::from(self.leases_max), 1, 1_000_000)?;
+        within("worker_leases_max", u64::from(self.worker_leases_max), 1, 1_000_000)?;
         within("state_bytes_max", self.state_bytes_max, 64 << 10, 1 << 30)?;
         within("lookahead_records", u64::from(self.lookahead_records), 1, 1_000_000)?;
         Ok(self)

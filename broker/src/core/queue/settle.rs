@@ -189,7 +189,7 @@ impl Machine {
 
     /// How much a lost worker held.
     pub(super) fn held_by(&self, worker: WorkerId) -> usize {
-        self.leases.of_worker(worker).len()
+        self.leases.held_by(worker)
     }
 
     /// A lease ended without a word.

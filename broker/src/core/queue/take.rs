@@ -3,7 +3,7 @@
 use weir_storage::offset::Offset;
 
 use super::machine::{Around, Machine};
-use super::request::{Leased, Log, Receipt, Take};
+use super::request::{Leased, Log, Receipt, Take, WorkerId};
 use super::settings::Delivery;
 use crate::core::wake::WakeList;
 
@@ -35,7 +35,8 @@ impl Machine {
         self.workers.forget(take.worker);
         self.has_rung = false;
         let until = around.at.now + take.lease;
-        let mut left = self.leasable(around).unwrap_or_default().min(u64::from(take.max));
+        let leasable = self.leasable(around).unwrap_or_default();
+        let mut left = leasable.min(self.room_of(take.worker, around)).min(u64::from(take.max));
         while let Some(span) = Some(left).filter(|left| *left != 0).and_then(|n| self.ready.next(n))
         {
             // Somebody may have deleted it from the log while it was being put aside.
@@ -65,6 +66,11 @@ impl Machine {
             Some(cap) => Err(cap),
             None => Ok(leases_max(around) - self.leases.held() as u64),
         }
+    }
+
+    /// How many more a worker may hold.
+    pub(super) fn room_of(&self, worker: WorkerId, around: &Around<'_>) -> u64 {
+        worker_leases_max(around).saturating_sub(self.leases.held_by(worker) as u64)
     }
 
     pub(super) fn cap(&self, around: &Around<'_>) -> Option<Cap> {
@@ -113,8 +119,9 @@ impl Machine {
         if !self.workers.is_empty() && !self.ready.is_empty() {
             let leasable = self.leasable(around).unwrap_or_default();
             let count = self.ready.len().min(leasable);
-            self.has_rung |= count != 0;
-            self.workers.ring(count, wakes);
+            let (max, leases) = (worker_leases_max(around), &self.leases);
+            let has_room = |worker| (leases.held_by(worker) as u64) < max;
+            self.has_rung |= self.workers.ring_those(count, has_room, wakes) != 0;
         }
         if !self.dying.is_empty() {
             self.movers.ring(1, wakes);
@@ -127,6 +134,14 @@ impl Machine {
 
 /// A partition's even share of a queue's leases.
 pub(super) fn leases_max(around: &Around<'_>) -> u64 {
-    let definition = &around.definition;
-    u64::from((definition.settings.leases_max / definition.partitions.max(1)).max(1))
+    share(around.definition.settings.leases_max, around)
+}
+
+/// The same of one worker's.
+pub(super) fn worker_leases_max(around: &Around<'_>) -> u64 {
+    share(around.definition.settings.worker_leases_max, around)
+}
+
+fn share(max: u32, around: &Around<'_>) -> u64 {
+    u64::from((max / around.definition.partitions.max(1)).max(1))
 }

@@ -32,11 +32,32 @@ impl Waiters {
         self.waiting.retain(|waiter| waiter.worker != worker);
     }
 
+    /// Whether any of them may be told.
+    pub(super) fn any(&self, may: impl Fn(WorkerId) -> bool) -> bool {
+        self.waiting.iter().any(|waiter| may(waiter.worker))
+    }
+
     /// Tells so many.
     pub(super) fn ring(&mut self, count: u64, wakes: &mut WakeList) {
-        let count = usize::try_from(count).unwrap_or(usize::MAX).min(self.waiting.len());
-        for waiter in self.waiting.drain(..count) {
-            waiter.signals.push(Signal::Ready(waiter.token), wakes);
-        }
+        self.ring_those(count, |_| true, wakes);
+    }
+
+    /// Tells so many of those who may be told; how many that were.
+    pub(super) fn ring_those(
+        &mut self,
+        count: u64,
+        may: impl Fn(WorkerId) -> bool,
+        wakes: &mut WakeList,
+    ) -> u64 {
+        let mut rung = 0;
+        self.waiting.retain(|waiter| {
+            let goes = rung < count && may(waiter.worker);
+            if goes {
+                rung += 1;
+                waiter.signals.push(Signal::Ready(waiter.token), wakes);
+            }
+            !goes
+        });
+        rung
     }
 }

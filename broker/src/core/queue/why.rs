@@ -20,6 +20,11 @@ pub(crate) enum Why {
         leased: u64,
         leases_max: u64,
     },
+    /// Each worker that asks holds as much as one may.
+    WorkersCap {
+        ready: u64,
+        worker_leases_max: u64,
+    },
     /// There are records for whoever asks.
     NoWorkers {
         ready: u64,
@@ -72,6 +77,11 @@ impl fmt::Display for Why {
                 f,
                 "{leased} records are leased, and leases_max allows {leases_max} here: ack some, \
                  or raise it"
+            ),
+            Self::WorkersCap { ready, worker_leases_max } => write!(
+                f,
+                "{ready} records are ready, and each worker that asks holds the \
+                 {worker_leases_max} that worker_leases_max allows here: ack some, or raise it"
             ),
             Self::NoWorkers { ready } => {
                 write!(f, "{ready} records are ready and no worker asks for any")

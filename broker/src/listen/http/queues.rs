@@ -55,6 +55,8 @@ pub(super) struct QueueSettings {
     lease_expiry: Option<LeaseExpiryName>,
     /// Records that may be leased at a time.
     leases_max: Option<u32>,
+    /// Records that one worker may have leased at a time; a request is a worker of its own.
+    worker_leases_max: Option<u32>,
     /// What a partition's unresolved records may take in the broker's memory.
     state_bytes_max: Option<u64>,
     /// Records of a partition that are looked through ahead of its workers.
@@ -136,6 +138,7 @@ impl QueueSettings {
                 LeaseExpiryName::Release => LeaseExpiry::Release,
             }),
             leases_max: self.leases_max,
+            worker_leases_max: self.worker_leases_max,
             state_bytes_max: self.state_bytes_max,
             lookahead_records: self.lookahead_records,
             dead_letter: match self.dead_letter {
@@ -196,6 +199,7 @@ pub(super) struct Queue {
     late_acks: LateAcksName,
     lease_expiry: LeaseExpiryName,
     leases_max: u32,
+    worker_leases_max: u32,
     state_bytes_max: u64,
     lookahead_records: u32,
     /// Null where its records die no second time, as in a queue of dead letters.
@@ -238,6 +242,7 @@ impl Queue {
                 LeaseExpiry::Release => LeaseExpiryName::Release,
             },
             leases_max: settings.leases_max,
+            worker_leases_max: settings.worker_leases_max,
             state_bytes_max: settings.state_bytes_max,
             lookahead_records: settings.lookahead_records,
             dead_letter: dead_letter.map(|topic| topic.to_string()),

@@ -290,6 +290,7 @@ fn queue_settings() -> impl Strategy<Value = QueueSettings> {
             late_acks: choices.1,
             lease_expiry: more.0,
             leases_max: limits.0,
+            worker_leases_max: limits.0,
             state_bytes_max: limits.1,
             lookahead_records: limits.2,
             dead_letter: more.1,

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::super::backoff::Backoff;
 use super::super::entries::What;
 use super::super::leases::{NO_LEASE, State};
-use super::super::request::{Again, Leased, Outcome, Reason, Receipt, Verb};
+use super::super::request::{Again, Leased, Outcome, Reason, Receipt, Verb, WorkerId};
 use super::super::scouted::Times;
 use super::super::settings::{LateAcks, LeaseExpiry, Order, Settings};
 use super::super::why::Why;
@@ -81,14 +81,16 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 fn settings() -> impl Strategy<Value = Settings> {
-    (any::<[bool; 3]>(), 1_u32..5, 1_u32..20, 1_u32..30).prop_map(
-        |([by_key, refuses, releases], max_failures, leases_max, lookahead_records)| Settings {
+    let leases = (1_u32..20, 1_u32..20);
+    (any::<[bool; 3]>(), 1_u32..5, leases, 1_u32..30).prop_map(
+        |([by_key, refuses, releases], max_failures, leases, lookahead_records)| Settings {
             max_failures,
             backoff: Backoff::List(vec![0, 100, 300]),
             order: if by_key { Order::Key } else { Order::None },
             late_acks: if refuses { LateAcks::Refuse } else { LateAcks::Accept },
             lease_expiry: if releases { LeaseExpiry::Release } else { LeaseExpiry::Failure },
-            leases_max,
+            leases_max: leases.0,
+            worker_leases_max: leases.1,
             lookahead_records,
             ..Settings::DEFAULT
         },
@@ -280,7 +282,14 @@ impl Run {
             }
         }
         let leases_max = self.drill.definition.settings.leases_max as usize;
-        assert!(self.drill.machine.leases.held() <= leases_max);
+        let leases = &self.drill.machine.leases;
+        assert!(leases.held() <= leases_max);
+        let of_worker_max = self.drill.definition.settings.worker_leases_max as usize;
+        for worker in (0..=u64::from(u8::MAX)).map(WorkerId) {
+            let held = leases.of_worker(worker).len();
+            assert!(held <= of_worker_max);
+            assert_eq!(leases.held_by(worker), held);
+        }
     }
 
     fn settle(&mut self, receipt: Receipt, verb: &Verb) {

@@ -230,6 +230,30 @@ fn why_says_what_holds_records_back() {
 }
 
 #[test]
+fn a_worker_holds_no_more_than_one_may_and_is_told_when_it_may_again() {
+    let mut drill = drill(Settings { worker_leases_max: 3, ..steady() });
+    let first = drill.receive(1, 10);
+    assert_eq!(first.len(), 3);
+    assert!(drill.take(1, 10, 1_000).is_empty());
+    let ring = |drill: &mut Drill| {
+        let mut wakes = crate::core::wake::WakeList::default();
+        drill.with(|machine, around| machine.ring(around, &mut wakes));
+        drill.rung().len()
+    };
+    assert_eq!(ring(&mut drill), 0);
+    assert_eq!(why(&mut drill), Why::WorkersCap { ready: 7, worker_leases_max: 3 });
+    // Others have room of their own.
+    let others = drill.receive(2, 10);
+    assert_eq!(others.len(), 3);
+    drill.settled(&first[..1], &Verb::Ack);
+    assert_eq!(ring(&mut drill), 1);
+    assert_eq!(drill.receive(1, 10).len(), 1);
+    // What is on its way to being settled is held by nobody.
+    drill.settle(drill.receipt(&others[0]), &retry());
+    assert_eq!(drill.take(2, 10, 1_000).len(), 1);
+}
+
+#[test]
 fn a_record_is_handed_out_in_its_time_only() {
     let mut drill = Drill::new(steady());
     let now_ms = drill.at.wall_ms;

@@ -40,6 +40,9 @@ pub(super) struct Changeable {
     /// Records that may be leased at a time [default: 10000]
     #[arg(long, value_name = "N")]
     leases_max: Option<u64>,
+    /// Records that one worker may have leased at a time [default: as many as --leases-max]
+    #[arg(long, value_name = "N")]
+    worker_leases_max: Option<u64>,
     /// Memory for the unresolved records of a partition [default: 64MiB]
     #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
     state_bytes_max: Option<u64>,
@@ -67,6 +70,7 @@ impl Changeable {
             late_acks: self.late_acks.map(LateAcksName::late_acks),
             lease_expiry: self.lease_expiry.map(LeaseExpiryName::lease_expiry),
             leases_max: self.leases_max,
+            worker_leases_max: self.worker_leases_max,
             state_bytes_max: self.state_bytes_max,
             lookahead_records: self.lookahead_records,
             dead_letter: self.dead_letter,

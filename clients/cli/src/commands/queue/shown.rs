@@ -28,6 +28,7 @@ pub(super) struct QueueJson {
     late_acks: Option<&'static str>,
     lease_expiry: Option<&'static str>,
     leases_max: Option<u64>,
+    worker_leases_max: Option<u64>,
     state_bytes_max: Option<u64>,
     lookahead_records: Option<u64>,
     dead_letter: Option<String>,
@@ -54,6 +55,7 @@ impl QueueJson {
             late_acks: settings.late_acks.map(|late| late.name()),
             lease_expiry: settings.lease_expiry.map(|expiry| expiry.name()),
             leases_max: settings.leases_max,
+            worker_leases_max: settings.worker_leases_max,
             state_bytes_max: settings.state_bytes_max,
             lookahead_records: settings.lookahead_records,
             dead_letter: settings.dead_letter.map(|topic| topic.to_string()),
@@ -109,6 +111,7 @@ pub(super) fn description(queue: &QueueDescription) -> String {
     put("late_acks", settings.late_acks.map(|late| late.name().to_owned()));
     put("lease_expiry", settings.lease_expiry.map(|expiry| expiry.name().to_owned()));
     put("leases_max", number(settings.leases_max));
+    put("worker_leases_max", number(settings.worker_leases_max));
     put("state_bytes_max", settings.state_bytes_max.map(print::bytes));
     put("lookahead_records", number(settings.lookahead_records));
     put("dead_letter", settings.dead_letter.as_ref().map(ToString::to_string));
