@@ -199,6 +199,42 @@ async fn a_segment_that_is_cut_under_its_readers_is_an_error_and_not_the_end() {
     broker.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_segment_that_is_removed_under_a_slow_reader_is_told_of_and_does_not_come_back() {
+    let (broker, old) = cold_topic(Place::real()).await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    let (mut seen, mut read) = (Seen::default(), Vec::new());
+    wire.subscribe(1, (&old, 0), EARLIEST, TWO).await.unwrap();
+    while seen.messages < TWO.messages {
+        read.extend(wire.delivered(&mut seen).await);
+    }
+    let removed = segments(broker.place().directory(), &old).remove(1);
+    let base = removed.file_stem().and_then(|name| name.to_str()?.parse().ok()).unwrap();
+    fs::remove_file(&removed).unwrap();
+    wire.flow(1, seen, PLENTY, Then::Nothing).await;
+    while (read.len() as u64) < base {
+        read.extend(wire.delivered(&mut seen).await);
+    }
+    assert_eq!(read.len() as u64, base, "all of the segment before it, and nothing of it");
+    let told = wire.ended(1).await;
+    assert_eq!(told.code, Code::Quarantined, "{}", told.message);
+    let next = 2 * base;
+    assert!(told.message.contains(&format!("read on from offset {next}")), "{}", told.message);
+    wire.produce(&old, 0, batch(&[b"more"])).await.unwrap();
+    let (place, _) = broker.stop().await;
+    let broker = place.start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    wire.subscribe(1, (&old, 0), SubscribeFrom::Offset(base), PLENTY).await.unwrap();
+    assert_eq!(wire.ended(1).await.code, Code::Quarantined);
+    wire.subscribe(2, (&old, 0), SubscribeFrom::Offset(next), PLENTY).await.unwrap();
+    let mut seen = Seen::default();
+    while seen.messages < BATCHES + 1 - next {
+        wire.delivered(&mut seen).await;
+    }
+    assert!(!removed.exists());
+    broker.stop().await;
+}
+
 /// A broker that has just started, with a topic of several segments that nobody has read yet.
 async fn cold_topic(place: Place) -> (TestBroker, TopicDescription) {
     let broker = place.start().await;

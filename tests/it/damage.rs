@@ -4,11 +4,12 @@ use std::io::IoSlice;
 use std::path::PathBuf;
 
 use weir_broker::shutdown::Stopped;
+use weir_protocol::checksum::crc32c;
 use weir_protocol::code::Code;
 use weir_protocol::native::{
     Durability, Request, Response, Settings, SubscribeFrom, TopicDescription,
 };
-use weir_storage::disk::{Disk, Open};
+use weir_storage::disk::{Disk, Open, read_exact_at};
 use weir_tests::reading::PLENTY;
 use weir_tests::wire::{Wire, batch};
 use weir_tests::{Place, TestBroker};
@@ -208,31 +209,65 @@ async fn a_log_that_cannot_be_opened_is_closed_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_journal_has_of_a_closed_log_stays_there_until_its_topic_goes() {
+async fn a_closed_log_holds_back_no_checkpoint_and_has_all_when_it_opens_again() {
     let (place, damaged, sound) = two_topics(Durability::Synced).await;
     let broker = place.start().await;
     let (mut wire, _) = Wire::greeted(broker.native()).await;
     assert_eq!(wire.produce(&damaged, 0, batch(&[&value(RECORDS)])).await, Ok(RECORDS));
-    let place = broker.cut_power(1);
-    let manifest = file(&place, &damaged, "manifest");
-    place.crash_disk().make_unreadable(&manifest, 0..8).unwrap();
-    for _ in 0..2 {
+    let mut place = broker.cut_power(1);
+    let manifest = make_newer(&place, &damaged);
+    for run in 0..2 {
         let broker = place.start().await;
-        let (code, _) = read_at(&mut greeted(&broker).await, 1, &damaged, 0).await.unwrap_err();
+        let mut wire = greeted(&broker).await;
+        let (code, _) = read_at(&mut wire, 1, &damaged, 0).await.unwrap_err();
         assert_eq!(code, Code::Quarantined);
-        let (_, stopped) = broker.stop().await;
-        assert_ne!(stopped, Stopped::Cleanly, "no checkpoint names a log that is not complete");
+        let next = RECORDS + run;
+        assert_eq!(wire.produce(&sound, 0, batch(&[&value(next)])).await, Ok(next));
+        let (kept, stopped) = broker.stop().await;
+        assert_eq!(stopped, Stopped::Cleanly, "a checkpoint stands for both topics");
+        place = kept;
     }
+    write(&place, &damaged, &manifest);
     let broker = place.start().await;
-    let mut wire = greeted(&broker).await;
-    for topic in [&sound, &damaged] {
-        assert_eq!(broker.metric("weir_checkpoints_total"), 0.0);
-        let deleted = wire.ask(Request::DeleteTopic { name: topic.name.clone() }).await;
-        assert_eq!(deleted, Ok(Response::Deleted));
-    }
-    assert!(place.until_removed(&sound).await && place.until_removed(&damaged).await);
+    refuses(&broker, &damaged, &[], RECORDS + 1).await;
+    let next = batch(&[&value(RECORDS + 1)]);
+    assert_eq!(greeted(&broker).await.produce(&damaged, 0, next).await, Ok(RECORDS + 1));
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_topic_that_is_deleted_leaves_no_file() {
+    let (place, damaged, _) = two_topics(Durability::Synced).await;
+    let broker = place.start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    assert_eq!(wire.produce(&damaged, 0, batch(&[&value(RECORDS)])).await, Ok(RECORDS));
+    let place = broker.cut_power(1);
+    make_newer(&place, &damaged);
+    let broker = place.start().await;
+    let deleted = Request::DeleteTopic { name: damaged.name.clone() };
+    assert_eq!(greeted(&broker).await.ask(deleted).await, Ok(Response::Deleted));
+    assert!(place.until_removed(&damaged).await);
     let (_, stopped) = broker.stop().await;
     assert_eq!(stopped, Stopped::Cleanly);
+}
+
+/// Makes a log's manifest one of a later version; what it was.
+fn make_newer(place: &Place, topic: &TopicDescription) -> Vec<u8> {
+    let disk = place.crash_disk();
+    let file = disk.open(&file(place, topic, "manifest"), Open::Read).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    read_exact_at(&*file, &mut bytes, 0).unwrap();
+    let (sealed, _) = bytes.split_last_chunk::<4>().unwrap();
+    let mut newer = sealed.to_vec();
+    newer[8] = 9;
+    newer.extend_from_slice(&crc32c(&newer).to_le_bytes());
+    write(place, topic, &newer);
+    bytes
+}
+
+fn write(place: &Place, topic: &TopicDescription, manifest: &[u8]) {
+    let file = place.crash_disk().open(&file(place, topic, "manifest"), Open::Write).unwrap();
+    file.write_at(&[IoSlice::new(manifest)], 0).unwrap();
 }
 
 async fn greeted(broker: &TestBroker) -> Wire {

@@ -28,6 +28,7 @@ use super::file_name::{self, FileName};
 use super::manifest::{Found, IndexFacts, Manifest, SealedFacts};
 use super::published::End;
 use super::quarantine::Remembered;
+use super::untaken;
 use super::vetting;
 use super::walk::{Chain, Flaw, Placed};
 use crate::disk::{Disk, Open};
@@ -107,6 +108,7 @@ impl Audit<'_, '_> {
                     let what = "it was damaged, and is kept for a person to look at";
                     self.tell(path, Finding::new(Severity::Note, Effect::Ignores, what));
                 }
+                FileName::Untaken(_) => self.untaken(path)?,
                 FileName::Unfinished => {
                     let what = "it was being written when the process ended";
                     self.tell(path, Finding::new(Severity::Leftover, Effect::Removes, what));
@@ -120,6 +122,27 @@ impl Audit<'_, '_> {
             epochs
         });
         self.above_mark(&files, remembered, epochs.as_ref())
+    }
+
+    /// What was kept while the log was closed.
+    fn untaken(&mut self, path: &Path) -> Result<(), DiskError> {
+        let bytes = self.disk.facts(path).naming("look at", path)?.bytes;
+        let mut file =
+            CheckedFile { path: path.to_owned(), part: Part::Segment, bytes, ..nothing() };
+        let read = untaken::read(self.disk, path, &mut |_, header, _| {
+            file.batches += 1;
+            file.records += u64::from(header.records);
+            Ok(())
+        });
+        match read {
+            Ok(()) => self.looked_at(file),
+            Err(OpenError::Disk(error)) => return Err(error),
+            Err(damaged) => {
+                let what = damaged.to_string();
+                self.tell(path, Finding::new(Severity::Damage, Effect::Quarantines, what));
+            }
+        }
+        Ok(())
     }
 
     /// What an earlier run found damaged.

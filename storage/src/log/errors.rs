@@ -21,6 +21,12 @@ pub enum OpenError {
         path.display()
     )]
     Newer { path: PathBuf, version: u32, newest: u32 },
+    /// What was kept for it while it was closed is not as it was written.
+    #[error(
+        "{} is damaged ({what}): it has batches that the log lacks; restore it from a copy",
+        path.display()
+    )]
+    Untaken { path: PathBuf, what: &'static str },
 }
 
 impl OpenError {
@@ -28,7 +34,7 @@ impl OpenError {
     /// process or the disk has no room, others would fail too.
     pub fn is_about_one_log(&self) -> bool {
         match self {
-            Self::Newer { .. } => true,
+            Self::Newer { .. } | Self::Untaken { .. } => true,
             Self::Disk(error) => !error.is_full() && !error.is_exhaustion(),
         }
     }
@@ -142,8 +148,8 @@ pub enum FlushError {
     Sync(DiskError),
     #[error("an earlier sync of the log failed; restart to find out what is on the disk")]
     Stopped,
-    /// The log could not be opened, and what the journal has of it could not be applied: only the
-    /// journal has it.
+    /// The log could not be opened, and what the journal has of it could not be kept beside it:
+    /// only the journal has it.
     #[error(
         "{} is closed ({why}); what the journal has of it must stay there",
         directory.display()

@@ -17,6 +17,8 @@ pub(super) enum FileName {
     Prepared(u64),
     Manifest,
     ActiveIndex,
+    /// Batches that the log could not take while it was closed.
+    Untaken(u64),
     /// A file that was damaged, kept for a person to look at.
     SetAside,
     /// A file being written that will take its final name when it is whole.
@@ -35,6 +37,9 @@ impl FileName {
         }
         if let Some(number) = name.strip_prefix(PREPARED) {
             return number.parse().ok().map(Self::Prepared);
+        }
+        if let Some(number) = name.strip_prefix(UNTAKEN) {
+            return number.parse().ok().map(Self::Untaken);
         }
         match name.split_once('.') {
             None if name == MANIFEST => Some(Self::Manifest),
@@ -70,6 +75,10 @@ pub(super) fn prepared(number: u64) -> String {
     format!("{PREPARED}{number}")
 }
 
+pub(super) fn untaken(number: u64) -> String {
+    format!("{UNTAKEN}{number}")
+}
+
 /// What a damaged file is called when another takes its name.
 pub(super) fn set_aside(name: &str, number: u32) -> String {
     format!("{name}{DAMAGED}{number}")
@@ -83,6 +92,7 @@ pub(super) fn unfinished(name: &str) -> String {
 pub(super) const MANIFEST: &str = "manifest";
 pub(super) const ACTIVE_INDEX: &str = "active-index";
 const PREPARED: &str = "prepared-";
+const UNTAKEN: &str = "untaken-";
 const UNFINISHED: &str = ".unfinished";
 const DAMAGED: &str = ".damaged-";
 const BASE_DIGITS: usize = 20;
@@ -99,6 +109,7 @@ mod tests {
             (offset_index(base), FileName::OffsetIndex(base)),
             (time_index(base), FileName::TimeIndex(base)),
             (prepared(3), FileName::Prepared(3)),
+            (untaken(1), FileName::Untaken(1)),
             (MANIFEST.to_owned(), FileName::Manifest),
             (ACTIVE_INDEX.to_owned(), FileName::ActiveIndex),
             (set_aside(MANIFEST, 2), FileName::SetAside),

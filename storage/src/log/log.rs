@@ -18,13 +18,14 @@ use std::sync::Arc;
 
 use weir_protocol::batch::{Header, PREFIX_BYTES, Prefix};
 
-use super::errors::{ApplyError, ReplayError};
+use super::errors::{ApplyError, OpenError, ReplayError};
 use super::file_name;
 use super::live::{Active, Fresh};
 use super::options::Options;
 use super::published::End;
 use super::room::Place;
 use super::shared::Shared;
+use super::untaken::{self, Untaken};
 use super::upkeep::{Left, Upkeep};
 use super::walk::Placed;
 use crate::disk::Open;
@@ -76,7 +77,7 @@ impl Log {
     /// Applies a batch that the journal holds, making room for it first. One that the log has
     /// already is skipped. For recovery: before anyone reserves.
     ///
-    /// A log that is closed leaves it where it is, and never again flushes: the journal keeps it.
+    /// A log that is closed keeps it in a file beside it, for the next start that opens the log.
     ///
     /// # Errors
     /// The disk fails, or log and journal contradict each other.
@@ -92,7 +93,7 @@ impl Log {
             return Ok(());
         }
         if self.is_closed() {
-            self.shared.keeping.lock().stopped = true;
+            self.keep_untaken(&batch, place, [prefix, rest]);
             return Ok(());
         }
         if self.shared.ahead.is_resting() {
@@ -111,6 +112,52 @@ impl Log {
         self.append(&batch, prefix, rest)?;
         self.shared.ahead.propose(batch.end());
         Ok(())
+    }
+
+    /// Applies what was kept while the log was closed. For recovery: before what the journal has.
+    /// `told` hears of each batch that the log did not have.
+    ///
+    /// # Errors
+    /// What was kept is not as it was written, or the disk fails; the log is to be closed again.
+    pub fn take_untaken(&mut self, told: &mut dyn FnMut(&Header)) -> Result<(), OpenError> {
+        if self.shared.keeping.lock().taken_below.is_none() {
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.shared);
+        for (_, path) in untaken::files(&*shared.disk, &shared.directory)? {
+            untaken::each(&*shared.disk, &path, &mut |place, header, batch| {
+                if self.end.offset <= Offset::new(header.base_offset) {
+                    told(header);
+                }
+                let (prefix, rest) = batch.split_at(PREFIX_BYTES);
+                let prefix = prefix.first_chunk().expect("a batch begins with its prefix");
+                self.apply_replayed(place, prefix, rest, header).map_err(|error| match error {
+                    ReplayError::Disk(error) | ReplayError::Apply(ApplyError::Disk(error)) => {
+                        error.into()
+                    }
+                    _ => untaken::damaged(&path, "its batches do not follow those of the log"),
+                })
+            })?;
+        }
+        shared.keeping.lock().taken_below = Some(self.end.offset);
+        Ok(())
+    }
+
+    /// Keeps a batch beside the log. Where that fails the journal must keep it, and so the log is
+    /// never flushed again.
+    fn keep_untaken(&self, batch: &Placed, place: Place, pieces: [&[u8]; 2]) {
+        let Shared { disk, directory, keeping, .. } = &*self.shared;
+        let mut keeping = keeping.lock();
+        if keeping.stopped {
+            return;
+        }
+        let mut begun = match keeping.untaken.take() {
+            Some(untaken) => Ok(untaken),
+            None => Untaken::behind_others(&**disk, directory),
+        };
+        let put = begun.as_mut().map(|untaken| untaken.put(&**disk, batch, place, pieces));
+        keeping.stopped = !matches!(put, Ok(Ok(())));
+        keeping.untaken = begun.ok();
     }
 
     /// Moves the tail past offsets that will never have records, and begins `epoch` where they

@@ -12,6 +12,7 @@
 //!     prepared-2                                       the next one, while it has no name
 //!     manifest                                         sealed segments, epochs
 //!     active-index                                     indexes of the active one, so far
+//!     untaken-1                                        batches that came while it was closed
 //!
 //!   Room ─ reserve ─► Place        shard: where the next batch will lie, room in hand
 //!   Log  ─ apply ───► tail         owner thread: copies, indexes, publishes; cannot wait
@@ -64,6 +65,7 @@ mod shared;
 mod time_index;
 mod times;
 mod trust;
+mod untaken;
 mod vetting;
 mod walk;
 mod warm;

@@ -39,6 +39,8 @@ pub(super) struct Opening {
     /// Segments that survived above the checkpoint, but for the last.
     left: Vec<Arc<Live>>,
     active: Option<Active>,
+    /// Something was kept while the log was closed.
+    has_untaken: bool,
 }
 
 impl Opening {
@@ -58,7 +60,7 @@ impl Opening {
             }
             taken => taken?,
         };
-        let opening = Self {
+        let mut opening = Self {
             disk,
             directory: directory.to_owned(),
             options,
@@ -67,6 +69,7 @@ impl Opening {
             inventory,
             left: Vec::new(),
             active: None,
+            has_untaken: false,
         };
         opening.tidy()?;
         Ok(opening)
@@ -103,7 +106,7 @@ impl Opening {
     }
 
     /// Removes files that mean nothing any more.
-    fn tidy(&self) -> Result<(), OpenError> {
+    fn tidy(&mut self) -> Result<(), OpenError> {
         let oldest = self.inventory.sealed.first();
         let oldest = oldest.map_or(self.end.segment, |oldest| oldest.facts.base);
         let names = self.disk.list(&self.directory).naming("list", &self.directory)?;
@@ -111,6 +114,7 @@ impl Opening {
             let path = self.directory.join(&name);
             match FileName::parse(&name) {
                 Some(FileName::Unfinished | FileName::Prepared(_)) => self.remove(&path)?,
+                Some(FileName::Untaken(_)) => self.has_untaken = true,
                 Some(
                     FileName::Segment(base)
                     | FileName::OffsetIndex(base)
@@ -161,7 +165,9 @@ impl Opening {
         let segments: Vec<_> = sealed.chain(left).chain(resting).collect();
         let remembered: Vec<_> = segments.iter().filter_map(Segment::remembered).collect();
         let manifest = self.note_damage(manifest, remembered)?;
-        let keeping = Keeping { manifest, flushed: self.flushed, ..Keeping::default() };
+        let taken_below = self.has_untaken.then_some(Offset::new(u64::MAX));
+        let keeping =
+            Keeping { manifest, flushed: self.flushed, taken_below, ..Keeping::default() };
         let shared = Arc::new(Shared::new(
             self.disk,
             self.directory,

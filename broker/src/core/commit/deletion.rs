@@ -59,10 +59,13 @@ impl Kept {
     pub(crate) fn delete(&self, logs: &OpenLogs, metrics: &metrics::Retention) -> Left {
         let mut left = Left::Nothing;
         for (key, upkeep) in logs.all() {
+            let kept = self.older.get(&key).copied().unwrap_or_default();
+            if let Err(error) = upkeep.remove_taken(&kept) {
+                tracing::warn!(%error, "what was kept of a closed log is there still");
+            }
             if !upkeep.has_deletable() {
                 continue;
             }
-            let kept = self.older.get(&key).copied().unwrap_or_default();
             match upkeep.delete_below_start(&kept) {
                 Ok(Deleted { segments, bytes }) => {
                     metrics.deleted_segments.inc_by(segments as u64);

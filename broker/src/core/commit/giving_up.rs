@@ -115,6 +115,10 @@ impl GivingUp<'_> {
             let mark = marks.get(&(topic, partition)).copied().unwrap_or_default();
             // What was applied was committed: the log's own batches count as the journal's do.
             let opened = Log::open_written(disk, &directory, options, mark);
+            let opened = opened.and_then(|mut opened| {
+                opened.log.take_untaken(&mut |_| {})?;
+                Ok(opened)
+            });
             let opened = opened.map_err(|source| RecoverError::Log { topic, partition, source })?;
             logs.insert((topic, partition), Salvaged { opened, facts, raised: None });
         }

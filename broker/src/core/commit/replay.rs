@@ -381,7 +381,7 @@ impl Replaying<'_> {
 }
 
 /// Opens a log at its mark in the checkpoint, if that has one. `survived` is told of the batches
-/// that are found above it.
+/// that are found above it, or beside it.
 fn open_log(
     disk: &Arc<dyn Disk>,
     directory: &Path,
@@ -391,14 +391,16 @@ fn open_log(
     survived: &mut dyn FnMut(&Header),
 ) -> Result<Opened, log::OpenError> {
     let (disk, options) = (Arc::clone(disk), options.clone());
-    match (mark, path) {
-        (Some(end), PathKind::Journal) => Log::open(disk, directory, options, end),
-        (None, PathKind::Journal) => Log::create(disk, directory, options),
+    let mut opened = match (mark, path) {
+        (Some(end), PathKind::Journal) => Log::open(disk, directory, options, end)?,
+        (None, PathKind::Journal) => Log::create(disk, directory, options)?,
         (_, PathKind::Log) => {
             let at = mark.unwrap_or_default();
-            Log::open_written_telling(disk, directory, options, at, survived)
+            return Log::open_written_telling(disk, directory, options, at, survived);
         }
-    }
+    };
+    opened.log.take_untaken(survived)?;
+    Ok(opened)
 }
 
 pub(super) fn end_of(mark: &LogMark) -> End {

@@ -10,6 +10,7 @@ mod measures;
 mod quarantine;
 mod rest;
 mod scrub;
+mod untaken;
 mod written;
 
 use std::path::Path;

@@ -22,6 +22,7 @@ impl Upkeep {
         self.keep(|keeping| {
             let end = self.shared.published.load();
             let is_open = self.shared.why_closed().is_none();
+            self.finish_untaken(keeping)?;
             if is_open && (end != keeping.flushed || self.has_found_damage(keeping)) {
                 self.flush_below(keeping, &end)?;
                 keeping.flushed = end;

@@ -13,6 +13,7 @@ mod grow;
 mod rest;
 mod scrub;
 mod seal;
+mod untaken;
 
 use std::io;
 use std::path::Path;
@@ -29,6 +30,7 @@ use super::manifest::Manifest;
 use super::options::Options;
 use super::published::End;
 use super::shared::Shared;
+use super::untaken::Untaken;
 use crate::errors::DiskError;
 use crate::offset::Offset;
 
@@ -115,6 +117,11 @@ pub(super) struct Keeping {
     pub(super) named: Option<Offset>,
     /// How many bytes of the active segment's offset index were put aside, and whose.
     pub(super) indexed: Option<(Offset, usize)>,
+    /// What is kept beside it, where it is closed.
+    pub(super) untaken: Option<Untaken>,
+    /// Files of what was kept while it was closed are there, and the log has all of it that lies
+    /// below here.
+    pub(super) taken_below: Option<Offset>,
     pub(super) stopped: bool,
 }
 
