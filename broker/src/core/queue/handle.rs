@@ -138,7 +138,7 @@ impl Queues {
     }
 
     /// Goes on from an offset: all below is resolved and nothing from there on. What is leased
-    /// stays leased; deliveries and failures count from nought again.
+    /// stays leased; failures count from nought again, deliveries from the most that there were.
     ///
     /// # Errors
     /// See [`QueueError`].

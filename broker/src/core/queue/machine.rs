@@ -51,6 +51,10 @@ pub(super) struct Machine {
     pub(super) hwm_proposed: u64,
     /// What the log begins with, as far as it was seen to.
     pub(super) start_seen: u64,
+    /// The highest number that a lease of this run has, and that it had before the last seek: what
+    /// is handed out again behind one has a higher number, so that old receipts name no new lease.
+    pub(super) numbers_end: u32,
+    pub(super) numbers_before: u32,
     pub(super) leases: Leases,
     pub(super) ready: Ready,
     /// Records that wait for their time, by it.
@@ -141,7 +145,11 @@ impl Machine {
                     }
                 }
             }
-            What::Seek(_) | What::Cut(_) => self.begin_again(around.track),
+            What::Seek(_) => {
+                self.numbers_before = self.numbers_end;
+                self.begin_again(around.track);
+            }
+            What::Cut(_) => self.begin_again(around.track),
             What::Parked(parked) => {
                 for (_, parked) in parked {
                     self.copying.remove(&parked.copy);
@@ -253,6 +261,6 @@ impl Machine {
     /// How often a record was handed out, as far as is known.
     pub(super) fn deliveries(&self, offset: u64, track: &Track) -> u32 {
         let known = track.attempt(offset).map_or(0, |attempt| attempt.deliveries);
-        known.max(u32::from(offset < self.known_hwm))
+        known.max(u32::from(offset < self.known_hwm)).max(self.numbers_before)
     }
 }

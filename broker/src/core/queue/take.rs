@@ -46,6 +46,7 @@ impl Machine {
             left -= span.end - span.start;
             for offset in span.clone() {
                 let deliveries = self.deliveries(offset, around.track).saturating_add(1);
+                self.numbers_end = self.numbers_end.max(deliveries);
                 self.leases.grant(offset, deliveries, take.worker, until);
                 let failures = around.track.attempt(offset).map_or(0, |attempt| attempt.failures);
                 let copy = around.track.copy(offset).map(Offset::new);

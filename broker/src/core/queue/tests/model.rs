@@ -341,8 +341,6 @@ impl Run {
                     assert_eq!((track.floor(), track.hwm()), (floor, floor));
                     self.acked.clear();
                     self.parked.clear();
-                    // Deliveries count from nought again.
-                    self.delivered.clear();
                     self.named.extend(0..floor);
                     self.has_sought = true;
                 }

@@ -327,3 +327,17 @@ fn what_is_damaged_is_passed_over_and_looked_for_again_behind_a_restart() {
     drill.settled(&leased, &Verb::Ack);
     assert_eq!(why(&mut drill), Why::Nothing);
 }
+
+#[test]
+fn a_receipt_from_before_a_seek_names_no_lease_behind_it() {
+    let mut drill = drill(steady());
+    let before = drill.receive(1, 1);
+    drill.settled(&before, &Verb::Ack);
+    drill.machine.draft.seek(0);
+    drill.finish();
+    drill.commit(usize::MAX);
+    let again = drill.receive(2, 1);
+    assert_eq!(offsets(&again), [0]);
+    assert_eq!(drill.settle(drill.receipt(&before[0]), &Verb::Ack), Outcome::Expired);
+    drill.settled(&again, &Verb::Ack);
+}
