@@ -83,7 +83,7 @@ fn what_is_no_command_line_is_refused_with_what_would_be() {
         ("bench queue --rate 5 --records 9", "cannot be used with"),
         ("bench queue --seconds 9", "--rate <N>"),
         ("bench", "Usage"),
-        ("bench fanout", "unrecognized subcommand"),
+        ("bench fan", "unrecognized subcommand"),
     ] {
         let refused = parse(line).unwrap_err();
         assert!(refused.contains(says), "{line}: {refused}");
