@@ -54,7 +54,8 @@ def on_cpu(cpu, command):
 
 
 class Broker:
-    """A broker that runs; its processes are known by a mark in their environment."""
+    """A broker that runs; its processes are known by a mark in their environment, but for the first,
+    which may have written its title over that."""
 
     def __init__(self, command, home, cpu, environment=None, http=None):
         self.http, self.mark = http, f"{MARK}={uuid.uuid4()}".encode()
@@ -77,7 +78,10 @@ class Broker:
     def processes(self):
         for entry in Path("/proc").iterdir():
             try:
-                if entry.name.isdigit() and self.mark in (entry / "environ").read_bytes():
+                if not entry.name.isdigit():
+                    continue
+                is_first = int(entry.name) == self.process.pid and self.process.poll() is None
+                if is_first or self.mark in (entry / "environ").read_bytes():
                     yield entry
             except OSError:
                 continue
@@ -104,12 +108,15 @@ class Broker:
         for number in (signal.SIGTERM, signal.SIGKILL):
             for entry in list(self.processes()):
                 try:
-                    os.kill(int(entry.name), number)
+                    # Once it was waited for, its number is nobody's.
+                    if int(entry.name) != self.process.pid or self.process.poll() is None:
+                        os.kill(int(entry.name), number)
                 except ProcessLookupError:
                     continue
             deadline = time.monotonic() + 20
-            while any(True for _ in self.processes()) and time.monotonic() < deadline:
-                self.process.poll()
+            while self.process.poll() is None or any(True for _ in self.processes()):
+                if deadline < time.monotonic():
+                    break
                 time.sleep(0.05)
         self.process.wait()
         self.log.close()
