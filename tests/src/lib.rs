@@ -249,6 +249,11 @@ impl TestBroker {
     /// # Panics
     /// On a real disk.
     pub fn cut_power(self, seed: u64) -> Place {
-        self.place.cut_power(seed)
+        let place = self.place.cut_power(seed);
+        // What ran before the cut touches nothing any more, and ends beside what comes behind it.
+        self.place.crash_disk().switch_off_after(0);
+        self.place.gate.open();
+        tokio::spawn(self.broker.stop());
+        place
     }
 }
