@@ -1,8 +1,13 @@
 // The parser against the cases of the HTML standard's "event stream interpretation", in pieces of
 // every size: how bytes are cut must change nothing.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { EventReader } from "../../clients/web/dist/sse.js";
+import { transform } from "esbuild";
+
+const source = await readFile(new URL("../../clients/web/src/sse.ts", import.meta.url), "utf8");
+const { code } = await transform(source, { loader: "ts" });
+const { EventReader } = await import(`data:text/javascript,${encodeURIComponent(code)}`);
 
 function read(text, size) {
   const reader = new EventReader("");

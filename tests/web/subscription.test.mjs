@@ -1,5 +1,6 @@
 // A subscription over a broker that says what the test wants: resuming, tokens, refusals, gaps.
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { test } from "node:test";
 import { connect, WeirError } from "../../clients/web/dist/client.js";
 
@@ -134,4 +135,18 @@ test("a signal ends a subscription, also one that waits", async () => {
   assert.deepEqual(await subscription.next(), { done: true, value: undefined });
   const never = connect("http://weir.test", { fetch }).subscribe("t", { signal: AbortSignal.abort() });
   assert.deepEqual(await never.next(), { done: true, value: undefined });
+});
+
+test("a signal that outlives what it could end keeps nothing of it", async () => {
+  const placed = () => Response.json({ records: [{ partition: 0, offset: 1 }] });
+  const { fetch } = broker(placed, () => Promise.reject(new Error("torn")), events(record(0)));
+  const live = connect("http://weir.test", { fetch });
+  const { signal } = new AbortController();
+  await live.publish("t", { value: 1 }, signal);
+  await assert.rejects(live.publish("t", { value: 1 }, signal), /torn/);
+  const subscription = live.subscribe("t", { from: "earliest", signal });
+  assert.deepEqual(await take(subscription, 1), [0]);
+  assert.equal(getEventListeners(signal, "abort").length, 1);
+  await subscription.return();
+  assert.equal(getEventListeners(signal, "abort").length, 0);
 });

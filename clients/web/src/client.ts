@@ -54,16 +54,16 @@ export class Live {
     const headers = new Headers({ "content-type": "application/json" });
     const token = await this.#token("connect");
     if (token) headers.set("authorization", `Bearer ${token}`);
-    const signals = [this.#closed.signal, signal].filter((of) => of !== undefined);
-    const response = await this.#fetch(
-      `${this.#base}/v1/topics/${encodeURIComponent(topic)}/records`,
-      { method: "POST", headers, body: JSON.stringify([encodeRecord(record)]), signal: anyOf(signals) },
-    );
-    const text = await response.text();
-    if (!response.ok) throw WeirError.of(response.status, text);
+    const url = `${this.#base}/v1/topics/${encodeURIComponent(topic)}/records`;
+    const body = JSON.stringify([encodeRecord(record)]);
+    const { status, text } = await whileNone([this.#closed.signal, signal], async (signal) => {
+      const response = await this.#fetch(url, { method: "POST", headers, body, signal });
+      return { status: response.status, text: await response.text() };
+    });
+    if (status < 200 || 300 <= status) throw WeirError.of(status, text);
     const { records } = JSON.parse(text) as { records: Placed[] };
     const [placed] = records;
-    if (!placed) throw WeirError.of(response.status, text);
+    if (!placed) throw WeirError.of(status, text);
     return placed;
   }
 
@@ -81,11 +81,21 @@ export class Live {
   }
 }
 
-function anyOf(signals: AbortSignal[]): AbortSignal {
+/** Does it until one of `signals` comes, and then leaves none of them a listener. */
+async function whileNone<T>(
+  signals: (AbortSignal | undefined)[],
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const any = new AbortController();
+  const done = new AbortController();
   for (const signal of signals) {
-    if (signal.aborted) any.abort(signal.reason);
-    signal.addEventListener("abort", () => any.abort(signal.reason), { once: true });
+    const abort = (): void => any.abort(signal?.reason);
+    signal?.addEventListener("abort", abort, { signal: done.signal });
+    if (signal?.aborted) abort();
   }
-  return any.signal;
+  try {
+    return await work(any.signal);
+  } finally {
+    done.abort();
+  }
 }

@@ -81,8 +81,9 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<LiveReco
       // What was silent while the page slept may be long dead.
       if (this.#connection?.isSilent()) this.#connection.close();
     });
+    const heard = { signal: this.#ended.signal };
     for (const signal of [grounds.signal, options.signal]) {
-      signal?.addEventListener("abort", () => this.close(), { once: true });
+      signal?.addEventListener("abort", () => this.close(), heard);
       if (signal?.aborted) this.close();
     }
   }
