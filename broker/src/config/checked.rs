@@ -303,7 +303,7 @@ pub struct Limits {
     pub hello_timeout: Duration,
     pub subscriptions_max: usize,
     pub http_body_bytes_max: usize,
-    pub sse_connections_max: usize,
+    pub live: LiveLimits,
     pub room_wait_max: Duration,
     pub producer_idle_max: Duration,
     pub shutdown_drain: Duration,
@@ -348,11 +348,7 @@ impl Limits {
                 file.http_body_bytes_max,
                 1 << 10..=64 << 20,
             )?,
-            sse_connections_max: count(
-                "limits.sse_connections_max",
-                file.sse_connections_max,
-                0..=1_000_000,
-            )?,
+            live: LiveLimits::check(file)?,
             room_wait_max: within_ms(
                 "limits.room_wait_ms_max",
                 file.room_wait_ms_max,
@@ -378,6 +374,30 @@ impl Limits {
             });
         }
         Ok(limits)
+    }
+}
+
+/// What those who follow topics live may take of the broker.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveLimits {
+    pub sse_connections_max: usize,
+    pub ring_bytes_max: usize,
+}
+
+impl LiveLimits {
+    fn check(file: &file::LimitsSection) -> Result<Self, ConfigError> {
+        Ok(Self {
+            sse_connections_max: within_usize(
+                "limits.sse_connections_max",
+                file.sse_connections_max,
+                0..=1_000_000,
+            )?,
+            ring_bytes_max: within_usize(
+                "limits.live_ring_bytes_max",
+                file.live_ring_bytes_max,
+                64 << 10..=64 << 30,
+            )?,
+        })
     }
 }
 

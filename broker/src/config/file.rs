@@ -362,6 +362,10 @@ pub(super) struct LimitsSection {
     pub http_body_bytes_max: u64,
     /// SSE readers per broker, out of `connections_max`; 0 refuses them. Memory: about 16 KiB each.
     pub sse_connections_max: u64,
+    /// What the newest records of topics that live readers follow take, encoded once for all of
+    /// them; each such topic has an equal share. A reader that is further behind reads the log.
+    /// Raise it where readers are often behind and the CPU is busy. Memory: all of it.
+    pub live_ring_bytes_max: u64,
     /// How long a batch waits for room in the journal or in its log before it is refused, as not
     /// stored. Raise it for disks that stall for long. Memory: within `in_flight_bytes_max`.
     pub room_wait_ms_max: u64,
@@ -384,6 +388,7 @@ impl Default for LimitsSection {
             subscriptions_max: SUBSCRIPTIONS_MAX as u64,
             http_body_bytes_max: 4 << 20,
             sse_connections_max: 4_000,
+            live_ring_bytes_max: 64 << 20,
             room_wait_ms_max: 10_000,
             producer_idle_ms_max: 24 * 3_600_000,
             shutdown_drain_ms: 10_000,

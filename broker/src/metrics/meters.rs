@@ -46,6 +46,7 @@ pub struct Deliver {
     pub subscriptions: IntGauge,
     pub replaying_connections: IntGauge,
     pub sse_connections: IntGauge,
+    pub live_behind: IntCounter,
 }
 
 impl Deliver {
@@ -57,6 +58,7 @@ impl Deliver {
             subscriptions: book.gauge(&names::SUBSCRIPTIONS),
             replaying_connections: book.gauge(&names::REPLAYING_CONNECTIONS),
             sse_connections: book.gauge(&names::SSE_CONNECTIONS),
+            live_behind: book.counter(&names::LIVE_BEHIND),
         }
     }
 }

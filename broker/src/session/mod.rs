@@ -5,6 +5,7 @@
 //! faces behave alike because they call the same methods. A session knows no wire: what it
 //! refuses is a [`Refusal`] with a stable code, which each face tells in its own way.
 
+mod attend;
 mod check;
 mod delete_records;
 mod epochs;
@@ -44,6 +45,7 @@ use crate::core::catalog::topic::{Topic, Topics};
 use crate::core::commit::halt::Halt;
 use crate::core::commit::watermark::DiskFill;
 use crate::core::group::Groups;
+use crate::core::live::Rings;
 use crate::core::mover::Mover;
 use crate::core::queue;
 use crate::core::read::ColdReads;
@@ -54,7 +56,7 @@ use crate::metrics;
 pub(crate) use crate::core::catalog::queue_settings::{Ttl, Wanted as QueueWanted, WantedBackoff};
 pub(crate) use crate::core::catalog::settings::{Durability, Limit, Settings, Wanted, WorkedOff};
 pub(crate) use crate::core::group::{Begin, Face, State as GroupState, Strategy};
-pub(crate) use crate::core::live::{Filter, Filters};
+pub(crate) use crate::core::live::{Encode, Filter, Filters, Taker, Took};
 pub(crate) use crate::core::mover::Redriven;
 pub(crate) use crate::core::partition::trim::Before;
 pub(crate) use crate::core::queue::{
@@ -62,9 +64,11 @@ pub(crate) use crate::core::queue::{
     Outcome, Reason, Settings as QueueSettings,
 };
 pub(crate) use crate::core::read::{
-    Epoch, FirstBatch, From, Offset, OffsetSpan, ReadLimits, Slice,
+    Epoch, FirstBatch, From, Item, Offset, OffsetSpan, Opened, ReadLimits, Reason as SkipReason,
+    Skipped, Slice, Walk,
 };
 pub(crate) use crate::core::wake::{Done, Signal, Signals};
+pub(crate) use attend::Attendance;
 pub(crate) use epochs::EpochEnd;
 pub(crate) use facts::{BrokerFacts, PartitionFacts, QuarantinedFacts, TopicFacts};
 pub(crate) use fetch::Fetched;
@@ -111,6 +115,7 @@ pub(crate) struct Door {
     pub(crate) produce_metrics: metrics::Produce,
     pub(crate) deliver_metrics: metrics::Deliver,
     pub(crate) cold_reads: ColdReads,
+    pub(crate) rings: Rings,
 }
 
 /// Somebody's handle into the broker.

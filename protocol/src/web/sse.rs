@@ -28,13 +28,24 @@ pub struct Event<'a> {
 
 /// Writes an event.
 pub fn push_event(target: &mut Vec<u8>, event: &Event<'_>) {
-    if let Some(name) = event.name {
+    push_open(target, event.name, event.data);
+    match event.id {
+        Some(id) => push_close(target, id),
+        None => target.push(b'\n'),
+    }
+}
+
+/// Writes an event as far as its id: what many readers get alike. [`push_close`] ends it.
+pub fn push_open(target: &mut Vec<u8>, name: Option<&str>, data: &[u8]) {
+    if let Some(name) = name {
         push_field(target, b"event: ", name);
     }
-    push_data(target, event.data);
-    if let Some(id) = event.id {
-        push_field(target, b"id: ", id);
-    }
+    push_data(target, data);
+}
+
+/// Writes an event's id, and with it its end.
+pub fn push_close(target: &mut Vec<u8>, id: &str) {
+    push_field(target, b"id: ", id);
     target.push(b'\n');
 }
 

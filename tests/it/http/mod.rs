@@ -3,8 +3,10 @@
 mod dead_letters;
 mod delete_records;
 mod description;
+mod events;
 mod groups;
 mod live;
+mod live_ring;
 mod origins;
 mod queues;
 mod records;

@@ -1,26 +1,17 @@
-//! The filters of one reader, as an index: what a subject costs does not grow with their number.
-//!
-//! ```text
-//!   orders.*.eu                      ┌─ * ── eu ●
-//!   orders.42         ──►   orders ──┤
-//!   rooms.>                          └─ 42 ●
-//!                           rooms ── > ●
-//! ```
-//!
-//! Each node is visited once at most for a subject, and none below the filters' deepest level.
-//! Nothing is allocated to match.
+//! The filters of one reader: whether it wants a record.
 
-use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use weir_protocol::limits::FILTERS_MAX;
 
-use super::filter::{Filter, Level};
+use super::filter::Filter;
+use super::index::Index;
 
 /// What a reader wants.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filters {
-    root: Node,
-    count: usize,
+    filters: Vec<Filter>,
+    index: Index,
 }
 
 /// More filters than a reader may have.
@@ -28,57 +19,26 @@ pub(crate) struct Filters {
 #[error("more than {FILTERS_MAX} filters: use wildcards, or another connection")]
 pub(crate) struct TooManyFilters;
 
-/// What the filters with one beginning have behind it.
-#[derive(Clone, Debug, Default)]
-struct Node {
-    /// A filter ends here.
-    ends: bool,
-    /// A filter takes all that follows.
-    takes_rest: bool,
-    any: Option<Box<Node>>,
-    is: HashMap<Box<[u8]>, Node>,
-}
-
 impl Filters {
     /// Adds a filter; one that is there already changes nothing.
     pub(crate) fn add(&mut self, filter: &Filter) -> Result<(), TooManyFilters> {
-        if self.count == FILTERS_MAX {
+        if self.filters.len() == FILTERS_MAX {
             return Err(TooManyFilters);
         }
-        self.count += 1;
-        let mut node = &mut self.root;
-        for level in &filter.levels {
-            node = match level {
-                Level::Is(text) => node.is.entry(text.clone()).or_default(),
-                Level::Any => node.any.get_or_insert_default(),
-                Level::Rest => {
-                    node.takes_rest = true;
-                    return Ok(());
-                }
-            };
-        }
-        node.ends = true;
+        self.filters.push(filter.clone());
+        self.index.add(filter, 0);
         Ok(())
     }
 
     /// Whether one of them takes `subject`. A record without a key has none, and none takes it.
     pub(crate) fn take(&self, subject: Option<&[u8]>) -> bool {
-        subject.is_some_and(|subject| self.root.takes(Some(subject)))
+        let is_taken =
+            |subject| self.index.owners(subject, &mut |_| ControlFlow::Break(())).is_break();
+        subject.is_some_and(is_taken)
     }
-}
 
-impl Node {
-    /// Whether a filter takes what is left of a subject: `None` behind its last level.
-    fn takes(&self, left: Option<&[u8]>) -> bool {
-        let Some(left) = left else { return self.ends };
-        let (level, behind) = match left.iter().position(|byte| *byte == b'.') {
-            Some(dot) => (&left[..dot], Some(&left[dot + 1..])),
-            None => (left, None),
-        };
-        let takes = |node: &Self| node.takes(behind);
-        self.takes_rest
-            || self.is.get(level).is_some_and(takes)
-            || self.any.as_deref().is_some_and(takes)
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Filter> {
+        self.filters.iter()
     }
 }
 

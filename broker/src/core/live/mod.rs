@@ -1,8 +1,47 @@
 //! Records as they come, for those who follow some of them: a record's key is its subject, and a
 //! reader says by filters which subjects it wants.
+//!
+//! ```text
+//!   log ── delivery: walked once, encoded once ──► ring ──► seat ──► a reader's connection
+//!    └──────────── a reader that is behind the ring reads here ──────────┘
+//! ```
+//!
+//! Knows no encoding: whoever sits down brings an [`Encode`].
 
+mod audience;
+mod delivery;
 mod filter;
 mod filters;
+mod fresh;
+mod index;
+mod ring;
+mod rings;
+mod seat;
+mod stage;
+
+use std::fmt::Debug;
+
+use weir_protocol::batch::Record;
 
 pub(crate) use filter::Filter;
 pub(crate) use filters::Filters;
+pub(crate) use rings::Rings;
+pub(crate) use seat::{Seat, Taker, Took};
+
+use super::read::Skipped;
+use super::wake::Signals;
+
+/// How what a ring has is written for its readers' wire.
+pub(crate) trait Encode: Debug + Send {
+    fn record(&mut self, partition: u32, record: &Record<'_>, target: &mut Vec<u8>);
+
+    /// Offsets whose records are not shown.
+    fn skipped(&mut self, partition: u32, skipped: Skipped, target: &mut Vec<u8>);
+}
+
+/// Where a reader is told, as `Ready(token)`, that there is more for it.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) signals: &'a Signals,
+    pub(crate) token: u64,
+}

@@ -29,6 +29,13 @@ pub(super) struct Bookmark {
     pub(super) places: Vec<Place>,
 }
 
+/// Memory to write bookmarks in: each event has one.
+#[derive(Debug, Default)]
+pub(super) struct Word {
+    bytes: Vec<u8>,
+    text: String,
+}
+
 /// Where a reader is in one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
@@ -41,17 +48,21 @@ pub(super) struct Place {
 pub(super) const PARTITIONS_MAX: usize = 64;
 
 impl Bookmark {
-    pub(super) fn encode(&self) -> String {
-        let mut bytes = Vec::with_capacity(32 + self.places.len() * 6);
+    /// The word, in memory that is kept for it.
+    pub(super) fn write<'a>(&self, word: &'a mut Word) -> &'a str {
+        let Word { bytes, text } = word;
+        bytes.clear();
         bytes.push(VERSION);
         bytes.extend_from_slice(self.topic.as_bytes());
         for place in &self.places {
-            push_varint(&mut bytes, place.epoch.into());
-            push_varint(&mut bytes, place.next);
+            push_varint(bytes, place.epoch.into());
+            push_varint(bytes, place.next);
         }
-        let checksum = crc32c(&bytes).to_le_bytes();
+        let checksum = crc32c(bytes).to_le_bytes();
         bytes.extend_from_slice(&checksum);
-        BASE64_URL_SAFE_NO_PAD.encode(bytes)
+        text.clear();
+        BASE64_URL_SAFE_NO_PAD.encode_string(bytes, text);
+        text
     }
 
     pub(super) fn decode(text: &str) -> Result<Self, BookmarkError> {
@@ -127,12 +138,19 @@ mod tests {
         Bookmark { topic: TopicId::from_bytes([7; 16]), places }
     }
 
+    fn text_of(bookmark: &Bookmark) -> String {
+        let mut word = Word::default();
+        // What it was used for before does not matter.
+        bookmark.write(&mut word);
+        bookmark.write(&mut word).to_owned()
+    }
+
     #[test]
     fn a_bookmark_reads_back_and_is_safe_in_a_url() {
         let most = vec![(u32::MAX, u64::MAX); PARTITIONS_MAX];
         for places in [&[][..], &[(1, 0)], &[(0, 127), (300, 128), (1, u64::MAX)], &most] {
             let bookmark = bookmark(places);
-            let text = bookmark.encode();
+            let text = text_of(&bookmark);
             assert!(text.len() <= TEXT_BYTES_MAX);
             assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
             assert_eq!(Bookmark::decode(&text), Ok(bookmark));
@@ -141,7 +159,7 @@ mod tests {
 
     #[test]
     fn any_other_character_is_damage() {
-        let text = bookmark(&[(1, 20_000), (1, 3)]).encode();
+        let text = text_of(&bookmark(&[(1, 20_000), (1, 3)]));
         for at in 0..text.len() {
             for other in ["A", "b", "-", "=", ""] {
                 let mut changed = text.clone();

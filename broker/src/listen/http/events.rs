@@ -15,24 +15,17 @@ use serde::Serialize;
 use weir_protocol::batch::Record;
 use weir_protocol::web::sse::{self, Event};
 
-use super::bookmark::Bookmark;
+use super::bookmark::{Bookmark, Place, Word};
+use super::form::SseForm;
 use super::problem::Problem;
-use super::record::Outgoing;
-use super::walk::Skipped;
+use crate::session::{Encode, Skipped};
 
 /// Events that are sent at once.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
     bytes: Vec<u8>,
-    /// One event's data, while it is made.
-    json: Vec<u8>,
-}
-
-#[derive(Debug, Serialize)]
-struct Gap {
-    partition: u32,
-    #[serde(flatten)]
-    skipped: Skipped,
+    form: SseForm,
+    id: Word,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,38 +49,47 @@ impl Chunk {
         CHUNK_BYTES <= self.bytes.len()
     }
 
-    pub(super) fn into_bytes(self) -> Bytes {
-        Bytes::from(self.bytes)
+    /// What is to be sent; the chunk is empty then.
+    pub(super) fn take_bytes(&mut self) -> Bytes {
+        Bytes::from(std::mem::take(&mut self.bytes))
     }
 
     /// A record, and where the reader is behind it.
     pub(super) fn record(&mut self, partition: u32, record: &Record<'_>, behind: &Bookmark) {
-        self.json.clear();
-        Outgoing::of(partition, record).push_to(&mut self.json);
-        self.push(None, Some(behind));
+        self.form.record(partition, record, &mut self.bytes);
+        self.close(behind);
     }
 
     /// Offsets that are not sent, and where the reader is behind them.
     pub(super) fn gap(&mut self, partition: u32, skipped: Skipped, behind: &Bookmark) {
-        self.json(&Gap { partition, skipped });
-        self.push(Some("gap"), Some(behind));
+        self.form.skipped(partition, skipped, &mut self.bytes);
+        self.close(behind);
+    }
+
+    /// An event that was written as far as its id.
+    pub(super) fn event(&mut self, open: &[u8], behind: &Bookmark) {
+        self.bytes.reserve(open.len() + ID_BYTES);
+        self.bytes.extend_from_slice(open);
+        self.close(behind);
     }
 
     /// Where the reader is.
     pub(super) fn position(&mut self, bookmark: &Bookmark) {
         let places = bookmark.places.iter().enumerate();
-        let of = |(partition, place): (usize, &super::bookmark::Place)| PartitionPosition {
+        let of = |(partition, place): (usize, &Place)| PartitionPosition {
             partition,
             next_offset: place.next,
         };
-        self.json(&Position { partitions: places.map(of).collect() });
-        self.push(Some("position"), Some(bookmark));
+        let position = Position { partitions: places.map(of).collect() };
+        let json = serde_json::to_vec(&position).expect("a vector takes what is written to it");
+        sse::push_open(&mut self.bytes, Some("position"), &json);
+        self.close(bookmark);
     }
 
     /// Why the stream ends.
     pub(super) fn problem(&mut self, problem: &Problem) {
-        self.json = problem.to_json();
-        self.push(Some("problem"), None);
+        let event = Event { name: Some("problem"), data: &problem.to_json(), id: None };
+        sse::push_event(&mut self.bytes, &event);
     }
 
     /// How long to wait before connecting again.
@@ -100,18 +102,14 @@ impl Chunk {
         sse::push_heartbeat(&mut self.bytes);
     }
 
-    fn json(&mut self, what: &impl Serialize) {
-        self.json.clear();
-        serde_json::to_writer(&mut self.json, what).expect("a vector takes what is written to it");
-    }
-
-    fn push(&mut self, name: Option<&str>, behind: Option<&Bookmark>) {
-        let id = behind.map(Bookmark::encode);
-        let event = Event { name, data: &self.json, id: id.as_deref() };
-        sse::push_event(&mut self.bytes, &event);
+    fn close(&mut self, behind: &Bookmark) {
+        sse::push_close(&mut self.bytes, behind.write(&mut self.id));
     }
 }
 
 /// A chunk with this much takes no further event. A reader that takes nothing is sent no more
 /// than two: one on its way, one behind it.
 const CHUNK_BYTES: usize = 64 << 10;
+
+/// The id of an event in most topics, which have few partitions.
+const ID_BYTES: usize = 128;

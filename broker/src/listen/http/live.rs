@@ -1,40 +1,31 @@
 //! `GET /v1/topics/{topic}/live`: records as they come, as server-sent events.
 //!
-//! ```text
-//! connect ─► retry, position ─► records up to the tail ─► wait: tail, stop or heartbeat ─┐
-//!                                    ▲                                                   │
-//!                                    └───────────────────────────────────────────────────┘
-//! ```
-//!
 //! The stream makes its next chunk when the connection asks for one, so a reader's credit is its
 //! socket. What is wrong before the stream begins is answered with a status that makes a browser
 //! stop, as nothing it can do by itself would help. But what passes by itself is never answered
 //! with 503, on which browsers stop too: then the stream begins, says why, and ends, and the reader
 //! comes back after a pause.
 
-use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use futures_util::stream;
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::yield_now;
-use tokio::time::sleep;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use weir_protocol::code::Code;
 
 use super::asked::{Asked, Beginning, Named};
 use super::bookmark::Bookmark;
 use super::events::Chunk;
+use super::follower::{Follower, RING};
+use super::form::SseForm;
 use super::merge::Merge;
 use super::problem::Problem;
-use super::shared::{Shared, stopped};
+use super::shared::Shared;
 use crate::clock::Randomness;
 use crate::metrics;
 use crate::session::{Filter, Filters};
@@ -89,18 +80,19 @@ pub(super) async fn live(
     let session = shared.door.enter();
     let facts = session.topic_to_follow(&topic)?;
     let mut merge = match bookmark(&headers, &query)? {
-        Some(bookmark) => Merge::resume(session, &facts, &bookmark).await?,
+        Some(bookmark) => Merge::resume(session.clone(), &facts, &bookmark).await?,
         None => {
             let from = query.from.as_deref().unwrap_or("latest").parse::<Beginning>()?;
             let from = from.in_partitions(facts.partitions.len())?;
-            Merge::begin(session, &facts, &from).await?
+            Merge::begin(session.clone(), &facts, &from).await?
         }
     };
-    merge.want(wanted);
+    merge.want(wanted.clone());
     let Some(seat) = shared.live_seats.take() else { return Ok(turned_away(&shared)) };
+    let partitions = facts.partitions.len();
+    let ring = session.attend(facts.id, partitions, wanted, RING, SseForm::boxed)?;
     let retry_ms = jitter(&shared.randomness, RETRY_MS);
-    let follower =
-        Follower { merge, stop: shared.stop, retry_ms, stage: Stage::Opening, _seat: seat };
+    let follower = Follower::new(merge, ring, shared.stop, retry_ms, seat);
     Ok(events(Body::from_stream(stream::unfold(follower, Follower::next))))
 }
 
@@ -135,84 +127,6 @@ fn no_bookmark(why: &str) -> Problem {
     Problem::new(Code::InvalidBookmark, why)
 }
 
-/// One reader's stream.
-#[derive(Debug)]
-struct Follower {
-    merge: Merge,
-    stop: watch::Receiver<bool>,
-    retry_ms: u32,
-    stage: Stage,
-    _seat: LiveSeat,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Opening,
-    Following,
-    Ended,
-}
-
-impl Follower {
-    /// The next chunk, as soon as there is something for it.
-    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
-        let mut chunk = Chunk::default();
-        match self.stage {
-            Stage::Ended => return None,
-            Stage::Following => {}
-            Stage::Opening => {
-                self.stage = Stage::Following;
-                chunk.retry(self.retry_ms);
-                chunk.position(self.merge.said());
-            }
-        }
-        loop {
-            // A reader that is behind never waits below.
-            if *self.stop.borrow() {
-                self.stage = Stage::Ended;
-            } else if let Err(refusal) = self.merge.fill(&mut chunk).await {
-                chunk.problem(&refusal.into());
-                self.stage = Stage::Ended;
-            }
-            if !chunk.is_empty() {
-                return Some((Ok(chunk.into_bytes()), self));
-            }
-            if self.stage == Stage::Ended {
-                return None;
-            }
-            if self.merge.is_ready() {
-                // Much was passed over: others have their turn, and the reader a newer bookmark.
-                chunk.position(self.merge.said());
-                yield_now().await;
-                continue;
-            }
-            match waited(self.merge.wait(), stopped(&mut self.stop)).await {
-                Waited::More => {}
-                Waited::Stopped => self.stage = Stage::Ended,
-                Waited::Silence if self.merge.is_ahead() => chunk.position(self.merge.said()),
-                Waited::Silence => chunk.heartbeat(),
-            }
-        }
-    }
-}
-
-/// What a reader at the tail waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waited {
-    More,
-    Stopped,
-    /// Nothing came for so long that the stream has to say that it is alive.
-    Silence,
-}
-
-async fn waited(more: impl Future<Output = ()>, stopped: impl Future<Output = ()>) -> Waited {
-    tokio::select! {
-        biased;
-        () = stopped => Waited::Stopped,
-        () = more => Waited::More,
-        () = sleep(HEARTBEAT) => Waited::Silence,
-    }
-}
-
 /// How many live readers there may be. Clones share the count.
 #[derive(Clone, Debug)]
 pub(super) struct LiveSeats {
@@ -222,7 +136,7 @@ pub(super) struct LiveSeats {
 
 /// The right to be a live reader; free again when dropped.
 #[derive(Debug)]
-struct LiveSeat {
+pub(super) struct LiveSeat {
     metrics: metrics::Deliver,
     _taken: OwnedSemaphorePermit,
 }
@@ -252,7 +166,7 @@ fn turned_away(shared: &Shared) -> Response {
     let detail = "the broker has as many live readers as it may: come back in a while, or raise \
                   limits.sse_connections_max";
     chunk.problem(&Problem::new(Code::Overloaded, detail));
-    events(Body::from(chunk.into_bytes()))
+    events(Body::from(chunk.take_bytes()))
 }
 
 fn events(body: Body) -> Response {
@@ -273,29 +187,12 @@ fn jitter(randomness: &Randomness, range: Range<u32>) -> u32 {
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// So often a silent stream says that it is alive; proxies cut it off after 30 s and more.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
 const RETRY_MS: Range<u32> = 1_000..4_000;
 const RETRY_MS_WHEN_FULL: Range<u32> = 20_000..40_000;
 
 #[cfg(test)]
 mod tests {
-    use std::future::{pending, ready};
-
-    use tokio::time::timeout;
-
     use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_silent_stream_says_every_fifteen_seconds_that_it_is_alive() {
-        let silence = waited(pending(), pending());
-        assert_eq!(timeout(Duration::from_millis(15_001), silence).await, Ok(Waited::Silence));
-        let silence = waited(pending(), pending());
-        assert!(timeout(Duration::from_millis(14_999), silence).await.is_err());
-        assert_eq!(waited(ready(()), pending()).await, Waited::More);
-        assert_eq!(waited(ready(()), ready(())).await, Waited::Stopped);
-    }
 
     #[test]
     fn waits_differ_and_stay_in_their_range() {

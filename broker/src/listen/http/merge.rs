@@ -1,4 +1,5 @@
-//! All partitions of a topic as one stream of events, each partition in its order.
+//! All partitions of a topic as one stream of events, each partition in its order: read from the
+//! log, by who is not at the ring or behind it.
 //!
 //! It reads when it is asked for more and holds no more than a slice of mapped memory for each
 //! partition, and of a compressed one the batch whose records are being written; so a reader that
@@ -15,12 +16,10 @@ use weir_protocol::id::TopicId;
 
 use super::bookmark::{Bookmark, PARTITIONS_MAX, Place};
 use super::events::Chunk;
-use super::opened::Opened;
 use super::problem::Problem;
-use super::walk::{Item, Reason, Skipped, Walk};
 use crate::session::{
-    Filters, FirstBatch, From, Offset, ReadLimits, Refusal, Session, Signal, Start, Step,
-    Subscription, TopicFacts,
+    Filters, FirstBatch, From, Item, Offset, Opened, ReadLimits, Refusal, Session, Signal,
+    SkipReason as Reason, Skipped, Start, Step, Subscription, TopicFacts, Walk,
 };
 
 /// A reader of all partitions.
@@ -28,13 +27,26 @@ use crate::session::{
 pub(super) struct Merge {
     session: Session,
     bookmark: Bookmark,
+    /// None while the reader goes by the ring.
     partitions: Vec<Partition>,
+    /// How often they were followed anew.
+    rounds: u64,
     /// The partition whose turn it is.
     turn: usize,
     /// Which records are sent; all, where nothing was said.
     wanted: Option<Filters>,
     /// Whether the bookmark is ahead of the one that the reader was told last.
     is_ahead: bool,
+    /// Empty; memory for what wakes it.
+    signals: Vec<Signal>,
+}
+
+/// How a reader came to where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    ByEvent,
+    /// It does not know.
+    Silently,
 }
 
 #[derive(Debug)]
@@ -64,7 +76,7 @@ impl Merge {
             partitions.push(partition);
         }
         let bookmark = Bookmark { topic: facts.id, places };
-        Ok(Self { session, bookmark, partitions, turn: 0, wanted: None, is_ahead: false })
+        Ok(Self::of(session, bookmark, partitions))
     }
 
     /// Goes on exactly behind the event that had `bookmark`. A partition that was added since is
@@ -100,23 +112,51 @@ impl Merge {
                 }
                 None => now.start.get(),
             };
-            let (token, from) = (number as u64, From::Offset(Offset::new(next)));
-            let partition = match Partition::follow(&session, facts.id, token, from).await {
-                Err(refusal) if refusal.code == Code::OffsetOutOfRange => {
-                    Partition::follow(&session, facts.id, token, From::Earliest).await?
-                }
-                followed => followed?,
-            };
+            let partition = Partition::at_or_above(&session, facts.id, number as u64, next).await?;
             places.push(Place { epoch: now.epoch.get(), next });
             partitions.push(partition);
         }
         let bookmark = Bookmark { topic: facts.id, places };
-        Ok(Self { session, bookmark, partitions, turn: 0, wanted: None, is_ahead: false })
+        Ok(Self::of(session, bookmark, partitions))
+    }
+
+    fn of(session: Session, bookmark: Bookmark, partitions: Vec<Partition>) -> Self {
+        let (rounds, turn, wanted, is_ahead, signals) = (0, 0, None, false, Vec::new());
+        Self { session, bookmark, partitions, rounds, turn, wanted, is_ahead, signals }
+    }
+
+    /// Reads nothing for the time being: the reader goes by the ring.
+    pub(super) fn rest(&mut self) {
+        self.partitions.clear();
+        self.turn = 0;
+    }
+
+    /// Goes on where the reader is.
+    pub(super) async fn go_on(&mut self) -> Result<(), Refusal> {
+        self.rounds += 1;
+        self.partitions.clear();
+        for (number, place) in self.bookmark.places.iter().enumerate() {
+            let token = number as u64 + self.rounds * RESTED;
+            let (session, topic) = (&self.session, self.bookmark.topic);
+            let partition = Partition::at_or_above(session, topic, token, place.next).await?;
+            self.partitions.push(partition);
+        }
+        Ok(())
     }
 
     /// Sends only records that these take, from now on.
     pub(super) fn want(&mut self, wanted: Option<Filters>) {
         self.wanted = wanted;
+    }
+
+    pub(super) fn bookmark(&self) -> &Bookmark {
+        &self.bookmark
+    }
+
+    /// The reader was sent an event, or all below `to` of a partition is not for it.
+    pub(super) fn is_at(&mut self, partition: usize, to: u64, reached: Reached) {
+        self.bookmark.places[partition].next = to;
+        self.is_ahead = reached == Reached::Silently;
     }
 
     /// Where the reader is; it is told.
@@ -138,12 +178,13 @@ impl Merge {
     /// Waits until there may be more.
     pub(super) async fn wait(&mut self) {
         self.session.signals().wait().await;
-        let mut signals = Vec::new();
-        self.session.signals().take(&mut signals);
-        for signal in signals {
+        self.session.signals().take(&mut self.signals);
+        for signal in self.signals.drain(..) {
             let Signal::Ready(token) = signal else { continue };
-            let partition = &mut self.partitions[(token % FOLLOWED_AGAIN) as usize];
-            if partition.token == token {
+            let partition = self.partitions.get_mut((token % FOLLOWED_AGAIN) as usize);
+            if let Some(partition) = partition
+                && partition.token == token
+            {
                 partition.subscription.signalled();
                 partition.is_ready = true;
             }
@@ -236,6 +277,22 @@ fn is_wanted(wanted: Option<&Filters>, record: &Record<'_>) -> bool {
 }
 
 impl Partition {
+    /// Follows from an offset on, or from the first that is kept where that is above it.
+    async fn at_or_above(
+        session: &Session,
+        topic: TopicId,
+        token: u64,
+        next: u64,
+    ) -> Result<Self, Refusal> {
+        let from = From::Offset(Offset::new(next));
+        match Self::follow(session, topic, token, from).await {
+            Err(refusal) if refusal.code == Code::OffsetOutOfRange => {
+                Self::follow(session, topic, token, From::Earliest).await
+            }
+            followed => followed,
+        }
+    }
+
     async fn follow(
         session: &Session,
         topic: TopicId,
@@ -286,6 +343,9 @@ const READS_PER_TURN: usize = 8;
 
 /// Stands in a token above the partition's number, once for each time it was followed again.
 const FOLLOWED_AGAIN: u64 = 1 << 32;
+
+/// Stands above that, once for each time the reader came from the ring.
+const RESTED: u64 = 1 << 48;
 
 /// What is read at once, unless a single batch is larger.
 const READ_LIMITS: ReadLimits =

@@ -22,15 +22,16 @@ mod queue_state;
 mod queues;
 mod work;
 
-mod opened;
 mod record;
 mod records;
 mod redrive;
+mod skipped;
 mod topics;
-mod walk;
 
 mod bookmark;
 mod events;
+mod follower;
+mod form;
 mod live;
 mod merge;
 
@@ -75,7 +76,7 @@ impl Http {
         let shared = Shared {
             door,
             bodies: Bodies::new(limits.http_body_bytes_max, limits.in_flight_bytes_max),
-            live_seats: LiveSeats::new(limits.sse_connections_max, metrics.deliver.clone()),
+            live_seats: LiveSeats::new(limits.live.sse_connections_max, metrics.deliver.clone()),
             randomness,
             openapi: Bytes::from(openapi),
             stop: stop.clone(),

@@ -14,13 +14,13 @@ use weir_protocol::batch::MESSAGE_ID_HEADER;
 use weir_protocol::code::Code;
 
 use super::asked::{Asked, Named};
-use super::opened::Opened;
 use super::problem::{Outcome, Problem};
 use super::record::{Incoming, IncomingRecords, Outgoing};
 use super::shared::{Shared, stopped};
-use super::walk::{Item, Skipped, Walk};
+use super::skipped::Skipped;
 use crate::session::{
-    Fetched, FirstBatch, From, Offset, Placed, ReadLimits, Record, Refusal, Start,
+    Fetched, FirstBatch, From, Item, Offset, Opened, Placed, ReadLimits, Record, Refusal, Start,
+    Walk,
 };
 
 /// Where the records of a request are, in its order.
@@ -208,7 +208,7 @@ fn page(partition: u32, fetched: &Fetched, limit: u64) -> Response {
         for item in &mut walk {
             match item {
                 Item::Record(record) => records.push(Outgoing::of(partition, &record)),
-                Item::Skipped(some) => skipped.push(some),
+                Item::Skipped(some) => skipped.push(some.into()),
             }
             if records.len() + skipped.len() == limit {
                 break;

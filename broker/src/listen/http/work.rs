@@ -18,15 +18,13 @@ use weir_protocol::limits::RECEIPTS_PER_SETTLE_MAX;
 use weir_protocol::name::QueueName;
 
 use super::asked::NamedQueue;
-use super::opened::Opened;
 use super::problem::Problem;
 use super::record::Outgoing;
 use super::records::{shutting_down, within};
 use super::shared::{Shared, stopped};
-use super::walk::{Item, Walk};
 use crate::session::{
-    Again, Delivery, FirstBatch, Held, Leased, LeasedBatches, Offset, Outcome, Reason, Sealed,
-    Session, Slice, TakeLimits, Taking, Verb, Worker,
+    Again, Delivery, FirstBatch, Held, Item, Leased, LeasedBatches, Offset, Opened, Outcome,
+    Reason, Sealed, Session, Slice, TakeLimits, Taking, Verb, Walk, Worker,
 };
 
 /// What to take of a queue.

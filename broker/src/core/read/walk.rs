@@ -1,6 +1,6 @@
 //! The way through a slice of a log, record by record, from an offset on.
 //!
-//! Whoever asks for records by HTTP gets each of them or is told which are missing: what cannot
+//! Whoever is shown records one by one gets each of them or is told which are missing: what cannot
 //! be shown comes as [`Skipped`], never as silence. Transactions' markers are no records, and
 //! offsets that compaction emptied are no loss; both are passed over.
 //!
@@ -10,8 +10,6 @@
 //! Invariant: items come in the order of their offsets, and [`Walk::next_offset`] is behind the
 //! last one that came.
 
-use serde::Serialize;
-use utoipa::ToSchema;
 use weir_protocol::batch::{self, Batches, Header, InflateError, Record, Records, View};
 use weir_protocol::limits::BATCH_BYTES_MAX;
 
@@ -19,7 +17,7 @@ use super::opened::{Opened, is_compressed};
 
 /// A walk through one slice.
 #[derive(Debug)]
-pub(super) struct Walk<'a> {
+pub(crate) struct Walk<'a> {
     opened: &'a Opened,
     batches: Batches<'a>,
     /// The compressed batches it came to.
@@ -34,24 +32,23 @@ pub(super) struct Walk<'a> {
 
 /// What a walk comes to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Item<'a> {
+pub(crate) enum Item<'a> {
     Record(Record<'a>),
     Skipped(Skipped),
 }
 
 /// Offsets whose records are not shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(super) struct Skipped {
-    pub(super) from: u64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Skipped {
+    pub(crate) from: u64,
     /// The first offset behind them.
-    pub(super) to: u64,
-    pub(super) reason: Reason,
+    pub(crate) to: u64,
+    pub(crate) reason: Reason,
 }
 
 /// Why records are not shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Reason {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
     /// They are compressed, and would be more than the largest plain batch.
     Compressed,
     /// Their batch contradicts itself. Whoever produced it has a fault.
@@ -64,7 +61,7 @@ pub(super) enum Reason {
 
 impl<'a> Walk<'a> {
     /// The records of `opened` at and above `from`.
-    pub(super) fn new(opened: &'a Opened, from: u64) -> Self {
+    pub(crate) fn new(opened: &'a Opened, from: u64) -> Self {
         let slice = opened.slice();
         Self {
             opened,
@@ -79,17 +76,17 @@ impl<'a> Walk<'a> {
     }
 
     /// Where to go on.
-    pub(super) fn next_offset(&self) -> u64 {
+    pub(crate) fn next_offset(&self) -> u64 {
         self.next
     }
 
     /// Whether it ended before the slice does, because it inflated enough; another walk goes on.
-    pub(super) fn is_paused(&self) -> bool {
+    pub(crate) fn is_paused(&self) -> bool {
         self.is_paused
     }
 
     /// The compressed batch it came to last, by number; those before it are done with.
-    pub(super) fn compressed_last(&self) -> usize {
+    pub(crate) fn compressed_last(&self) -> usize {
         self.compressed.saturating_sub(1)
     }
 
@@ -188,7 +185,7 @@ mod tests {
     use weir_protocol::batch::{Attributes, Builder, HEADER_BYTES, PREFIX_BYTES};
 
     use super::*;
-    use crate::session::{Offset, Slice};
+    use crate::core::read::{Offset, Slice};
 
     /// Fifty records of a Kafka client.
     const IN_ZSTD: &[u8] = include_bytes!("../../../../tests/golden/batch/java/zstd.batch");

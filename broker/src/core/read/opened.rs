@@ -16,24 +16,24 @@ use tokio::task::block_in_place;
 use weir_protocol::batch::{self, Compression, Header, InflateError, Plain};
 use weir_protocol::limits::BATCH_BYTES_MAX;
 
-use crate::session::Slice;
+use super::Slice;
 
 /// A slice that can be walked.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(crate) struct Opened {
     slice: Slice,
     /// One for each compressed batch, in their order.
     inflated: Vec<OnceLock<Result<Plain, InflateError>>>,
 }
 
 impl Opened {
-    pub(super) fn new(slice: Slice) -> Self {
+    pub(crate) fn new(slice: Slice) -> Self {
         let whole = batch::batches(&slice.bytes).map_while(Result::ok);
         let compressed = whole.filter(|(header, _)| is_compressed(header)).count();
         Self { slice, inflated: (0..compressed).map(|_| OnceLock::new()).collect() }
     }
 
-    pub(super) fn slice(&self) -> &Slice {
+    pub(crate) fn slice(&self) -> &Slice {
         &self.slice
     }
 
@@ -52,7 +52,7 @@ impl Opened {
     }
 
     /// Lets go of what was inflated of the batches before compressed batch `number`.
-    pub(super) fn close_before(&mut self, number: usize) {
+    pub(crate) fn close_before(&mut self, number: usize) {
         for plain in self.inflated.iter_mut().take(number) {
             *plain = OnceLock::new();
         }

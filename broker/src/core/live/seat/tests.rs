@@ -1,0 +1,252 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+use weir_protocol::id::TopicId;
+use weir_storage::offset::Offset;
+
+use super::super::filter::Filter;
+use super::super::fresh::Fresh;
+use super::*;
+use crate::core::read::ColdReads;
+use crate::core::wake::Signals;
+use crate::metrics::Metrics;
+
+const PARTITIONS: usize = 2;
+
+/// What records have as keys, and what readers follow.
+const KEYS: [Option<&str>; 4] = [Some("a.1"), Some("a.2"), Some("b"), None];
+const WANTED: [&[&str]; 4] = [&[], &["a.1"], &["a.>", "a.*"], &["b", "nobody"]];
+
+/// What a ring may take: some hundred records.
+const RING_BYTES: usize = 48 << 10;
+
+#[derive(Clone, Debug)]
+enum Op {
+    /// So many records with a key come to a partition, and to the ring.
+    Come(usize, usize, u64),
+    /// So many come at once that most are evicted before anybody looks.
+    Flood(usize),
+    /// A record that is too large for the ring.
+    Large(usize),
+    /// A reader looks if it was told, and takes up to so many at a time.
+    Look(usize, usize),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let (partition, key) = (0..PARTITIONS, 0..KEYS.len());
+    prop_oneof![
+        6 => (partition.clone(), key, 1_u64..4).prop_map(|(of, key, n)| Op::Come(of, key, n)),
+        1 => partition.clone().prop_map(Op::Flood),
+        1 => partition.prop_map(Op::Large),
+        6 => (0..WANTED.len(), 1_usize..4).prop_map(|(reader, room)| Op::Look(reader, room)),
+    ]
+}
+
+/// A log: of each partition, the keys of its records.
+type Log = [Vec<Option<&'static str>>; PARTITIONS];
+
+#[derive(Debug)]
+struct Reader {
+    seat: Seat,
+    signals: Signals,
+    wanted: Option<Filters>,
+    is_at_ring: bool,
+    next: [u64; PARTITIONS],
+    had: [Vec<u64>; PARTITIONS],
+}
+
+/// It takes up to `room` events in one go.
+struct Taking<'a> {
+    next: &'a mut [u64; PARTITIONS],
+    had: &'a mut [Vec<u64>; PARTITIONS],
+    taken: usize,
+    room: usize,
+}
+
+impl Taker for Taking<'_> {
+    fn next(&self, partition: usize) -> u64 {
+        self.next[partition]
+    }
+
+    fn pass(&mut self, partition: usize, to: u64) {
+        assert!(self.next[partition] < to);
+        self.next[partition] = to;
+    }
+
+    fn take(&mut self, partition: usize, to: u64, event: &[u8]) -> ControlFlow<()> {
+        assert!(event.starts_with(&(to - 1).to_le_bytes()));
+        self.next[partition] = to;
+        self.had[partition].push(to - 1);
+        self.taken += 1;
+        if self.taken == self.room { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+impl Reader {
+    fn wants(&self, key: Option<&str>) -> bool {
+        self.wanted.as_ref().is_none_or(|filters| filters.take(key.map(str::as_bytes)))
+    }
+
+    fn is_told(&self) -> bool {
+        let mut signals = Vec::new();
+        self.signals.take(&mut signals);
+        !signals.is_empty()
+    }
+
+    /// Takes all there is.
+    fn look(&mut self, log: &Log, room: usize) {
+        loop {
+            if !self.is_at_ring {
+                self.read_log(log);
+                let next = self.next;
+                assert!(self.seat.join(|partition| next[partition]), "the ring has what comes");
+                self.is_at_ring = true;
+            }
+            let (next, had) = (&mut self.next, &mut self.had);
+            match self.seat.take(&mut Taking { next, had, taken: 0, room }) {
+                Took::More => {}
+                Took::All => return,
+                Took::Behind => self.is_at_ring = false,
+            }
+        }
+    }
+
+    fn read_log(&mut self, log: &Log) {
+        for (partition, keys) in log.iter().enumerate() {
+            for offset in self.next[partition]..keys.len() as u64 {
+                if self.wants(keys[offset as usize]) {
+                    self.had[partition].push(offset);
+                }
+            }
+            self.next[partition] = keys.len() as u64;
+        }
+    }
+}
+
+fn come(
+    stage: &Stage,
+    log: &mut Log,
+    partition: usize,
+    keys: &[Option<&'static str>],
+    size: usize,
+) {
+    let mut fresh = Fresh::default();
+    for key in keys {
+        let offset = log[partition].len() as u64;
+        log[partition].push(*key);
+        let subject = key.map_or(Subject::None, |key| Subject::Of(key.as_bytes()));
+        fresh.push(partition as u32, offset + 1, subject, |target| {
+            target.extend(offset.to_le_bytes());
+            target.resize(target.len() + size, 7);
+        });
+    }
+    stage.append(&mut fresh, RING_BYTES);
+}
+
+fn reader(stage: &Arc<Stage>, wanted: &[&str]) -> Reader {
+    let mut filters = Filters::default();
+    wanted.iter().for_each(|text| filters.add(&Filter::parse(text).unwrap()).unwrap());
+    let wanted = (!wanted.is_empty()).then_some(filters);
+    let signals = Signals::default();
+    let rings = Rings::new(RING_BYTES, ColdReads::new(Metrics::new().cold_reads));
+    let key = (TopicId::from_bytes([7; 16]), PARTITIONS);
+    let place = Place { signals: &signals, token: 1 };
+    let seat = Seat::new(rings, key, Arc::clone(stage), wanted.clone(), &place);
+    let (next, had) = ([0; PARTITIONS], Default::default());
+    Reader { seat, signals, wanted, is_at_ring: false, next, had }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_reader_that_looks_when_it_is_told_has_all_that_is_for_it_once_and_in_order(
+        ops in vec(op(), 1..60),
+    ) {
+        let stage = Arc::new(Stage::new(&[Offset::new(0); PARTITIONS]));
+        let mut log = Log::default();
+        let mut readers = WANTED.map(|wanted| reader(&stage, wanted));
+        readers.iter_mut().for_each(|reader| reader.look(&log, 1));
+        for op in ops {
+            match op {
+                Op::Come(partition, key, count) => {
+                    let keys = vec![KEYS[key]; count as usize];
+                    come(&stage, &mut log, partition, &keys, 40);
+                }
+                Op::Flood(partition) => {
+                    come(&stage, &mut log, partition, &KEYS.repeat(300), 100);
+                }
+                Op::Large(partition) => {
+                    come(&stage, &mut log, partition, &KEYS[..1], RING_BYTES / 2);
+                }
+                Op::Look(number, room) => {
+                    let reader = &mut readers[number];
+                    if reader.is_told() {
+                        reader.look(&log, room);
+                    }
+                }
+            }
+        }
+        for mut reader in readers {
+            if reader.is_told() {
+                reader.look(&log, 100);
+            }
+            for (partition, keys) in log.iter().enumerate() {
+                let numbered = (0..).zip(keys);
+                let wanted = numbered.filter(|(_, key)| reader.wants(**key));
+                let wanted: Vec<u64> = wanted.map(|(offset, _)| offset).collect();
+                prop_assert_eq!(&reader.had[partition], &wanted);
+            }
+        }
+        prop_assert!(stage.state.read().ring.bytes() <= RING_BYTES);
+    }
+}
+
+#[test]
+fn a_reader_of_one_subject_is_not_told_of_others_and_looks_at_its_own_alone() {
+    let stage = Arc::new(Stage::new(&[Offset::new(0); PARTITIONS]));
+    let mut log = Log::default();
+    let mut reader = reader(&stage, &["b"]);
+    reader.look(&log, 1);
+    for _ in 0..3 {
+        come(&stage, &mut log, 0, &[Some("a.1"); 1_000], 100);
+    }
+    assert!(!reader.is_told());
+    come(&stage, &mut log, 0, &[Some("b")], 100);
+    // What it passes over was evicted long ago, and it reads no log for it.
+    assert!(reader.is_told());
+    let mut taking = Taking { next: &mut reader.next, had: &mut reader.had, taken: 0, room: 9 };
+    assert_eq!(reader.seat.take(&mut taking), Took::All);
+    assert_eq!((taking.taken, reader.next[0]), (1, 3_001));
+}
+
+#[test]
+fn a_ring_that_was_overtaken_sends_its_readers_to_the_log_and_takes_them_back() {
+    let stage = Arc::new(Stage::new(&[Offset::new(0); PARTITIONS]));
+    let mut log = Log::default();
+    let mut reader = reader(&stage, &["b"]);
+    reader.look(&log, 1);
+    log[0].resize(7, None);
+    stage.cut(0, 7);
+    assert!(reader.is_told());
+    let (next, had) = (&mut reader.next, &mut reader.had);
+    let took = reader.seat.take(&mut Taking { next, had, taken: 0, room: 9 });
+    assert_eq!(took, Took::Behind);
+    reader.is_at_ring = false;
+    reader.look(&log, 1);
+    come(&stage, &mut log, 0, &[Some("b")], 40);
+    assert!(reader.is_told());
+    reader.look(&log, 1);
+    assert_eq!(reader.had[0], [7]);
+}
+
+#[test]
+fn a_ring_that_is_closed_sends_its_readers_to_the_log() {
+    let stage = Arc::new(Stage::new(&[Offset::new(0); PARTITIONS]));
+    let mut reader = reader(&stage, &[]);
+    reader.look(&Log::default(), 1);
+    stage.close();
+    assert!(reader.is_told());
+    let mut taking = Taking { next: &mut reader.next, had: &mut reader.had, taken: 0, room: 9 };
+    assert_eq!(reader.seat.take(&mut taking), Took::Behind);
+    assert!(!reader.seat.join(|_| 0));
+}
