@@ -223,6 +223,7 @@ const HTTP: &[&str] =
 
 /// Domain types never derive serde; what goes over a wire or into a file of settings does.
 const WIRE_SHAPES: &[&str] = &[
+    "protocol::web",
     "broker::check",
     "broker::config",
     "broker::listen::http",

@@ -89,6 +89,18 @@ pub const FILTER_LEVELS_MAX: usize = 32;
 /// The filters that one live reader may give.
 pub const FILTERS_MAX: usize = 128;
 
+/// One message of a client's over a WebSocket. What is larger is published by `POST`.
+pub const LIVE_MESSAGE_BYTES_MAX: usize = 256 << 10;
+
+/// Subscriptions of one WebSocket.
+pub const LIVE_SUBSCRIPTIONS_MAX: usize = 128;
+
+/// Records that a reader over a WebSocket may grant at once.
+pub const LIVE_CREDIT_MAX: u64 = 1_000_000;
+
+/// Publishes of one WebSocket that wait for their answer.
+pub const LIVE_PUBLISHES_MAX: usize = 16;
+
 /// Batches of a producer that the broker finds again in each partition: as many may be under way
 /// there when a connection is lost, and none of them is stored twice.
 pub const PRODUCER_BATCHES_KEPT: usize = 64;

@@ -1,5 +1,7 @@
-//! What browsers read, as bytes.
+//! What browsers read and write, as bytes.
 //!
-//! Knows no HTTP and no JSON: an event's data is bytes that somebody else made.
+//! Knows no HTTP. [`sse`] knows no JSON either: an event's data is bytes that somebody else made.
+//! [`live`] is the JSON of a WebSocket.
 
+pub mod live;
 pub mod sse;

@@ -52,7 +52,7 @@ fn a_flipped_bit_of_an_index_takes_nothing() {
     for name in ["00000000000000000002.index", "00000000000000000002.timeindex", "active-index"] {
         for position in (0..read_file(&held.disk, name).len() as u64).step_by(3) {
             let damaged = Damaged::by(|held| held.flip(name, position));
-            assert_eq!(damaged.quarantined_when_read(), [], "byte {position} of {name}");
+            assert!(damaged.quarantined_when_read().is_empty(), "byte {position} of {name}");
             let found = damaged.bench.reader.offset_for_time(3).unwrap();
             assert_eq!(found, None, "whose records nobody can walk");
         }
@@ -63,9 +63,9 @@ fn a_flipped_bit_of_an_index_takes_nothing() {
 fn a_lost_index_is_made_again() {
     for name in ["00000000000000000002.index", "00000000000000000002.timeindex", "active-index"] {
         let damaged = Damaged::by(|held| held.remove(name));
-        assert_eq!(damaged.quarantined_when_read(), [], "{name}");
+        assert!(damaged.quarantined_when_read().is_empty(), "{name}");
         let damaged = Damaged::by(|held| open_file(&held.disk, name).set_len(3).unwrap());
-        assert_eq!(damaged.quarantined_when_read(), [], "{name}");
+        assert!(damaged.quarantined_when_read().is_empty(), "{name}");
     }
 }
 
