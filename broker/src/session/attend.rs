@@ -1,37 +1,38 @@
 //! Reading a topic as it comes, beside all others who do.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use weir_protocol::id::TopicId;
-
-use super::{Filters, Refusal, Session};
+use super::{Filters, Form, Refusal, Session};
 use crate::auth::Action;
-use crate::core::live::{Encode, Place, Seat, Taker, Took};
+use crate::core::catalog::topic::Topic;
+use crate::core::live::{Place, Seat, Taker, Took};
 use crate::metrics;
 
 /// A reader's seat at the ring of a topic.
 #[derive(Debug)]
-pub(crate) struct Attendance {
+pub(super) struct Attendance {
     seat: Seat,
     metrics: metrics::Deliver,
 }
 
 impl Session {
     /// Takes a seat at the ring of a topic's first `partitions`, for what these filters take;
-    /// `Ready(token)` is signalled when there is more. Whoever is first brings the encoder.
-    pub(crate) fn attend(
+    /// `Ready(token)` is signalled when there is more.
+    pub(super) fn attend(
         &self,
-        topic: TopicId,
+        topic: &Topic,
         partitions: usize,
-        filters: Option<Filters>,
+        filters: Option<Arc<Filters>>,
         token: u64,
-        encoder: impl FnOnce() -> Box<dyn Encode>,
+        form: &Form,
     ) -> Result<Attendance, Refusal> {
-        let topic = self.topic(topic)?;
-        self.allow(Action::Consume, &topic)?;
+        self.allow(Action::Consume, topic)?;
         let handles = topic.partitions.get(..partitions).unwrap_or(&topic.partitions);
         let place = Place { signals: &self.signals, token };
-        let seat = self.door.rings.sit(topic.id, handles, filters, &place, encoder);
+        let key = (topic.id, form.name);
+        let encoder = || (form.encoder)(&topic.name);
+        let seat = self.door.rings.sit(key, handles, filters, &place, encoder);
         let metrics = self.door.deliver_metrics.clone();
         metrics.subscriptions.inc();
         Ok(Attendance { seat, metrics })
@@ -40,12 +41,12 @@ impl Session {
 
 impl Attendance {
     /// Goes by the ring if it has all that comes next for who reads `next` of each partition.
-    pub(crate) fn join(&mut self, next: impl Fn(usize) -> u64) -> bool {
+    pub(super) fn join(&mut self, next: impl Fn(usize) -> u64) -> bool {
         self.seat.join(next)
     }
 
     /// Gives what there is to `taker`, as far as it takes it.
-    pub(crate) fn take(&mut self, taker: &mut impl Taker) -> Took {
+    pub(super) fn take(&mut self, taker: &mut impl Taker) -> Took {
         let mut counted = Counted { taker, records: 0, bytes: 0 };
         let took = self.seat.take(&mut counted);
         self.metrics.records.inc_by(counted.records);

@@ -6,11 +6,13 @@
 //! refuses is a [`Refusal`] with a stable code, which each face tells in its own way.
 
 mod attend;
+mod backlog;
 mod check;
 mod delete_records;
 mod epochs;
 mod facts;
 mod fetch;
+mod following;
 mod group;
 mod group_facts;
 mod init_producer;
@@ -26,6 +28,7 @@ mod readiness;
 mod receipt;
 mod redrive;
 mod refusal;
+mod resume;
 mod settle;
 mod standing;
 mod subscribe;
@@ -56,7 +59,7 @@ use crate::metrics;
 pub(crate) use crate::core::catalog::queue_settings::{Ttl, Wanted as QueueWanted, WantedBackoff};
 pub(crate) use crate::core::catalog::settings::{Durability, Limit, Settings, Wanted, WorkedOff};
 pub(crate) use crate::core::group::{Begin, Face, State as GroupState, Strategy};
-pub(crate) use crate::core::live::{Encode, Filter, Filters, Taker, Took};
+pub(crate) use crate::core::live::{Encode, Filter, Filters, Form};
 pub(crate) use crate::core::mover::Redriven;
 pub(crate) use crate::core::partition::trim::Before;
 pub(crate) use crate::core::queue::{
@@ -68,10 +71,10 @@ pub(crate) use crate::core::read::{
     Skipped, Slice, Walk,
 };
 pub(crate) use crate::core::wake::{Done, Signal, Signals};
-pub(crate) use attend::Attendance;
 pub(crate) use epochs::EpochEnd;
 pub(crate) use facts::{BrokerFacts, PartitionFacts, QuarantinedFacts, TopicFacts};
 pub(crate) use fetch::Fetched;
+pub(crate) use following::{Following, LiveBegin, Place, Sink, number_of};
 pub(crate) use group::{
     GroupHeartbeat, GroupRefusal, JoinGroup, JoinedGroup, LeaveGroup, LeavingMember, SyncGroup,
 };

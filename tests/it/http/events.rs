@@ -23,7 +23,7 @@ impl Events {
     pub(super) async fn open(web: &Web, path: &str, last: Option<&str>) -> Self {
         let mut request = web.request(Method::GET, path);
         if let Some(last) = last {
-            request = request.header("last-event-id", last);
+            request = request.header("last-event-id", last.as_bytes());
         }
         let response = request.send().await.unwrap();
         if response.status() != StatusCode::OK {

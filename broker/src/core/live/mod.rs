@@ -6,7 +6,7 @@
 //!    └──────────── a reader that is behind the ring reads here ──────────┘
 //! ```
 //!
-//! Knows no encoding: whoever sits down brings an [`Encode`].
+//! Knows no encoding: whoever sits down brings a [`Form`], and who brings the same share a ring.
 
 mod audience;
 mod delivery;
@@ -22,6 +22,7 @@ mod stage;
 use std::fmt::Debug;
 
 use weir_protocol::batch::Record;
+use weir_protocol::name::TopicName;
 
 pub(crate) use filter::Filter;
 pub(crate) use filters::Filters;
@@ -37,6 +38,15 @@ pub(crate) trait Encode: Debug + Send {
 
     /// Offsets whose records are not shown.
     fn skipped(&mut self, partition: u32, skipped: Skipped, target: &mut Vec<u8>);
+}
+
+/// A wire's way to write records.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form {
+    /// Forms of one name write alike.
+    pub(crate) name: &'static str,
+    /// Makes what writes the records of a topic.
+    pub(crate) encoder: fn(&TopicName) -> Box<dyn Encode>,
 }
 
 /// Where a reader is told, as `Ready(token)`, that there is more for it.

@@ -1,4 +1,4 @@
-//! The rings there are: one for each topic that somebody follows, and only as long.
+//! The rings there are: one for each topic and form that somebody follows, and only as long.
 //!
 //! ```text
 //!   sit ──► a seat, and the topic's stage with it: ring, readers, and the task that fills the ring
@@ -42,8 +42,9 @@ struct Shared {
     cold_reads: ColdReads,
 }
 
-/// Readers of one topic that came before and behind a change of its partitions have two rings.
-pub(super) type Key = (TopicId, usize);
+/// A topic, so many of its partitions (readers that came before and behind a change of these have
+/// two rings), and the name of a form.
+pub(super) type Key = (TopicId, usize, &'static str);
 
 impl Rings {
     pub(crate) fn new(bytes_max: usize, cold_reads: ColdReads) -> Self {
@@ -51,17 +52,17 @@ impl Rings {
         Self { shared: Arc::new(Shared { stages, count, bytes_max, cold_reads }) }
     }
 
-    /// A seat at the ring of a topic with these partitions, for who wants what these filters take.
-    /// Whoever is first begins the ring, with an encoder.
+    /// A seat at the ring of a topic with these partitions in a form, for who wants what these
+    /// filters take. Whoever is first begins the ring, with an encoder.
     pub(crate) fn sit(
         &self,
-        topic: TopicId,
+        (topic, form): (TopicId, &'static str),
         partitions: &[Handle],
-        filters: Option<Filters>,
+        filters: Option<Arc<Filters>>,
         place: &Place<'_>,
         encoder: impl FnOnce() -> Box<dyn Encode>,
     ) -> Seat {
-        let key = (topic, partitions.len());
+        let key = (topic, partitions.len(), form);
         let mut stages = self.shared.stages.lock();
         let stage = match stages.entry(key) {
             Entry::Occupied(mut entry) if !entry.get().0.is_closed() => {

@@ -29,7 +29,7 @@ pub(crate) struct Seat {
     key: Key,
     stage: Arc<Stage>,
     number: u32,
-    filters: Option<Filters>,
+    filters: Option<Arc<Filters>>,
     /// The entry to look at next; none on the log.
     at: Option<u64>,
     /// Entries of a reader with filters; it looks through all while there are none.
@@ -66,10 +66,10 @@ impl Seat {
         rings: Rings,
         key: Key,
         stage: Arc<Stage>,
-        filters: Option<Filters>,
+        filters: Option<Arc<Filters>>,
         place: &Place<'_>,
     ) -> Self {
-        let number = stage.audience.lock().add(place.signals, place.token, filters.as_ref());
+        let number = stage.audience.lock().add(place.signals, place.token, filters.as_deref());
         let (at, noted, noted_to) = (None, None, 0);
         Self { rings, key, stage, number, filters, at, noted, noted_to }
     }
@@ -153,7 +153,7 @@ impl Seat {
             audience.take_noted(self.number);
             (self.noted, self.noted_to) = (Some(VecDeque::new()), ring.head());
         }
-        audience.wait(self.number, self.filters.as_ref());
+        audience.wait(self.number, self.filters.as_deref());
         Took::All
     }
 
@@ -168,7 +168,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.stage.audience.lock().remove(self.number, self.filters.as_ref());
+        self.stage.audience.lock().remove(self.number, self.filters.as_deref());
         self.rings.leave(self.key, &self.stage);
     }
 }

@@ -11,6 +11,8 @@ pub(crate) enum From {
     /// Behind the last record there is.
     Latest,
     Offset(Offset),
+    /// So many offsets before the tail, or the first that is kept.
+    Last(u64),
     /// The first record of that time or later, Unix milliseconds; the tail where there is none.
     Time(i64),
     /// The first record of the latest time that any has; the tail where there is none.
@@ -37,6 +39,7 @@ pub(super) fn resolve(reader: &Reader, from: From) -> Result<Resolved, FromError
     match from {
         From::Earliest => Ok((start, None)),
         From::Latest => Ok((tail, None)),
+        From::Last(count) => Ok((start.max(Offset::new(tail.get().saturating_sub(count))), None)),
         From::Offset(asked) if asked < start || tail < asked => {
             Err(FromError::OutOfRange { asked, start, tail })
         }

@@ -13,7 +13,7 @@ use weir_protocol::code::Code;
 use weir_protocol::name::{QueueName, TopicName};
 
 use super::problem::Problem;
-use crate::session::{From, Offset};
+use crate::session::{From, LiveBegin, Offset, TopicFacts};
 
 /// The topic that the path names.
 #[derive(Debug)]
@@ -60,6 +60,9 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
+        if String::from_utf8(unescaped(query)).is_err() {
+            return Err(Problem::malformed("the query: it is not UTF-8 behind its escapes"));
+        }
         let pairs = serde_html_form::Deserializer::from_bytes(query.as_bytes());
         match serde_path_to_error::deserialize(pairs) {
             Ok(asked) => Ok(Self(asked)),
@@ -73,6 +76,8 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 pub(super) enum Beginning {
     Earliest,
     Latest,
+    /// So many of each partition, at most.
+    Last(u64),
     /// One for each partition.
     Offsets(Vec<u64>),
     /// Unix milliseconds.
@@ -80,11 +85,16 @@ pub(super) enum Beginning {
 }
 
 impl Beginning {
-    /// The place in each of a topic's partitions.
-    pub(super) fn in_partitions(&self, count: usize) -> Result<Vec<From>, Problem> {
+    /// The place in each partition of a topic.
+    pub(super) fn of(&self, facts: &TopicFacts) -> Result<LiveBegin, Problem> {
+        Ok(LiveBegin::At(self.in_partitions(facts.partitions.len())?))
+    }
+
+    fn in_partitions(&self, count: usize) -> Result<Vec<From>, Problem> {
         match self {
             Self::Earliest => Ok(vec![From::Earliest; count]),
             Self::Latest => Ok(vec![From::Latest; count]),
+            Self::Last(last) => Ok(vec![From::Last(*last); count]),
             Self::Time(time_ms) => Ok(vec![From::Time(*time_ms); count]),
             Self::Offsets(offsets) if offsets.len() == count => {
                 Ok(offsets.iter().map(|&offset| From::Offset(Offset::new(offset))).collect())
@@ -107,6 +117,10 @@ impl FromStr for Beginning {
             "latest" => return Ok(Self::Latest),
             _ => {}
         }
+        let last = text.strip_prefix('-').filter(|digits| digits.bytes().all(is_digit));
+        if let Some(Ok(last)) = last.map(str::parse) {
+            return Ok(Self::Last(last));
+        }
         let offsets: Result<Vec<u64>, _> = text.split(',').map(str::parse).collect();
         if let Ok(offsets) = offsets {
             return Ok(Self::Offsets(offsets));
@@ -114,11 +128,35 @@ impl FromStr for Beginning {
         match text.parse::<Timestamp>() {
             Ok(time) => Ok(Self::Time(time.as_millisecond())),
             Err(_) => Err(Problem::malformed(format!(
-                "from is '{text}'; it takes earliest, latest, an offset for each partition \
-                 separated by commas, or a time such as 2026-01-31T12:00:00Z"
+                "from is '{text}'; it takes earliest, latest, -100 for the last 100, an offset \
+                 for each partition separated by commas, or a time such as 2026-01-31T12:00:00Z"
             ))),
         }
     }
+}
+
+/// A query's bytes without their escapes; what is none stays.
+fn unescaped(query: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(query.len());
+    let mut rest = query.as_bytes();
+    while let Some((&first, behind)) = rest.split_first() {
+        let digit = |at: usize| char::from(*behind.get(at)?).to_digit(16);
+        match (first, digit(0).zip(digit(1))) {
+            (b'%', Some((high, low))) => {
+                bytes.push((high << 4 | low) as u8);
+                rest = &behind[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = behind;
+            }
+        }
+    }
+    bytes
+}
+
+fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_digit()
 }
 
 #[cfg(test)]
@@ -134,9 +172,18 @@ mod tests {
         assert_eq!(place("0,18446744073709551615"), Beginning::Offsets(vec![0, u64::MAX]));
         assert_eq!(place("1970-01-01T00:00:01.5Z"), Beginning::Time(1_500));
         assert_eq!(place("1970-01-01T01:00:00+01:00"), Beginning::Time(0));
-        for text in ["", "soon", "-1", "1,", "1970-01-01", "18446744073709551616"] {
+        assert_eq!(place("-100"), Beginning::Last(100));
+        for text in
+            ["", "soon", "-", "--1", "-+1", "-1,-1", "1,", "1970-01-01", "18446744073709551616"]
+        {
             assert!(text.parse::<Beginning>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn escapes_are_bytes_and_what_is_none_stays() {
+        assert_eq!(unescaped("a=%C3%A9&b=%"), "a=\u{e9}&b=%".as_bytes());
+        assert_eq!(unescaped("%fF%0g%1"), b"\xff%0g%1");
     }
 
     #[test]

@@ -1,40 +1,40 @@
 //! What a live reader gets: events, written one behind the other into a chunk.
 //!
 //! ```text
-//! (no name)     a record, as GET records gives it
+//! (no name)     a record, as GET records gives it, and its topic
 //! position      where the reader stands, sent first: who is cut off before a record came resumes
-//! gap           offsets that are not sent, and why
+//! gap           offsets that are not sent, and why; or that a bookmark was no good
 //! problem       why the stream ends; the last event
 //! ```
 //!
-//! Each but `problem` has an id, the reader's [`Bookmark`] behind it. None is called `open` or
-//! `error`: a browser's `EventSource` has events of its own by these names.
+//! Records, positions and gaps of offsets have an id, the reader's [`Bookmark`] behind them. A gap
+//! of a bookmark has none: who is cut off before the `position` behind it is told again. None is
+//! called `open` or `error`: a browser's `EventSource` has events of its own by these names.
 
 use bytes::Bytes;
 use serde::Serialize;
-use weir_protocol::batch::Record;
+use weir_protocol::name::TopicName;
 use weir_protocol::web::sse::{self, Event};
 
-use super::bookmark::{Bookmark, Place, Word};
-use super::form::SseForm;
+use super::bookmark::{Bookmark, Marked, Word};
 use super::problem::Problem;
-use crate::session::{Encode, Skipped};
+use super::skipped::Unmarked;
 
 /// Events that are sent at once.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
     bytes: Vec<u8>,
-    form: SseForm,
     id: Word,
 }
 
 #[derive(Debug, Serialize)]
-struct Position {
-    partitions: Vec<PartitionPosition>,
+struct Position<'a> {
+    partitions: Vec<PartitionPosition<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct PartitionPosition {
+struct PartitionPosition<'a> {
+    topic: &'a str,
     partition: usize,
     next_offset: u64,
 }
@@ -54,18 +54,6 @@ impl Chunk {
         Bytes::from(std::mem::take(&mut self.bytes))
     }
 
-    /// A record, and where the reader is behind it.
-    pub(super) fn record(&mut self, partition: u32, record: &Record<'_>, behind: &Bookmark) {
-        self.form.record(partition, record, &mut self.bytes);
-        self.close(behind);
-    }
-
-    /// Offsets that are not sent, and where the reader is behind them.
-    pub(super) fn gap(&mut self, partition: u32, skipped: Skipped, behind: &Bookmark) {
-        self.form.skipped(partition, skipped, &mut self.bytes);
-        self.close(behind);
-    }
-
     /// An event that was written as far as its id.
     pub(super) fn event(&mut self, open: &[u8], behind: &Bookmark) {
         self.bytes.reserve(open.len() + ID_BYTES);
@@ -73,17 +61,20 @@ impl Chunk {
         self.close(behind);
     }
 
-    /// Where the reader is.
-    pub(super) fn position(&mut self, bookmark: &Bookmark) {
-        let places = bookmark.places.iter().enumerate();
-        let of = |(partition, place): (usize, &Place)| PartitionPosition {
-            partition,
-            next_offset: place.next,
-        };
-        let position = Position { partitions: places.map(of).collect() };
+    /// Where the reader is, in topics with these names.
+    pub(super) fn position(&mut self, names: &[TopicName], bookmark: &Bookmark) {
+        let of_topic = |(name, marked): (_, &Marked)| of_topic(name, marked);
+        let partitions = names.iter().zip(&bookmark.topics).flat_map(of_topic).collect();
+        let position = Position { partitions };
         let json = serde_json::to_vec(&position).expect("a vector takes what is written to it");
         sse::push_open(&mut self.bytes, Some("position"), &json);
         self.close(bookmark);
+    }
+
+    /// That the reader's bookmark was no good.
+    pub(super) fn unmarked(&mut self, gap: &Unmarked<'_>) {
+        let event = Event { name: Some("gap"), data: &gap.to_json(), id: None };
+        sse::push_event(&mut self.bytes, &event);
     }
 
     /// Why the stream ends.
@@ -105,6 +96,16 @@ impl Chunk {
     fn close(&mut self, behind: &Bookmark) {
         sse::push_close(&mut self.bytes, behind.write(&mut self.id));
     }
+}
+
+fn of_topic<'a>(name: &'a TopicName, marked: &Marked) -> Vec<PartitionPosition<'a>> {
+    let places = marked.places.iter().enumerate();
+    let of = |(partition, place): (usize, &crate::session::Place)| PartitionPosition {
+        topic: name.as_str(),
+        partition,
+        next_offset: place.next,
+    };
+    places.map(of).collect()
 }
 
 /// A chunk with this much takes no further event. A reader that takes nothing is sent no more

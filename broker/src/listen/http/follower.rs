@@ -1,15 +1,14 @@
-//! One reader of live events: from the log to the ring, and back where the ring is too fast.
+//! One reader of live events: the topics it follows, as one stream.
 //!
 //! ```text
-//! connect ─► retry, position ─► log ◄─────► ring ─► wait: more, stop or heartbeat ─┐
-//!                                ▲  behind   ▲  nothing unread lies before it       │
-//!                                └───────────┴──────────────────────────────────────┘
+//! connect ─► retry, gaps of the bookmark, position ─► events ◄─► wait: more, stop or heartbeat
 //! ```
 //!
-//! At the ring it is sent what was written once for all, and its own bookmark behind it. So long as
-//! it is on the log, it reads by itself, at its own pace; nobody waits for it.
+//! The stream makes its next chunk when the connection asks for one, so a reader's credit is its
+//! socket. Topics take turns: none starves behind another's history. At the ring it is sent what
+//! was written once for all, and its own bookmark behind it.
 //!
-//! Invariant: while it goes by the ring, the merge rests; they share the bookmark.
+//! Invariant: the bookmark is where the reader is behind the last event that was written.
 
 use std::convert::Infallible;
 use std::ops::ControlFlow;
@@ -19,59 +18,76 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{Interval, MissedTickBehavior, interval};
+use weir_protocol::name::TopicName;
 
+use super::bookmark::{Bookmark, Marked};
 use super::events::Chunk;
-use super::live::LiveSeat;
-use super::merge::{Merge, Reached};
+use super::live_seats::LiveSeat;
 use super::shared::stopped;
-use crate::session::{Attendance, Refusal, Taker, Took};
+use crate::session::{Following, Refusal, Session, Signal, Sink, number_of};
 
 /// One reader's stream.
 #[derive(Debug)]
 pub(super) struct Follower {
-    merge: Merge,
-    ring: Attendance,
-    is_at_ring: bool,
-    /// Whether there may be more at the ring; else it was told to signal.
-    is_ready: bool,
+    session: Session,
+    topics: Vec<Following>,
+    names: Vec<TopicName>,
+    bookmark: Bookmark,
+    /// Whether the bookmark is ahead of the one that the reader was told last.
+    is_ahead: bool,
+    /// The topic whose turn it is.
+    turn: usize,
     stop: watch::Receiver<bool>,
-    retry_ms: u32,
     stage: Stage,
     chunk: Chunk,
     silence: Silence,
+    /// Empty; memory for what wakes it.
+    signals: Vec<Signal>,
     _seat: LiveSeat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    Opening,
     Following,
     Ended,
 }
 
 impl Follower {
+    /// A stream of topics, each followed by its number, that begins with what `chunk` has.
     pub(super) fn new(
-        merge: Merge,
-        ring: Attendance,
+        session: Session,
+        topics: Vec<(Marked, TopicName, Following)>,
         stop: watch::Receiver<bool>,
-        retry_ms: u32,
+        mut chunk: Chunk,
         seat: LiveSeat,
     ) -> Self {
-        let (chunk, silence, stage) = (Chunk::default(), Silence::new(), Stage::Opening);
-        let (is_at_ring, is_ready, _seat) = (false, false, seat);
-        Self { merge, ring, is_at_ring, is_ready, stop, retry_ms, stage, chunk, silence, _seat }
+        let (mut bookmark, mut names, mut followed) = (Bookmark::default(), vec![], vec![]);
+        for (marked, name, following) in topics {
+            bookmark.topics.push(marked);
+            names.push(name);
+            followed.push(following);
+        }
+        chunk.position(&names, &bookmark);
+        Self {
+            session,
+            topics: followed,
+            names,
+            bookmark,
+            is_ahead: false,
+            turn: 0,
+            stop,
+            stage: Stage::Following,
+            chunk,
+            silence: Silence::new(),
+            signals: Vec::new(),
+            _seat: seat,
+        }
     }
 
     /// The next chunk, as soon as there is something for it.
     pub(super) async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
-        match self.stage {
-            Stage::Ended => return None,
-            Stage::Following => {}
-            Stage::Opening => {
-                self.stage = Stage::Following;
-                self.chunk.retry(self.retry_ms);
-                self.chunk.position(self.merge.said());
-            }
+        if self.stage == Stage::Ended {
+            return None;
         }
         loop {
             // A reader that is behind never waits below.
@@ -89,9 +105,9 @@ impl Follower {
             if self.stage == Stage::Ended {
                 return None;
             }
-            if self.is_ready || self.merge.is_ready() {
+            if self.topics.iter().any(Following::is_ready) {
                 // Much was passed over: others have their turn, and the reader a newer bookmark.
-                self.chunk.position(self.merge.said());
+                self.position();
                 yield_now().await;
                 continue;
             }
@@ -101,83 +117,83 @@ impl Follower {
 
     /// Writes what there is.
     async fn fill(&mut self) -> Result<(), Refusal> {
-        loop {
-            if self.is_at_ring || self.join() {
-                match self.take() {
-                    Took::More | Took::All => return Ok(()),
-                    Took::Behind => self.merge.go_on().await?,
-                }
+        let count = self.topics.len();
+        for _ in 0..count {
+            if self.chunk.is_full() {
+                break;
             }
-            self.merge.fill(&mut self.chunk).await?;
-            // Who has all that the log had goes on by the ring, which has what comes.
-            if !self.chunk.is_empty() || self.merge.is_ready() || !self.join() {
-                return Ok(());
+            let number = self.turn;
+            self.turn = (number + 1) % count;
+            if self.topics[number].is_ready() {
+                let Self { chunk, bookmark, is_ahead, .. } = self;
+                let mut sink = Written { chunk, bookmark, is_ahead, number };
+                self.topics[number].fill(&mut sink).await?;
             }
         }
+        Ok(())
     }
 
-    fn take(&mut self) -> Took {
-        let mut reader = AtRing { merge: &mut self.merge, chunk: &mut self.chunk };
-        let took = self.ring.take(&mut reader);
-        self.is_ready = took == Took::More;
-        self.is_at_ring = took != Took::Behind;
-        took
-    }
-
-    fn join(&mut self) -> bool {
-        let places = &self.merge.bookmark().places;
-        self.is_at_ring = self.ring.join(|partition| places[partition].next);
-        if self.is_at_ring {
-            self.merge.rest();
-        }
-        self.is_at_ring
+    fn position(&mut self) {
+        self.chunk.position(&self.names, &self.bookmark);
+        self.is_ahead = false;
     }
 
     /// Waits until there is more to do, or something to say.
     async fn wait(&mut self) {
-        match waited(self.merge.wait(), stopped(&mut self.stop), &mut self.silence).await {
-            Waited::More => {}
+        let more = self.session.signals().wait();
+        match waited(more, stopped(&mut self.stop), &mut self.silence).await {
+            Waited::More => self.signalled(),
             Waited::Stopped => self.stage = Stage::Ended,
             Waited::Silence => {
-                // What was for others meanwhile moves the bookmark, if it is still at the ring.
-                if self.is_at_ring && self.take() == Took::Behind {
-                    self.is_at_ring = true;
+                // What was for others meanwhile moves the bookmark.
+                for (number, following) in self.topics.iter_mut().enumerate() {
+                    let (chunk, bookmark) = (&mut self.chunk, &mut self.bookmark);
+                    let is_ahead = &mut self.is_ahead;
+                    following.pass_over(&mut Written { chunk, bookmark, is_ahead, number });
                 }
-                if self.merge.is_ahead() {
-                    self.chunk.position(self.merge.said());
-                } else {
-                    self.chunk.heartbeat();
+                match self.is_ahead {
+                    true => self.position(),
+                    false => self.chunk.heartbeat(),
                 }
+            }
+        }
+    }
+
+    fn signalled(&mut self) {
+        self.session.signals().take(&mut self.signals);
+        for signal in self.signals.drain(..) {
+            let Signal::Ready(token) = signal else { continue };
+            if let Some(following) = self.topics.get_mut(usize::from(number_of(token))) {
+                following.signalled(token);
             }
         }
     }
 }
 
-/// A reader at the ring, while it takes.
-struct AtRing<'a> {
-    merge: &'a mut Merge,
+/// What is given of one topic, written into the chunk.
+struct Written<'a> {
     chunk: &'a mut Chunk,
+    bookmark: &'a mut Bookmark,
+    is_ahead: &'a mut bool,
+    number: usize,
 }
 
-impl Taker for AtRing<'_> {
-    fn next(&self, partition: usize) -> u64 {
-        self.merge.bookmark().places[partition].next
-    }
-
-    fn pass(&mut self, partition: usize, to: u64) {
-        self.merge.is_at(partition, to, Reached::Silently);
-    }
-
-    fn take(&mut self, partition: usize, to: u64, event: &[u8]) -> ControlFlow<()> {
-        self.merge.is_at(partition, to, Reached::ByEvent);
-        self.chunk.event(event, self.merge.bookmark());
+impl Sink for Written<'_> {
+    fn event(&mut self, partition: usize, to: u64, event: &[u8]) -> ControlFlow<()> {
+        self.bookmark.topics[self.number].places[partition].next = to;
+        self.chunk.event(event, self.bookmark);
+        *self.is_ahead = false;
         match self.chunk.is_full() {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
     }
-}
 
+    fn pass(&mut self, partition: usize, to: u64) {
+        self.bookmark.topics[self.number].places[partition].next = to;
+        *self.is_ahead = true;
+    }
+}
 /// How long a stream has been silent, told by a timer that an event does not touch.
 #[derive(Debug)]
 struct Silence {
@@ -227,9 +243,6 @@ async fn waited(
         () = silence.is_long() => Waited::Silence,
     }
 }
-
-/// The ring signals with it; no partition does.
-pub(super) const RING: u64 = u64::MAX;
 
 /// So often at least a silent stream says that it is alive; proxies cut it off after 30 s and more.
 const HEARTBEAT: Duration = Duration::from_secs(15);

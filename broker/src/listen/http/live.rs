@@ -1,10 +1,9 @@
-//! `GET /v1/topics/{topic}/live`: records as they come, as server-sent events.
+//! `GET /v1/topics/{topic}/live` and `GET /v1/live`: records as they come, as server-sent events.
 //!
-//! The stream makes its next chunk when the connection asks for one, so a reader's credit is its
-//! socket. What is wrong before the stream begins is answered with a status that makes a browser
-//! stop, as nothing it can do by itself would help. But what passes by itself is never answered
-//! with 503, on which browsers stop too: then the stream begins, says why, and ends, and the reader
-//! comes back after a pause.
+//! What is wrong before the stream begins is answered with a status that makes a browser stop, as
+//! nothing it can do by itself would help. But what passes by itself is never answered with 503, on
+//! which browsers stop too: then the stream begins, says why, and ends, and the reader comes back
+//! after a pause. A bookmark that is no good is told in the stream, which goes on.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,28 +14,30 @@ use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use weir_protocol::code::Code;
+use weir_protocol::name::TopicName;
 
 use super::asked::{Asked, Beginning, Named};
-use super::bookmark::Bookmark;
+use super::bookmark::{Bookmark, Marked, NoBookmark, PARTITIONS_MAX};
 use super::events::Chunk;
-use super::follower::{Follower, RING};
-use super::form::SseForm;
-use super::merge::Merge;
+use super::follower::Follower;
+use super::form::SSE;
+use super::live_seats::LiveSeat;
 use super::problem::Problem;
 use super::shared::Shared;
+use super::skipped::{BadMark, Unmarked};
+use super::wants::{Wanted, wanted, wanted_of_topics};
 use crate::clock::Randomness;
-use crate::metrics;
-use crate::session::{Filter, Filters};
+use crate::session::{Following, LiveBegin, Place, Session, TopicFacts};
 
 /// What to follow.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct LiveQuery {
-    /// Where to begin: `earliest`, `latest`, an offset for each partition separated by commas, or
-    /// a time such as `2026-01-31T12:00:00Z`; `latest` if not given. A bookmark goes before it.
+    /// Where to begin: `earliest`, `latest`, `-100` for the last 100 of each partition, an offset
+    /// for each partition separated by commas, or a time such as `2026-01-31T12:00:00Z`; `latest`
+    /// if not given. A bookmark goes before it.
     from: Option<String>,
     /// The id of the last event that came, for readers that cannot send `Last-Event-ID`.
     last_event_id: Option<String>,
@@ -47,6 +48,25 @@ pub(super) struct LiveQuery {
     /// given. May be given several times: a record comes if one of them takes it.
     #[serde(rename = "match", default)]
     matching: Vec<String>,
+}
+
+/// What to follow of several topics.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LiveTopicsQuery {
+    /// A topic, or `topic:filter` for the records whose keys the filter takes: `rooms:rooms.42.>`.
+    /// May be given several times: a record comes once if one of them takes it.
+    #[serde(default)]
+    sub: Vec<String>,
+    /// Where to begin: `earliest`, `latest`, `-100` for the last 100 of each partition, or a time;
+    /// `latest` if not given. A bookmark goes before it.
+    from: Option<String>,
+    /// The id of the last event that came, for readers that cannot send `Last-Event-ID`.
+    last_event_id: Option<String>,
+    #[serde(rename = "lastEventId")]
+    #[param(ignore)]
+    last_event_id_of_polyfills: Option<String>,
 }
 
 /// Follows all partitions of a topic as server-sent events, each partition in its order.
@@ -65,7 +85,7 @@ pub(super) struct LiveQuery {
     ),
     responses(
         (status = 200, description = "Events.", content_type = "text/event-stream", body = String),
-        (status = 400, description = "A parameter or the bookmark is no good.", body = Problem),
+        (status = 400, description = "A parameter is no good.", body = Problem),
         (status = 404, description = "No such topic.", body = Problem),
         (status = 416, description = "An offset is not in its partition.", body = Problem),
     )
@@ -76,96 +96,177 @@ pub(super) async fn live(
     Asked(query): Asked<LiveQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let wanted = wanted(&query.matching)?;
-    let session = shared.door.enter();
-    let facts = session.topic_to_follow(&topic)?;
-    let mut merge = match bookmark(&headers, &query)? {
-        Some(bookmark) => Merge::resume(session.clone(), &facts, &bookmark).await?,
-        None => {
-            let from = query.from.as_deref().unwrap_or("latest").parse::<Beginning>()?;
-            let from = from.in_partitions(facts.partitions.len())?;
-            Merge::begin(session.clone(), &facts, &from).await?
-        }
-    };
-    merge.want(wanted.clone());
-    let Some(seat) = shared.live_seats.take() else { return Ok(turned_away(&shared)) };
-    let partitions = facts.partitions.len();
-    let ring = session.attend(facts.id, partitions, wanted, RING, SseForm::boxed)?;
-    let retry_ms = jitter(&shared.randomness, RETRY_MS);
-    let follower = Follower::new(merge, ring, shared.stop, retry_ms, seat);
-    Ok(events(Body::from_stream(stream::unfold(follower, Follower::next))))
+    let LiveQuery { from, last_event_id, last_event_id_of_polyfills, matching } = query;
+    let last = last_id(&headers, &[last_event_id, last_event_id_of_polyfills]);
+    let wanted = wanted(topic, &matching)?;
+    answer(&shared, vec![wanted], from.as_deref(), last).await
 }
 
-/// The filters that were given, if any were.
-fn wanted(texts: &[String]) -> Result<Option<Filters>, Problem> {
-    let mut filters = Filters::default();
-    for text in texts {
-        let filter = Filter::parse(text);
-        let filter = filter.map_err(|error| Problem::malformed(format!("match: {error}")))?;
-        let added = filters.add(&filter);
-        added.map_err(|error| Problem::malformed(format!("match: {error}")))?;
-    }
-    Ok((!texts.is_empty()).then_some(filters))
+/// Follows several topics as one stream of server-sent events, as `GET /v1/topics/{topic}/live`.
+///
+/// Browsers keep six connections to a server over HTTP/1.1, all their tabs together. Each event
+/// says of which topic it is, and its id where the reader stands in all of them, 64 partitions at
+/// most.
+#[utoipa::path(
+    get,
+    path = "/v1/live",
+    tag = "records",
+    params(
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event."),
+        LiveTopicsQuery,
+    ),
+    responses(
+        (status = 200, description = "Events.", content_type = "text/event-stream", body = String),
+        (status = 400, description = "A parameter is no good.", body = Problem),
+        (status = 404, description = "No such topic.", body = Problem),
+    )
+)]
+pub(super) async fn live_topics(
+    State(shared): State<Shared>,
+    Asked(query): Asked<LiveTopicsQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let LiveTopicsQuery { sub, from, last_event_id, last_event_id_of_polyfills } = query;
+    let last = last_id(&headers, &[last_event_id, last_event_id_of_polyfills]);
+    answer(&shared, wanted_of_topics(&sub)?, from.as_deref(), last).await
 }
+
+/// What a reader comes back with, if it had an event before.
+type Last = Option<Result<Bookmark, NoBookmark>>;
 
 /// The bookmark that the reader comes back with. A browser sends the header by itself and the
 /// query as it was at first, so the header is the newer.
-fn bookmark(headers: &HeaderMap, query: &LiveQuery) -> Result<Option<Bookmark>, Problem> {
-    let of_header = match headers.get(LAST_EVENT_ID).map(|value| value.to_str()) {
-        Some(Err(_)) => return Err(no_bookmark("the bookmark has characters that none has")),
-        Some(Ok(text)) => Some(text),
-        None => None,
-    };
-    let of_query = [&query.last_event_id, &query.last_event_id_of_polyfills];
-    let mut said = of_header.into_iter().chain(of_query.into_iter().flatten().map(String::as_str));
+fn last_id(headers: &HeaderMap, of_query: &[Option<String>]) -> Last {
+    let of_header = headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or(NO_ID));
+    let mut said = of_header.into_iter().chain(of_query.iter().flatten().map(String::as_str));
     // A reader that has had no event sends an empty one.
-    let text = said.find(|text| !text.is_empty());
-    text.map(Bookmark::decode).transpose().map_err(|error| no_bookmark(&error.to_string()))
+    said.find(|text| !text.is_empty()).map(Bookmark::decode)
 }
 
-fn no_bookmark(why: &str) -> Problem {
-    Problem::new(Code::InvalidBookmark, why)
+async fn answer(
+    shared: &Shared,
+    wanted: Vec<Wanted>,
+    from: Option<&str>,
+    last: Last,
+) -> Result<Response, Problem> {
+    let from = from.map(str::parse::<Beginning>).transpose()?;
+    let session = shared.door.enter();
+    let mut topics = Vec::with_capacity(wanted.len());
+    for wanted in wanted {
+        topics.push((session.topic_to_follow(&wanted.topic)?, wanted));
+    }
+    check_count(&topics)?;
+    let Some(seat) = shared.live_seats.take() else { return Ok(turned_away(shared, &full())) };
+    match follow(shared, session, topics, from, last, seat).await {
+        Ok(follower) => Ok(events(Body::from_stream(stream::unfold(follower, Follower::next)))),
+        Err(problem) if problem.passes() => Ok(turned_away(shared, &problem)),
+        Err(problem) => Err(problem),
+    }
 }
 
-/// How many live readers there may be. Clones share the count.
-#[derive(Clone, Debug)]
-pub(super) struct LiveSeats {
-    free: Arc<Semaphore>,
-    metrics: metrics::Deliver,
+async fn follow(
+    shared: &Shared,
+    session: Session,
+    topics: Vec<(TopicFacts, Wanted)>,
+    from: Option<Beginning>,
+    last: Last,
+    seat: LiveSeat,
+) -> Result<Follower, Problem> {
+    let mut chunk = Chunk::default();
+    chunk.retry(jitter(&shared.randomness, RETRY_MS));
+    let is_here = |marked: &Marked| topics.iter().any(|(facts, _)| facts.id == marked.topic);
+    let is_foreign = |bookmark: &Bookmark| !bookmark.topics.iter().all(is_here);
+    let has_foreign = matches!(&last, Some(Ok(bookmark)) if is_foreign(bookmark));
+    let mut followed: Vec<(Marked, TopicName, Following)> = Vec::with_capacity(topics.len());
+    for (number, (facts, wanted)) in (0..).zip(topics) {
+        let was = resumed(&facts, last.as_ref(), has_foreign);
+        let begin = match (&was, &from) {
+            (Was::At(offsets), _) => LiveBegin::Behind(offsets.clone()),
+            // What it missed cannot be known; so it gets all there is, unless it says otherwise.
+            (Was::Lost(..), None) => Beginning::Earliest.of(&facts)?,
+            (Was::Lost(..) | Was::Nowhere, Some(from)) => from.of(&facts)?,
+            (Was::Nowhere, None) => Beginning::Latest.of(&facts)?,
+        };
+        let filters = wanted.filters.map(Arc::new);
+        let following = session.follow_live(&facts, begin, filters, &SSE, number).await?;
+        let places = following.places().to_vec();
+        if let Was::Lost(reason, said) = was {
+            tell_lost(&mut chunk, &facts, reason, &said, &places);
+        }
+        followed.push((Marked { topic: facts.id, places }, facts.name, following));
+    }
+    Ok(Follower::new(session, followed, shared.stop.clone(), chunk, seat))
 }
 
-/// The right to be a live reader; free again when dropped.
+/// Where a reader was in a topic.
 #[derive(Debug)]
-pub(super) struct LiveSeat {
-    metrics: metrics::Deliver,
-    _taken: OwnedSemaphorePermit,
+enum Was {
+    At(Vec<u64>),
+    /// It says that it was somewhere, where it cannot have been.
+    Lost(BadMark, Vec<Place>),
+    /// It does not say that it was in the topic.
+    Nowhere,
 }
 
-impl LiveSeats {
-    pub(super) fn new(readers_max: usize, metrics: metrics::Deliver) -> Self {
-        Self { free: Arc::new(Semaphore::new(readers_max)), metrics }
-    }
-
-    fn take(&self) -> Option<LiveSeat> {
-        let taken = Arc::clone(&self.free).try_acquire_owned().ok()?;
-        self.metrics.sse_connections.inc();
-        Some(LiveSeat { metrics: self.metrics.clone(), _taken: taken })
+/// Where it was by its bookmark, which may be of topics that are not followed: one of these may
+/// have had this one's name.
+fn resumed(
+    facts: &TopicFacts,
+    last: Option<&Result<Bookmark, NoBookmark>>,
+    has_foreign: bool,
+) -> Was {
+    let bookmark = match last {
+        None => return Was::Nowhere,
+        Some(Err(NoBookmark)) => return Was::Lost(BadMark::Damaged, Vec::new()),
+        Some(Ok(bookmark)) => bookmark,
+    };
+    match bookmark.places(facts.id) {
+        Some(places) => match facts.resumed(places) {
+            Ok(offsets) => Was::At(offsets),
+            Err(_) => Was::Lost(BadMark::Beyond, places.to_vec()),
+        },
+        None if has_foreign => Was::Lost(BadMark::Foreign, Vec::new()),
+        None => Was::Nowhere,
     }
 }
 
-impl Drop for LiveSeat {
-    fn drop(&mut self) {
-        self.metrics.sse_connections.dec();
+fn tell_lost(
+    chunk: &mut Chunk,
+    facts: &TopicFacts,
+    reason: BadMark,
+    said: &[Place],
+    places: &[Place],
+) {
+    for (partition, (now, place)) in facts.partitions.iter().zip(places).enumerate() {
+        let (from, to) = (said.get(partition).map(|place| place.next), place.next);
+        let (topic, earliest, epoch) = (facts.name.as_str(), now.start.get(), now.epoch.get());
+        chunk.unmarked(&Unmarked { topic, partition, from, to, reason, earliest, epoch });
     }
+}
+
+fn check_count(topics: &[(TopicFacts, Wanted)]) -> Result<(), Problem> {
+    let count: usize = topics.iter().map(|(facts, _)| facts.partitions.len()).sum();
+    if count <= PARTITIONS_MAX {
+        return Ok(());
+    }
+    let detail = format!(
+        "that are {count} partitions, and one stream of live events covers {PARTITIONS_MAX}: \
+         follow fewer topics, or read their records, or use fewer partitions"
+    );
+    Err(Problem::new(Code::TooManyPartitions, detail))
+}
+
+fn full() -> Problem {
+    let detail = "the broker has as many live readers as it may: come back in a while, or raise \
+                  limits.sse_connections_max";
+    Problem::new(Code::Overloaded, detail)
 }
 
 /// For a reader there is no room for: why, and when to come back.
-fn turned_away(shared: &Shared) -> Response {
+fn turned_away(shared: &Shared, problem: &Problem) -> Response {
     let mut chunk = Chunk::default();
     chunk.retry(jitter(&shared.randomness, RETRY_MS_WHEN_FULL));
-    let detail = "the broker has as many live readers as it may: come back in a while, or raise \
-                  limits.sse_connections_max";
-    chunk.problem(&Problem::new(Code::Overloaded, detail));
+    chunk.problem(problem);
     events(Body::from(chunk.take_bytes()))
 }
 
@@ -186,6 +287,9 @@ fn jitter(randomness: &Randomness, range: Range<u32>) -> u32 {
 }
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Stands for an id with characters that none has.
+const NO_ID: &str = "?";
 
 const RETRY_MS: Range<u32> = 1_000..4_000;
 const RETRY_MS_WHEN_FULL: Range<u32> = 20_000..40_000;

@@ -33,7 +33,8 @@ mod events;
 mod follower;
 mod form;
 mod live;
-mod merge;
+mod live_seats;
+mod wants;
 
 mod patience;
 
@@ -45,7 +46,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use self::body::Bodies;
-use self::live::LiveSeats;
+use self::live_seats::LiveSeats;
 use self::shared::Shared;
 use crate::clock::Randomness;
 use crate::config::{self, Limits};

@@ -77,6 +77,11 @@ impl Problem {
         Self { records, ..self }
     }
 
+    /// Whether it passes by itself, and the same request may be done then.
+    pub(super) fn passes(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE.as_u16()
+    }
+
     /// The body.
     pub(super) fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a problem's fields are numbers and text")

@@ -138,6 +138,7 @@ pub(super) async fn seek(
     let to = match to.parse()? {
         Beginning::Earliest => From::Earliest,
         Beginning::Latest => From::Latest,
+        Beginning::Last(count) => From::Last(count),
         Beginning::Time(ms) => From::Time(ms),
         Beginning::Offsets(offsets) => match offsets.as_slice() {
             [offset] => From::Offset(Offset::new(*offset)),

@@ -191,6 +191,9 @@ enum HeaderValue<'a> {
 /// A record that is there.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Outgoing<'a> {
+    /// Among live events, which may be of several topics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<&'a str>,
     partition: u32,
     offset: u64,
     /// Milliseconds since 1970.
@@ -230,7 +233,13 @@ impl<'a> Outgoing<'a> {
         };
         let headers = OutgoingHeaders(record.headers());
         let (offset, timestamp) = (record.offset, record.timestamp);
-        Self { partition, offset, timestamp, key, value, headers, encoding }
+        let topic = None;
+        Self { topic, partition, offset, timestamp, key, value, headers, encoding }
+    }
+
+    /// Says of which topic it is.
+    pub(super) fn in_topic(self, name: &'a str) -> Self {
+        Self { topic: Some(name), ..self }
     }
 
     /// Writes the record's JSON behind what `target` has.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::body::Bodies;
-use super::live::LiveSeats;
+use super::live_seats::LiveSeats;
 use crate::clock::Randomness;
 use crate::session::Door;
 

@@ -48,7 +48,7 @@ type Log = [Vec<Option<&'static str>>; PARTITIONS];
 struct Reader {
     seat: Seat,
     signals: Signals,
-    wanted: Option<Filters>,
+    wanted: Option<Arc<Filters>>,
     is_at_ring: bool,
     next: [u64; PARTITIONS],
     had: [Vec<u64>; PARTITIONS],
@@ -145,10 +145,10 @@ fn come(
 fn reader(stage: &Arc<Stage>, wanted: &[&str]) -> Reader {
     let mut filters = Filters::default();
     wanted.iter().for_each(|text| filters.add(&Filter::parse(text).unwrap()).unwrap());
-    let wanted = (!wanted.is_empty()).then_some(filters);
+    let wanted = (!wanted.is_empty()).then(|| Arc::new(filters));
     let signals = Signals::default();
     let rings = Rings::new(RING_BYTES, ColdReads::new(Metrics::new().cold_reads));
-    let key = (TopicId::from_bytes([7; 16]), PARTITIONS);
+    let key = (TopicId::from_bytes([7; 16]), PARTITIONS, "form");
     let place = Place { signals: &signals, token: 1 };
     let seat = Seat::new(rings, key, Arc::clone(stage), wanted.clone(), &place);
     let (next, had) = ([0; PARTITIONS], Default::default());
