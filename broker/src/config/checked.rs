@@ -20,6 +20,7 @@ use super::groups::Groups;
 use super::http::Http;
 use super::kafka::Kafka;
 use super::listen::Listen;
+use super::live::LiveLimits;
 use super::overrides::Overrides;
 
 /// Everything an operator decided.
@@ -374,30 +375,6 @@ impl Limits {
             });
         }
         Ok(limits)
-    }
-}
-
-/// What those who follow topics live may take of the broker.
-#[derive(Clone, Copy, Debug)]
-pub struct LiveLimits {
-    pub sse_connections_max: usize,
-    pub ring_bytes_max: usize,
-}
-
-impl LiveLimits {
-    fn check(file: &file::LimitsSection) -> Result<Self, ConfigError> {
-        Ok(Self {
-            sse_connections_max: within_usize(
-                "limits.sse_connections_max",
-                file.sse_connections_max,
-                0..=1_000_000,
-            )?,
-            ring_bytes_max: within_usize(
-                "limits.live_ring_bytes_max",
-                file.live_ring_bytes_max,
-                64 << 10..=64 << 30,
-            )?,
-        })
     }
 }
 

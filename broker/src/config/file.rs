@@ -362,6 +362,16 @@ pub(super) struct LimitsSection {
     pub http_body_bytes_max: u64,
     /// SSE readers per broker, out of `connections_max`; 0 refuses them. Memory: about 16 KiB each.
     pub sse_connections_max: u64,
+    /// Live readers from one address. Lower it where readers come from everywhere, so that nobody
+    /// takes all seats; readers behind one proxy share an address. Memory: see
+    /// `sse_connections_max`.
+    pub live_connections_per_address_max: u64,
+    /// How long a live stream may be silent before it says that it is alive. Lower it for proxies
+    /// that cut silent connections off sooner. Memory: none.
+    pub live_heartbeat_ms: u64,
+    /// How long a live stream lasts at most, and half of it at least; then its reader connects
+    /// again. Lower it where connections are to spread over new brokers soon. Memory: none.
+    pub live_lifetime_ms: u64,
     /// What the newest records of topics that live readers follow take, encoded once for all of
     /// them; each such topic has an equal share. A reader that is further behind reads the log.
     /// Raise it where readers are often behind and the CPU is busy. Memory: all of it.
@@ -388,6 +398,9 @@ impl Default for LimitsSection {
             subscriptions_max: SUBSCRIPTIONS_MAX as u64,
             http_body_bytes_max: 4 << 20,
             sse_connections_max: 4_000,
+            live_connections_per_address_max: 1_000_000,
+            live_heartbeat_ms: 15_000,
+            live_lifetime_ms: 3_600_000,
             live_ring_bytes_max: 64 << 20,
             room_wait_ms_max: 10_000,
             producer_idle_ms_max: 24 * 3_600_000,

@@ -16,6 +16,7 @@ mod groups;
 mod http;
 mod kafka;
 mod listen;
+mod live;
 mod overrides;
 
 #[cfg(test)]
@@ -30,4 +31,5 @@ pub use groups::Groups;
 pub use http::Http;
 pub use kafka::{Advertised, Kafka};
 pub use listen::Listen;
+pub use live::LiveLimits;
 pub use overrides::Overrides;

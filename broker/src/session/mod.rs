@@ -48,7 +48,7 @@ use crate::core::catalog::topic::{Topic, Topics};
 use crate::core::commit::halt::Halt;
 use crate::core::commit::watermark::DiskFill;
 use crate::core::group::Groups;
-use crate::core::live::Rings;
+use crate::core::live::{Beats, Rings};
 use crate::core::mover::Mover;
 use crate::core::queue;
 use crate::core::read::ColdReads;
@@ -59,7 +59,7 @@ use crate::metrics;
 pub(crate) use crate::core::catalog::queue_settings::{Ttl, Wanted as QueueWanted, WantedBackoff};
 pub(crate) use crate::core::catalog::settings::{Durability, Limit, Settings, Wanted, WorkedOff};
 pub(crate) use crate::core::group::{Begin, Face, State as GroupState, Strategy};
-pub(crate) use crate::core::live::{Encode, Filter, Filters, Form};
+pub(crate) use crate::core::live::{Beat, Encode, Filter, Filters, Form};
 pub(crate) use crate::core::mover::Redriven;
 pub(crate) use crate::core::partition::trim::Before;
 pub(crate) use crate::core::queue::{
@@ -119,6 +119,7 @@ pub(crate) struct Door {
     pub(crate) deliver_metrics: metrics::Deliver,
     pub(crate) cold_reads: ColdReads,
     pub(crate) rings: Rings,
+    pub(crate) beats: Beats,
 }
 
 /// Somebody's handle into the broker.
@@ -152,6 +153,12 @@ impl Session {
     /// The time that never goes back, for who answers in time.
     pub(crate) fn now(&self) -> Instant {
         self.door.clock.now()
+    }
+
+    /// Hears of each beat of the live connections' timer as `Ready(token)`: twice in the time that
+    /// one may be silent.
+    pub(crate) fn hear_beats(&self, token: u64) -> Beat {
+        self.door.beats.listen(&self.signals, token)
     }
 
     /// Signals `Ready(token)` to whoever waits at this session.

@@ -31,7 +31,7 @@ use crate::auth::Gate;
 use crate::clock::{Clock, Randomness};
 use crate::config::{self, Config, Limits, Listen};
 use crate::core::catalog::actor::Policy;
-use crate::core::live::Rings;
+use crate::core::live::{Beats, Rings};
 use crate::core::mover::Mover;
 use crate::core::retention::{self, Retention, Sweep};
 use crate::hands::Hands;
@@ -242,6 +242,7 @@ fn door(
         produce_metrics: metrics.produce.clone(),
         deliver_metrics: metrics.deliver.clone(),
         cold_reads: engine.threads.cold_reads.clone(),
+        beats: Beats::new(limits.live.heartbeat / 2),
         rings: Rings::new(limits.live.ring_bytes_max, engine.threads.cold_reads.clone()),
     })
 }

@@ -68,6 +68,14 @@ impl Events {
         Some(Event { name: name.to_owned(), data: serde_json::from_str(&data).unwrap(), id })
     }
 
+    /// Waits for a comment, which no browser shows; what events come before it are passed over.
+    pub(super) async fn comment(&mut self) {
+        while !self.text.lines().any(|line| line == ":") {
+            let chunk = self.response.chunk().await.unwrap().expect("the stream goes on");
+            self.text += std::str::from_utf8(&chunk).unwrap();
+        }
+    }
+
     /// The next event, which must have this name.
     pub(super) async fn expect(&mut self, name: &str) -> Event {
         let event = self.next().await.expect("the stream goes on");

@@ -7,6 +7,7 @@ mod events;
 mod groups;
 mod live;
 mod live_bookmarks;
+mod live_ends;
 mod live_ring;
 mod live_topics;
 mod origins;

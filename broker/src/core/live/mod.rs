@@ -9,6 +9,7 @@
 //! Knows no encoding: whoever sits down brings a [`Form`], and who brings the same share a ring.
 
 mod audience;
+mod beats;
 mod delivery;
 mod filter;
 mod filters;
@@ -24,6 +25,7 @@ use std::fmt::Debug;
 use weir_protocol::batch::Record;
 use weir_protocol::name::TopicName;
 
+pub(crate) use beats::{Beat, Beats};
 pub(crate) use filter::Filter;
 pub(crate) use filters::Filters;
 pub(crate) use rings::Rings;

@@ -9,7 +9,10 @@ use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
@@ -17,12 +20,17 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use super::patience::Patient;
-use super::shared::stopped;
+use super::shared::{Peer, stopped};
 
 /// Serves a connection to its end.
 pub(super) async fn serve(stream: TcpStream, routes: Router, mut stop: watch::Receiver<bool>) {
+    let Ok(address) = stream.peer_addr() else { return };
     let io = TokioIo::new(Patient::new(stream, STALL_MAX));
-    let service = TowerToHyperService::new(routes);
+    let routes = TowerToHyperService::new(routes);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(address.ip()));
+        routes.call(request)
+    });
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())

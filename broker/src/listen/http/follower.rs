@@ -1,30 +1,32 @@
 //! One reader of live events: the topics it follows, as one stream.
 //!
 //! ```text
-//! connect ─► retry, gaps of the bookmark, position ─► events ◄─► wait: more, stop or heartbeat
+//! connect ─► retry, gaps of the bookmark, position ─► events ◄─► wait: more, a beat or the end
 //! ```
 //!
 //! The stream makes its next chunk when the connection asks for one, so a reader's credit is its
 //! socket. Topics take turns: none starves behind another's history. At the ring it is sent what
 //! was written once for all, and its own bookmark behind it.
 //!
+//! A stream that says nothing from one beat to the next says that it is alive, or where it is. It
+//! ends after so many beats, and at a stop of the broker: its reader comes back after a pause that
+//! is drawn for it, so that not all come at once.
+//!
 //! Invariant: the bookmark is where the reader is behind the last event that was written.
 
 use std::convert::Infallible;
 use std::ops::ControlFlow;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::yield_now;
-use tokio::time::{Interval, MissedTickBehavior, interval};
 use weir_protocol::name::TopicName;
 
 use super::bookmark::{Bookmark, Marked};
 use super::events::Chunk;
 use super::live_seats::LiveSeat;
 use super::shared::stopped;
-use crate::session::{Following, Refusal, Session, Signal, Sink, number_of};
+use crate::session::{Beat, Following, Refusal, Session, Signal, Sink, number_of};
 
 /// One reader's stream.
 #[derive(Debug)]
@@ -35,15 +37,25 @@ pub(super) struct Follower {
     bookmark: Bookmark,
     /// Whether the bookmark is ahead of the one that the reader was told last.
     is_ahead: bool,
+    /// Whether it said something since the last beat.
+    has_spoken: bool,
     /// The topic whose turn it is.
     turn: usize,
     stop: watch::Receiver<bool>,
     stage: Stage,
+    end: End,
     chunk: Chunk,
-    silence: Silence,
     /// Empty; memory for what wakes it.
     signals: Vec<Signal>,
+    _beat: Beat,
     _seat: LiveSeat,
+}
+
+/// When a stream ends by itself, and when its reader comes back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    pub(super) beats_left: u32,
+    pub(super) retry_ms: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +70,7 @@ impl Follower {
         session: Session,
         topics: Vec<(Marked, TopicName, Following)>,
         stop: watch::Receiver<bool>,
+        end: End,
         mut chunk: Chunk,
         seat: LiveSeat,
     ) -> Self {
@@ -69,16 +82,18 @@ impl Follower {
         }
         chunk.position(&names, &bookmark);
         Self {
+            _beat: session.hear_beats(BEAT),
             session,
             topics: followed,
             names,
             bookmark,
             is_ahead: false,
+            has_spoken: true,
             turn: 0,
             stop,
             stage: Stage::Following,
+            end,
             chunk,
-            silence: Silence::new(),
             signals: Vec::new(),
             _seat: seat,
         }
@@ -86,24 +101,24 @@ impl Follower {
 
     /// The next chunk, as soon as there is something for it.
     pub(super) async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
-        if self.stage == Stage::Ended {
-            return None;
-        }
         loop {
+            if self.stage == Stage::Ended {
+                return None;
+            }
             // A reader that is behind never waits below.
+            self.signalled();
             if *self.stop.borrow() {
-                self.stage = Stage::Ended;
-            } else if let Err(refusal) = self.fill().await {
+                self.end();
+            } else if self.stage == Stage::Following
+                && let Err(refusal) = self.fill().await
+            {
                 self.chunk.problem(&refusal.into());
                 self.stage = Stage::Ended;
             }
             if !self.chunk.is_empty() {
-                self.silence.broken();
+                self.has_spoken = true;
                 let bytes = self.chunk.take_bytes();
                 return Some((Ok(bytes), self));
-            }
-            if self.stage == Stage::Ended {
-                return None;
             }
             if self.topics.iter().any(Following::is_ready) {
                 // Much was passed over: others have their turn, and the reader a newer bookmark.
@@ -138,33 +153,49 @@ impl Follower {
         self.is_ahead = false;
     }
 
-    /// Waits until there is more to do, or something to say.
+    /// Says when to come back, as the last thing.
+    fn end(&mut self) {
+        self.chunk.retry(self.end.retry_ms);
+        self.stage = Stage::Ended;
+    }
+
+    /// Waits until there may be more to do or to say.
     async fn wait(&mut self) {
-        let more = self.session.signals().wait();
-        match waited(more, stopped(&mut self.stop), &mut self.silence).await {
-            Waited::More => self.signalled(),
-            Waited::Stopped => self.stage = Stage::Ended,
-            Waited::Silence => {
-                // What was for others meanwhile moves the bookmark.
-                for (number, following) in self.topics.iter_mut().enumerate() {
-                    let (chunk, bookmark) = (&mut self.chunk, &mut self.bookmark);
-                    let is_ahead = &mut self.is_ahead;
-                    following.pass_over(&mut Written { chunk, bookmark, is_ahead, number });
-                }
-                match self.is_ahead {
-                    true => self.position(),
-                    false => self.chunk.heartbeat(),
-                }
-            }
+        tokio::select! {
+            biased;
+            () = stopped(&mut self.stop) => {}
+            () = self.session.signals().wait() => {}
         }
     }
 
     fn signalled(&mut self) {
-        self.session.signals().take(&mut self.signals);
-        for signal in self.signals.drain(..) {
+        let mut signals = std::mem::take(&mut self.signals);
+        self.session.signals().take(&mut signals);
+        for signal in signals.drain(..) {
             let Signal::Ready(token) = signal else { continue };
-            if let Some(following) = self.topics.get_mut(usize::from(number_of(token))) {
-                following.signalled(token);
+            if token == BEAT {
+                self.beat();
+            } else if let Some(of) = self.topics.get_mut(usize::from(number_of(token))) {
+                of.signalled(token);
+            }
+        }
+        self.signals = signals;
+    }
+
+    fn beat(&mut self) {
+        self.end.beats_left = self.end.beats_left.saturating_sub(1);
+        if self.end.beats_left == 0 {
+            self.end();
+        } else if !std::mem::take(&mut self.has_spoken) {
+            // What was for others meanwhile moves the bookmark.
+            for (number, following) in self.topics.iter_mut().enumerate() {
+                let (chunk, bookmark) = (&mut self.chunk, &mut self.bookmark);
+                let is_ahead = &mut self.is_ahead;
+                following.pass_over(&mut Written { chunk, bookmark, is_ahead, number });
+            }
+            match self.is_ahead {
+                true => self.position(),
+                false => self.chunk.heartbeat(),
             }
         }
     }
@@ -194,85 +225,6 @@ impl Sink for Written<'_> {
         *self.is_ahead = true;
     }
 }
-/// How long a stream has been silent, told by a timer that an event does not touch.
-#[derive(Debug)]
-struct Silence {
-    ticks: Interval,
-    quiet: u32,
-}
 
-impl Silence {
-    fn new() -> Self {
-        let mut ticks = interval(HEARTBEAT / TICKS);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { ticks, quiet: 0 }
-    }
-
-    fn broken(&mut self) {
-        self.quiet = 0;
-    }
-
-    /// Waits until it has been so long that the stream has to say that it is alive.
-    async fn is_long(&mut self) {
-        while self.quiet < TICKS {
-            self.ticks.tick().await;
-            self.quiet += 1;
-        }
-        self.quiet = 0;
-    }
-}
-
-/// What a reader at the tail waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waited {
-    More,
-    Stopped,
-    /// Nothing came for so long that the stream has to say that it is alive.
-    Silence,
-}
-
-async fn waited(
-    more: impl Future<Output = ()>,
-    stopped: impl Future<Output = ()>,
-    silence: &mut Silence,
-) -> Waited {
-    tokio::select! {
-        biased;
-        () = stopped => Waited::Stopped,
-        () = more => Waited::More,
-        () = silence.is_long() => Waited::Silence,
-    }
-}
-
-/// So often at least a silent stream says that it is alive; proxies cut it off after 30 s and more.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// Ticks of the timer in that time.
-const TICKS: u32 = 3;
-
-#[cfg(test)]
-mod tests {
-    use std::future::{pending, ready};
-
-    use tokio::time::timeout;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_silent_stream_says_every_fifteen_seconds_that_it_is_alive() {
-        let mut silence = Silence::new();
-        let limit = Duration::from_millis(15_001);
-        for _ in 0..3 {
-            let said = timeout(limit, waited(pending(), pending(), &mut silence)).await;
-            assert_eq!(said, Ok(Waited::Silence));
-        }
-        // From one to the next it is all of that time, and an event begins it anew.
-        let short = Duration::from_millis(14_999);
-        assert!(timeout(short, waited(pending(), pending(), &mut silence)).await.is_err());
-        silence.broken();
-        let short = Duration::from_millis(9_999);
-        assert!(timeout(short, waited(pending(), pending(), &mut silence)).await.is_err());
-        assert_eq!(waited(ready(()), pending(), &mut silence).await, Waited::More);
-        assert_eq!(waited(ready(()), ready(()), &mut silence).await, Waited::Stopped);
-    }
-}
+/// Signals a beat; no topic that is followed has such a number.
+const BEAT: u64 = u64::MAX;

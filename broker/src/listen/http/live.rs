@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
@@ -20,11 +20,11 @@ use weir_protocol::name::TopicName;
 use super::asked::{Asked, Beginning, Named};
 use super::bookmark::{Bookmark, Marked, NoBookmark, PARTITIONS_MAX};
 use super::events::Chunk;
-use super::follower::Follower;
+use super::follower::{End, Follower};
 use super::form::SSE;
 use super::live_seats::LiveSeat;
 use super::problem::Problem;
-use super::shared::Shared;
+use super::shared::{Peer, Shared};
 use super::skipped::{BadMark, Unmarked};
 use super::wants::{Wanted, wanted, wanted_of_topics};
 use crate::clock::Randomness;
@@ -94,12 +94,13 @@ pub(super) async fn live(
     State(shared): State<Shared>,
     Named(topic): Named,
     Asked(query): Asked<LiveQuery>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let LiveQuery { from, last_event_id, last_event_id_of_polyfills, matching } = query;
     let last = last_id(&headers, &[last_event_id, last_event_id_of_polyfills]);
     let wanted = wanted(topic, &matching)?;
-    answer(&shared, vec![wanted], from.as_deref(), last).await
+    answer(&shared, peer, vec![wanted], from.as_deref(), last).await
 }
 
 /// Follows several topics as one stream of server-sent events, as `GET /v1/topics/{topic}/live`.
@@ -124,11 +125,12 @@ pub(super) async fn live(
 pub(super) async fn live_topics(
     State(shared): State<Shared>,
     Asked(query): Asked<LiveTopicsQuery>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let LiveTopicsQuery { sub, from, last_event_id, last_event_id_of_polyfills } = query;
     let last = last_id(&headers, &[last_event_id, last_event_id_of_polyfills]);
-    answer(&shared, wanted_of_topics(&sub)?, from.as_deref(), last).await
+    answer(&shared, peer, wanted_of_topics(&sub)?, from.as_deref(), last).await
 }
 
 /// What a reader comes back with, if it had an event before.
@@ -145,6 +147,7 @@ fn last_id(headers: &HeaderMap, of_query: &[Option<String>]) -> Last {
 
 async fn answer(
     shared: &Shared,
+    peer: Peer,
     wanted: Vec<Wanted>,
     from: Option<&str>,
     last: Last,
@@ -156,7 +159,10 @@ async fn answer(
         topics.push((session.topic_to_follow(&wanted.topic)?, wanted));
     }
     check_count(&topics)?;
-    let Some(seat) = shared.live_seats.take() else { return Ok(turned_away(shared, &full())) };
+    let seat = match shared.live_seats.take(peer.0) {
+        Ok(seat) => seat,
+        Err(problem) => return Ok(turned_away(shared, &problem)),
+    };
     match follow(shared, session, topics, from, last, seat).await {
         Ok(follower) => Ok(events(Body::from_stream(stream::unfold(follower, Follower::next)))),
         Err(problem) if problem.passes() => Ok(turned_away(shared, &problem)),
@@ -195,7 +201,8 @@ async fn follow(
         }
         followed.push((Marked { topic: facts.id, places }, facts.name, following));
     }
-    Ok(Follower::new(session, followed, shared.stop.clone(), chunk, seat))
+    let end = end(&shared.randomness, shared.live_beats);
+    Ok(Follower::new(session, followed, shared.stop.clone(), end, chunk, seat))
 }
 
 /// Where a reader was in a topic.
@@ -256,12 +263,6 @@ fn check_count(topics: &[(TopicFacts, Wanted)]) -> Result<(), Problem> {
     Err(Problem::new(Code::TooManyPartitions, detail))
 }
 
-fn full() -> Problem {
-    let detail = "the broker has as many live readers as it may: come back in a while, or raise \
-                  limits.sse_connections_max";
-    Problem::new(Code::Overloaded, detail)
-}
-
 /// For a reader there is no room for: why, and when to come back.
 fn turned_away(shared: &Shared, problem: &Problem) -> Response {
     let mut chunk = Chunk::default();
@@ -282,8 +283,15 @@ fn events(body: Body) -> Response {
 
 /// Somewhere in `range`: readers that were cut off together do not come back together.
 fn jitter(randomness: &Randomness, range: Range<u32>) -> u32 {
-    let [low, high, ..] = randomness.uuid();
-    range.start + u32::from(u16::from_le_bytes([low, high])) % (range.end - range.start)
+    let [one, two, three, four, ..] = randomness.uuid();
+    let drawn = u32::from_le_bytes([one, two, three, four]);
+    range.start + drawn % range.len().max(1) as u32
+}
+
+/// Streams that began together do not end together, and their readers do not come back together.
+fn end(randomness: &Randomness, beats_max: u32) -> End {
+    let beats_left = jitter(randomness, beats_max / 2..beats_max).max(1);
+    End { beats_left, retry_ms: jitter(randomness, RETRY_MS_AT_END) }
 }
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -292,6 +300,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const NO_ID: &str = "?";
 
 const RETRY_MS: Range<u32> = 1_000..4_000;
+const RETRY_MS_AT_END: Range<u32> = 1_000..10_000;
 const RETRY_MS_WHEN_FULL: Range<u32> = 20_000..40_000;
 
 #[cfg(test)]

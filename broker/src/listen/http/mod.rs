@@ -49,7 +49,7 @@ use self::body::Bodies;
 use self::live_seats::LiveSeats;
 use self::shared::Shared;
 use crate::clock::Randomness;
-use crate::config::{self, Limits};
+use crate::config::{self, Limits, LiveLimits};
 use crate::metrics::Metrics;
 use crate::session::Door;
 
@@ -60,6 +60,12 @@ pub(crate) use self::routes::Guests;
 pub(crate) struct Http {
     routes: Router,
     stop: watch::Receiver<bool>,
+}
+
+/// The beats that a live stream lasts at most; there are two in the time it may be silent.
+fn beats_of(limits: &LiveLimits) -> u32 {
+    let beats = limits.lifetime.as_millis() * 2 / limits.heartbeat.as_millis().max(1);
+    u32::try_from(beats).unwrap_or(u32::MAX)
 }
 
 impl Http {
@@ -77,7 +83,12 @@ impl Http {
         let shared = Shared {
             door,
             bodies: Bodies::new(limits.http_body_bytes_max, limits.in_flight_bytes_max),
-            live_seats: LiveSeats::new(limits.live.sse_connections_max, metrics.deliver.clone()),
+            live_seats: LiveSeats::new(
+                limits.live.sse_connections_max,
+                limits.live.per_address_max,
+                metrics.deliver.clone(),
+            ),
+            live_beats: beats_of(&limits.live),
             randomness,
             openapi: Bytes::from(openapi),
             stop: stop.clone(),

@@ -3,6 +3,7 @@
 //! Each request gets a session of its own from the door: what comes back to a session is told by
 //! tokens, and two requests would take each other's.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,12 +20,18 @@ pub(super) struct Shared {
     pub(super) door: Arc<Door>,
     pub(super) bodies: Bodies,
     pub(super) live_seats: LiveSeats,
+    /// The beats that a live stream lasts at most.
+    pub(super) live_beats: u32,
     pub(super) randomness: Randomness,
     /// `/v1/openapi.json`.
     pub(super) openapi: Bytes,
     /// True once the broker stops.
     pub(super) stop: watch::Receiver<bool>,
 }
+
+/// From where a request came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) IpAddr);
 
 /// Waits until the broker stops. Where nobody is left who could stop it, it has.
 pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
