@@ -235,6 +235,33 @@ async fn a_closed_log_holds_back_no_checkpoint_and_has_all_when_it_opens_again()
     broker.stop().await;
 }
 
+/// What its log gave out of its offsets is not known in a run in which it is closed: a clean mark
+/// of that run would have the next one take what a power cut left for all there was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_in_which_a_written_log_is_closed_has_none_of_its_offsets_used_again() {
+    for seed in 0..3 {
+        let (place, damaged, _) = two_topics(Durability::Written).await;
+        let broker = place.start().await;
+        let given = batch(&[&value(RECORDS)]);
+        assert_eq!(greeted(&broker).await.produce(&damaged, 0, given).await, Ok(RECORDS));
+        let place = broker.cut_power(seed);
+        let manifest = make_newer(&place, &damaged);
+        let broker = place.start().await;
+        let (code, _) = read_at(&mut greeted(&broker).await, 1, &damaged, 0).await.unwrap_err();
+        assert_eq!(code, Code::Quarantined);
+        let (place, stopped) = broker.stop().await;
+        assert_eq!(stopped, Stopped::Unclean, "nothing failed, and yet not all is known");
+        write(&place, &damaged, &manifest);
+        let broker = place.start().await;
+        let mut wire = greeted(&broker).await;
+        assert_eq!(read_at(&mut wire, 1, &damaged, RECORDS - 1).await, Ok(value(RECORDS - 1)));
+        let next = wire.produce(&damaged, 0, batch(&[b"next"])).await.unwrap();
+        assert!(RECORDS < next, "offset {next} was given to another record");
+        let (_, stopped) = broker.stop().await;
+        assert_eq!(stopped, Stopped::Cleanly, "it is open again");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_closed_topic_that_is_deleted_leaves_no_file() {
     let (place, damaged, _) = two_topics(Durability::Synced).await;

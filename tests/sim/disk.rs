@@ -24,10 +24,22 @@ pub(crate) struct SimDisk {
     kept: CrashDisk,
     trace: Trace,
     state: Arc<Mutex<State>>,
-    /// Told of each file that was synced.
-    synced: Arc<dyn Fn(&Path) + Send + Sync>,
-    /// Told of each name that a file got in the place of another.
-    named: Arc<dyn Fn(&Path) + Send + Sync>,
+    witness: Arc<Witness>,
+}
+
+type Witness = dyn Fn(Act, &Path) + Send + Sync;
+
+/// What whoever judges is told of, with the path it happened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// A file got this name in the place of another.
+    Named,
+    /// All of a file's bytes are on the disk.
+    SyncedFile,
+    /// All names in a directory are.
+    SyncedNames,
+    /// A file or directory could not be synced.
+    FailedSync,
 }
 
 #[derive(Debug, Default)]
@@ -62,11 +74,9 @@ impl SimDisk {
     pub(crate) fn new(
         kept: CrashDisk,
         trace: Trace,
-        synced: impl Fn(&Path) + Send + Sync + 'static,
-        named: impl Fn(&Path) + Send + Sync + 'static,
+        witness: impl Fn(Act, &Path) + Send + Sync + 'static,
     ) -> Self {
-        let (synced, named) = (Arc::new(synced), Arc::new(named));
-        Self { kept, trace, state: Arc::default(), synced, named }
+        Self { kept, trace, state: Arc::default(), witness: Arc::new(witness) }
     }
 
     /// Has the power go off behind so many more operations.
@@ -139,6 +149,14 @@ impl SimDisk {
             Fate::Fails => Err(failure()),
         }
     }
+
+    /// Has the witness see how a sync went, if there was one.
+    fn tell(&self, synced: io::Result<()>, act: Act, path: &Path) -> io::Result<()> {
+        if !self.is_off() {
+            (self.witness)(if synced.is_ok() { act } else { Act::FailedSync }, path);
+        }
+        synced
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +200,7 @@ impl Disk for SimDisk {
                 target.clone_into(&mut path);
             }
         }
-        (self.named)(target);
+        (self.witness)(Act::Named, target);
         Ok(())
     }
 
@@ -197,8 +215,9 @@ impl Disk for SimDisk {
     }
 
     fn sync_dir(&self, directory: &Path) -> io::Result<()> {
-        self.happens(Op::SyncDir, directory, format_args!(""))?;
-        self.kept.sync_dir(directory)
+        let synced = self.happens(Op::SyncDir, directory, format_args!(""));
+        let synced = synced.and_then(|()| self.kept.sync_dir(directory));
+        self.tell(synced, Act::SyncedNames, directory)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Lock> {
@@ -281,9 +300,7 @@ impl File for SimFile {
         if self.disk.begin(Op::Sync, &self.path(), format_args!(""))? == Fate::Fails {
             self.disk.kept.fail_sync_after(0);
         }
-        self.file.sync_data()?;
-        (self.disk.synced)(&self.path());
-        Ok(())
+        self.disk.tell(self.file.sync_data(), Act::SyncedFile, &self.path())
     }
 
     fn start_writeback(&self, range: Range<u64>) -> io::Result<()> {

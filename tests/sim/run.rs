@@ -16,7 +16,7 @@ use crate::book::{BEGINNING_MS, Book};
 use crate::checker::{Broken, Checker, Ending, Place};
 use crate::clients::consumer::Cursors;
 use crate::dice::Dice;
-use crate::disk::SimDisk;
+use crate::disk::{Act, SimDisk};
 use crate::life::{Life, Off, Plan, watch_panics};
 use crate::trace::{Trace, note};
 use crate::weather::Weather;
@@ -149,18 +149,9 @@ impl Run {
         if self.kind == Kind::Lying {
             kept.lie_about_syncs();
         }
-        let (book, of_names) = (self.book.clone(), self.book.clone());
-        let synced = move |path: &Path| {
-            if let Some((place, base)) = segment(path) {
-                book.open().checker.flushed(place, base);
-            }
-        };
-        let named = move |path: &Path| {
-            if let Some((place, base)) = segment(path) {
-                of_names.open().checker.begun(place, base);
-            }
-        };
-        let disk = SimDisk::new(kept.clone(), self.trace.clone(), synced, named);
+        let (book, on_disk) = (self.book.clone(), kept.clone());
+        let witness = move |act, path: &Path| saw(&mut book.open().checker, &on_disk, act, path);
+        let disk = SimDisk::new(kept.clone(), self.trace.clone(), witness);
         let (hands, stages) = Hands::held();
         let mut builder = Builder::new_current_thread();
         builder.enable_time().start_paused(true);
@@ -212,6 +203,27 @@ fn settings() -> NamedTempFile {
                 [groups]\noffsets_retention_ms = 3153600000000\n";
     file.write_all(text.as_bytes()).expect("a file can be written");
     file
+}
+
+/// What happened on a disk means this for what is owed.
+fn saw(checker: &mut Checker, kept: &CrashDisk, act: Act, path: &Path) {
+    let segment = segment(path);
+    match (act, segment) {
+        (Act::Named, Some((place, base))) => checker.begun(place, base),
+        (Act::SyncedFile, Some((place, base))) => checker.synced(place, base),
+        (Act::SyncedNames, _) => {}
+        (Act::FailedSync, _) => checker.flush_failed(|place| {
+            path.starts_with(directory_of(place)) || directory_of(place).starts_with(path)
+        }),
+        (Act::Named | Act::SyncedFile, None) => return,
+    }
+    checker
+        .named(|place, base| kept.keeps_path(&directory_of(place).join(format!("{base:020}.log"))));
+}
+
+/// Where a partition's log lies.
+fn directory_of((topic, partition): Place) -> PathBuf {
+    Path::new(DIRECTORY).join("topics").join(topic.to_string()).join(partition.to_string())
 }
 
 /// The partition and first offset of a log's segment, by its path.

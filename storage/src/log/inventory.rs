@@ -40,10 +40,9 @@ impl Inventory {
             Found::Nothing | Found::Damaged(_) => (Vec::new(), Epochs::default()),
         };
         epochs.cut(at.epoch, at.offset);
-        if !matches!(manifest, Found::Manifest(_)) {
-            // How far down it reaches nobody knows, but it reigns at the end.
-            epochs.start_unless_first(at.epoch, at.offset);
-        }
+        // How far down it reaches nobody knows where a manifest was lost, also if that was behind
+        // a later end than this one: but it reigns here.
+        epochs.start_unless_first(at.epoch, at.offset);
         sealed.extend(lost(&manifest, &sealed, &files, at));
         Ok(Self { manifest, sealed, epochs })
     }

@@ -7,10 +7,11 @@ use weir_protocol::batch::{Builder, Header, prefix};
 use weir_storage::disk::{CrashDisk, Disk};
 use weir_storage::log::{
     Alarm, Cursor, End, FirstBatch, Log, NoRoom, OpenMaps, Opened, Options, PageBudget, Parents,
-    Place, Read, ReadLimits, WriterKind,
+    Place, Read, ReadError, ReadLimits, WriterKind,
 };
-use weir_storage::offset::{Epoch, Offset};
+use weir_storage::offset::{Epoch, Offset, OffsetSpan};
 
+use super::damage::{Damages, Flip};
 use super::plain::{Entry, Plain, Stored, epochs_from};
 
 const DIRECTORY: &str = "/topics/one/0";
@@ -31,12 +32,14 @@ pub(crate) enum Op {
     Rest { late: bool },
     Restart { to_older: bool },
     CutPower { seed: u64, to_older: bool },
+    Damage(Flip),
 }
 
 pub(crate) struct Driver {
     disk: CrashDisk,
     opened: Opened,
     plain: Plain,
+    damages: Damages,
     now_ms: i64,
     /// What the newest and the older of two checkpoints name.
     newest: End,
@@ -50,7 +53,8 @@ impl Driver {
         disk.sync_dir(Path::new("/")).unwrap();
         let opened = Log::create(seam(&disk), Path::new(DIRECTORY), options()).unwrap();
         let end = End::default();
-        Self { disk, opened, plain: Plain::default(), now_ms: 1000, newest: end, older: end }
+        let (plain, damages) = (Plain::default(), Damages::default());
+        Self { disk, opened, plain, damages, now_ms: 1000, newest: end, older: end }
     }
 
     pub(crate) fn run(&mut self, op: &Op) {
@@ -66,9 +70,7 @@ impl Driver {
                 self.check_read(&mut Cursor::at(self.offset_at(at)), &limits);
             }
             Op::FindTime { at } => {
-                let timestamp = (self.now_ms as f64 * at) as i64;
-                let found = self.opened.reader.offset_for_time(timestamp).unwrap();
-                assert_eq!(found, self.plain.first_not_before(timestamp));
+                self.check_time((self.now_ms as f64 * at) as i64);
             }
             Op::Gap { offsets } => {
                 let (tail, epoch) = (self.plain.tail, next(self.plain.epoch));
@@ -90,6 +92,14 @@ impl Driver {
             Op::Rest { late } => self.rest(late),
             Op::Restart { to_older } => self.come_back(self.disk.clone(), to_older),
             Op::CutPower { seed, to_older } => self.come_back(self.disk.cut(seed), to_older),
+            Op::Damage(flip) => {
+                let (disk, at) = (&self.disk, &self.newest);
+                self.damages.flip(disk, Path::new(DIRECTORY), flip, at, &self.plain);
+                self.come_back(self.disk.clone(), false);
+                // A checkpoint that is damaged too, so that the one before it counts, is more than
+                // is promised for.
+                self.older = self.newest;
+            }
         }
         self.check_bounds();
     }
@@ -109,10 +119,12 @@ impl Driver {
         assert_eq!((reader.start(), reader.tail()), (self.plain.start, self.plain.tail));
         assert_eq!(log.end().epoch, self.plain.epoch);
         let epochs = reader.epochs();
-        assert_eq!(
-            epochs_from(self.plain.start, &epochs),
-            epochs_from(self.plain.start, &self.plain.epochs)
-        );
+        if !self.damages.lost_epochs {
+            assert_eq!(
+                epochs_from(self.plain.start, &epochs),
+                epochs_from(self.plain.start, &self.plain.epochs)
+            );
+        }
     }
 
     /// An offset of the log: its start at 0, its tail at 1.
@@ -188,6 +200,7 @@ impl Driver {
     fn come_back(&mut self, disk: CrashDisk, to_older: bool) {
         let at = if to_older { self.older } else { self.newest };
         self.newest = at;
+        self.damages.opened(&at);
         let opened = match at {
             at if at == End::default() => {
                 Log::create(seam(&disk), Path::new(DIRECTORY), options()).unwrap()
@@ -210,11 +223,49 @@ impl Driver {
         self.check_everything();
     }
 
+    /// No batch is refused that is whole; gaps beside one that is not may be.
+    fn check_refused(&self, span: &OffsetSpan) {
+        let start = self.plain.start.max(span.start);
+        let is_in = |batch: &&Stored| start < batch.span().end && batch.span().start < span.end;
+        let mut batches = self.plain.batches().filter(is_in).peekable();
+        assert!(batches.peek().is_some() || self.damages.may_be_lost(span), "{span:?} is refused");
+        for batch in batches {
+            assert!(self.damages.may_refuse(batch), "{:?} is refused", batch.span());
+        }
+    }
+
+    fn may_refuse(&self, offset: Offset) -> bool {
+        self.plain.batch_from(offset).is_some_and(|batch| self.damages.may_refuse(batch))
+    }
+
+    fn check_time(&self, timestamp: i64) {
+        let expected = self.plain.first_not_before(timestamp);
+        match self.opened.reader.offset_for_time(timestamp) {
+            Err(ReadError::Quarantined { span, .. }) => self.check_refused(&span),
+            found if expected.is_some_and(|(first, _)| self.may_refuse(first)) => {
+                let found = found.unwrap().unwrap_or((self.plain.tail, 0));
+                assert!(expected.unwrap().0 <= found.0, "{found:?}, and not {expected:?}");
+            }
+            found => assert_eq!(found.unwrap(), expected),
+        }
+    }
+
     /// Reads at the cursor and compares with what the model says lies there.
     fn check_read(&self, cursor: &mut Cursor, limits: &ReadLimits) {
         let asked = cursor.offset();
-        let read = self.opened.reader.read(cursor, limits).unwrap();
         let next = self.plain.batch_from(asked);
+        let first = next.map_or(asked, |batch| batch.span().start.max(asked));
+        let read = match self.opened.reader.read(cursor, limits) {
+            Err(ReadError::Quarantined { span, .. }) => {
+                assert!(span.contains(&asked) || span.contains(&first), "{asked}: {span:?}");
+                self.check_refused(&span);
+                *cursor = Cursor::at(span.end);
+                return;
+            }
+            read => read.unwrap(),
+        };
+        let is_gap = matches!(read, Read::Gap(_));
+        assert!(is_gap || !self.damages.must_refuse(first), "{asked} is served: {read:?}");
         let expected = match next {
             _ if asked == self.plain.tail => Read::AtTail,
             None => Read::Gap(asked..self.plain.tail),

@@ -1,13 +1,16 @@
 //! A partition's log on a disk whose power is cut, beside a plain list of what was applied.
 //!
 //! The list plays the journal too: after each crash the log is set back to an end that a flush
-//! returned, on what the disk kept, and everything is applied again.
+//! returned, on what the disk kept, and everything is applied again. While nobody has it open a bit
+//! of its files may be another one: what is served is right all the same, or refused.
 
+mod damage;
 mod driver;
 mod plain;
 
 use proptest::prelude::*;
 
+use damage::Flip;
 use driver::{Driver, Op};
 
 fn op() -> impl Strategy<Value = Op> {
@@ -32,6 +35,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => any::<bool>().prop_map(|to_older| Op::Restart { to_older }),
         1 => (any::<u64>(), any::<bool>())
             .prop_map(|(seed, to_older)| Op::CutPower { seed, to_older }),
+        1 => (0.0..1.0, 0.0..1.0, 0..8_u8)
+            .prop_map(|(file, byte, bit)| Op::Damage(Flip { file, byte, bit })),
     ]
 }
 

@@ -10,6 +10,9 @@ pub(crate) enum Keep {
     /// It may go, and its offset is used up all the same.
     No,
     UntilPowerCut,
+    /// Its bytes are on the disk, and may have no name there: until a power cut too, unless names
+    /// are synced before it, in this life or a later one.
+    UntilNamed,
     Always,
 }
 
@@ -78,19 +81,39 @@ impl Ledger {
         self.segments.insert(base);
     }
 
-    pub(super) fn flushed(&mut self, base: u64) {
+    /// The bytes of the segment that begins at `base` are on the disk.
+    pub(super) fn synced(&mut self, base: u64) {
         self.segments.insert(base);
-        let next = self.segments.range(base + 1..).next().copied().unwrap_or(u64::MAX);
-        let below = self.known.range(..base);
-        if below.into_iter().any(|(_, (_, keep))| *keep == Keep::UntilPowerCut) {
+        if self.promise == Promise::Written {
+            let segment = base..self.behind(base);
+            settle(self.known.range_mut(segment), Keep::UntilPowerCut, Keep::UntilNamed);
+        }
+    }
+
+    /// Something was not synced that had to be: what was flushed only in part counts for nothing.
+    pub(super) fn flush_failed(&mut self) {
+        settle(&mut self.known, Keep::UntilNamed, Keep::UntilPowerCut);
+    }
+
+    /// Names were synced; `is_named` knows whether a power cut leaves the segment of a base its
+    /// own, and all above it theirs.
+    pub(super) fn named(&mut self, is_named: impl Fn(u64) -> bool) {
+        let is_waiting = |(_, keep): &(Number, Keep)| *keep == Keep::UntilNamed;
+        while let Some((offset, _)) = self.known.iter().find(|(_, known)| is_waiting(known)) {
+            let Some(base) = self.segments.range(..=*offset).next_back().copied() else { return };
             // Behind a segment that a power cut may tear, a whole one is of no use.
-            return;
-        }
-        for (_, (_, keep)) in self.known.range_mut(base..next) {
-            if self.promise == Promise::Written && *keep == Keep::UntilPowerCut {
-                *keep = Keep::Always;
+            let mut below = self.known.range(..base);
+            if below.any(|(_, (_, keep))| *keep == Keep::UntilPowerCut) || !is_named(base) {
+                return;
             }
+            let segment = base..self.behind(base);
+            settle(self.known.range_mut(segment), Keep::UntilNamed, Keep::Always);
         }
+    }
+
+    /// Where the segment that begins at `base` ends.
+    fn behind(&self, base: u64) -> u64 {
+        self.segments.range(base + 1..).next().copied().unwrap_or(u64::MAX)
     }
 
     /// What becomes of it; says which records are as if they had never been.
@@ -98,11 +121,11 @@ impl Ledger {
         match ending {
             Ending::Kill => Vec::new(),
             Ending::Clean => {
-                self.settle(Keep::Always);
+                self.settle_all(Keep::Always);
                 Vec::new()
             }
             Ending::PowerCut => {
-                self.settle(Keep::No);
+                self.settle_all(Keep::No);
                 match self.promise {
                     // Its offset was reserved, and is never given out to another; it itself may be
                     // sent again, and have a second one.
@@ -137,17 +160,27 @@ impl Ledger {
     }
 
     /// What a power cut would have taken: it is safe now, or gone.
-    fn settle(&mut self, now: Keep) {
-        for (_, keep) in self.known.values_mut() {
-            if *keep == Keep::UntilPowerCut {
-                *keep = now;
-            }
-        }
+    fn settle_all(&mut self, now: Keep) {
+        settle(&mut self.known, Keep::UntilPowerCut, now);
+        settle(&mut self.known, Keep::UntilNamed, now);
     }
 
     fn keep(&mut self, offset: u64, keep: Keep) {
         if let Some((_, kept)) = self.known.get_mut(&offset) {
             *kept = keep.max(*kept);
+        }
+    }
+}
+
+/// Has all that was kept in one way be kept in another.
+fn settle<'a>(
+    known: impl IntoIterator<Item = (&'a u64, &'a mut (Number, Keep))>,
+    before: Keep,
+    now: Keep,
+) {
+    for (_, (_, keep)) in known {
+        if *keep == before {
+            *keep = now;
         }
     }
 }

@@ -239,10 +239,27 @@ impl Checker {
         }
     }
 
-    /// A file of a partition's log is on the disk: all of the segment that begins at `base`.
-    pub(crate) fn flushed(&mut self, place: Place, base: u64) {
+    /// The bytes of a file of a partition's log are on the disk: all of the segment that begins at
+    /// `base`. Its name may not be.
+    pub(crate) fn synced(&mut self, place: Place, base: u64) {
         if let Some(ledger) = self.ledgers.get_mut(&place) {
-            ledger.flushed(base);
+            ledger.synced(base);
+        }
+    }
+
+    /// Names were synced; `is_named` knows of which segments a power cut leaves all of them.
+    pub(crate) fn named(&mut self, is_named: impl Fn(Place, u64) -> bool) {
+        for (place, ledger) in &mut self.ledgers {
+            ledger.named(|base| is_named(*place, base));
+        }
+    }
+
+    /// A file or directory of some partitions' logs could not be synced.
+    pub(crate) fn flush_failed(&mut self, concerns: impl Fn(Place) -> bool) {
+        for (place, ledger) in &mut self.ledgers {
+            if concerns(*place) {
+                ledger.flush_failed();
+            }
         }
     }
 
@@ -306,7 +323,9 @@ impl Checker {
                 }
                 let why = match keep {
                     Keep::Always => "it was acknowledged or read, and durable",
-                    Keep::UntilPowerCut | Keep::No => "it was acknowledged or read, no power cut",
+                    Keep::UntilPowerCut | Keep::UntilNamed | Keep::No => {
+                        "it was acknowledged or read, no power cut"
+                    }
                 };
                 return Err(Broken::Lost { place, offset, number, why });
             }

@@ -50,7 +50,8 @@ fn a_written_ack_is_owed_behind_a_kill_and_not_behind_a_power_cut() {
 fn what_was_flushed_of_a_written_topic_is_owed_behind_a_power_cut() {
     let mut checker = checker(Promise::Written, 3);
     checker.acked(0, 2, 0, Acked::Topic).unwrap();
-    checker.flushed(PLACE, 0);
+    checker.synced(PLACE, 0);
+    checker.named(|_, _| true);
     checker.acked(2, 1, 2, Acked::Topic).unwrap();
     checker.ended(Ending::PowerCut);
     assert!(matches!(checker.audit(PLACE, &found(&[0])), Err(Broken::Lost { offset: 1, .. })));
@@ -63,7 +64,47 @@ fn what_lies_in_the_next_segment_is_not_on_the_disk_with_the_one_before_it() {
     checker.acked(0, 1, 0, Acked::Topic).unwrap();
     checker.begun(PLACE, 1);
     checker.acked(1, 1, 1, Acked::Topic).unwrap();
-    checker.flushed(PLACE, 0);
+    checker.synced(PLACE, 0);
+    checker.named(|_, _| true);
+    checker.ended(Ending::PowerCut);
+    assert!(matches!(checker.audit(PLACE, &found(&[])), Err(Broken::Lost { offset: 0, .. })));
+    assert_eq!(checker.audit(PLACE, &found(&[0])), Ok(()));
+}
+
+#[test]
+fn bytes_are_on_the_disk_once_their_names_are_in_whatever_life_that_was() {
+    let owes = |steps: &[fn(&mut Checker)]| {
+        let mut checker = checker(Promise::Written, 1);
+        checker.acked(0, 1, 0, Acked::Topic).unwrap();
+        steps.iter().for_each(|step| step(&mut checker));
+        checker.ended(Ending::PowerCut);
+        checker.audit(PLACE, &found(&[])).is_err()
+    };
+    let bytes: fn(&mut Checker) = |checker| checker.synced(PLACE, 0);
+    let names: fn(&mut Checker) =
+        |checker| checker.named(|place, base| (place, base) == (PLACE, 0));
+    let others: fn(&mut Checker) = |checker| checker.named(|_, _| false);
+    let kill: fn(&mut Checker) = |checker| checker.ended(Ending::Kill);
+    let fail: fn(&mut Checker) = |checker| checker.flush_failed(|place| place == PLACE);
+    let fail_elsewhere: fn(&mut Checker) = |checker| checker.flush_failed(|place| place != PLACE);
+    assert!(owes(&[bytes, names]));
+    assert!(owes(&[bytes, kill, names]));
+    assert!(owes(&[bytes, fail_elsewhere, names]));
+    assert!(owes(&[bytes, names, fail]), "what was flushed stays so");
+    assert!(!owes(&[bytes]) && !owes(&[names]) && !owes(&[names, bytes]));
+    assert!(!owes(&[bytes, others]) && !owes(&[bytes, fail, names]));
+}
+
+#[test]
+fn a_segment_is_on_the_disk_behind_those_before_it() {
+    let mut checker = checker(Promise::Written, 2);
+    checker.acked(0, 1, 0, Acked::Topic).unwrap();
+    checker.begun(PLACE, 1);
+    checker.acked(1, 1, 1, Acked::Topic).unwrap();
+    checker.synced(PLACE, 1);
+    checker.named(|_, _| true);
+    checker.synced(PLACE, 0);
+    checker.named(|_, base| base == 0);
     checker.ended(Ending::PowerCut);
     assert!(matches!(checker.audit(PLACE, &found(&[])), Err(Broken::Lost { offset: 0, .. })));
     assert_eq!(checker.audit(PLACE, &found(&[0])), Ok(()));

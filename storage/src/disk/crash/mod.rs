@@ -153,6 +153,23 @@ impl CrashDisk {
         Ok(())
     }
 
+    /// Whether a power cut leaves this path to what it leads to now: its name was synced, and
+    /// those of all directories above it. It says nothing of a file's bytes.
+    pub fn keeps_path(&self, path: &Path) -> bool {
+        let mut state = self.state.lock();
+        let mut id = ROOT;
+        for component in path.components() {
+            if let Component::Normal(name) = component {
+                let Ok(names) = state.names(id) else { return false };
+                match names.live.get(name) {
+                    Some(next) if names.is_certain(name) => id = *next,
+                    _ => return false,
+                }
+            }
+        }
+        true
+    }
+
     /// What has been done so far.
     pub fn counts(&self) -> Counts {
         self.state.lock().counts

@@ -4,7 +4,7 @@
 //! relied on; but changes of one name survive in their order, and a rename as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use super::chance::Chance;
 
@@ -39,6 +39,14 @@ impl Names {
     /// A sync failed: what it was to make certain is as uncertain as before, for good.
     pub(super) fn lose_unsynced(&mut self) {
         self.lost.extend(self.unsynced.iter().flat_map(Change::names).cloned());
+    }
+
+    /// Whether a name stands for the same behind a power cut, whatever that takes.
+    pub(super) fn is_certain(&self, name: &OsStr) -> bool {
+        let is_unsynced = self.unsynced.iter().flat_map(Change::names).any(|other| other == name);
+        !is_unsynced
+            && self.durable.contains_key(name)
+            && self.durable.get(name) == self.live.get(name)
     }
 
     pub(super) fn survive(&self, chance: &mut Chance) -> Self {

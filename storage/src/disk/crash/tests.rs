@@ -181,6 +181,30 @@ fn a_failed_sync_of_names_is_not_made_good_by_the_next() {
 }
 
 #[test]
+fn a_path_is_kept_once_each_of_its_names_is_synced_and_until_one_changes() {
+    let disk = CrashDisk::new();
+    disk.create_dir(path("/topic")).unwrap();
+    disk.open(path("/topic/new"), Open::Create).unwrap();
+    let kept = |name| disk.keeps_path(path(name));
+    assert!(!kept("/topic/new") && !kept("/topic"));
+    disk.sync_dir(path("/topic")).unwrap();
+    assert!(!kept("/topic/new"), "the directory's own name is in the one above it");
+    disk.sync_dir(path("/")).unwrap();
+    assert!(kept("/topic/new"));
+    disk.rename(path("/topic/new"), path("/topic/old")).unwrap();
+    assert!(!kept("/topic/new") && !kept("/topic/old"));
+    disk.fail_after(Call::SyncDirectory, "/topic", 0);
+    disk.sync_dir(path("/topic")).unwrap_err();
+    disk.sync_dir(path("/topic")).unwrap();
+    assert!(!kept("/topic/old"), "a failed sync is not made good by the next");
+    disk.remove_file(path("/topic/old")).unwrap();
+    assert!(!kept("/topic/old") && kept("/topic"));
+    for seed in 0..8 {
+        assert!(disk.cut(seed).keeps_path(path("/topic")), "what survived is certain");
+    }
+}
+
+#[test]
 fn a_call_fails_on_the_paths_it_was_planned_for_and_once() {
     let (disk, file) = disk_with_file();
     let other = disk.open(path("/other"), Open::Create).unwrap();

@@ -367,3 +367,20 @@ fn a_log_that_cannot_be_opened_is_closed_and_leaves_all_as_it_is() {
 fn bench_names(held: &Held) -> Vec<std::ffi::OsString> {
     held.disk.list(Path::new(DIRECTORY)).unwrap()
 }
+
+#[test]
+fn behind_a_lost_manifest_an_earlier_end_is_as_good_as_the_newest() {
+    let mut bench = Bench::new(options());
+    bench.log.start_epoch(Epoch::new(2));
+    bench.append(&batch(0));
+    let older = bench.upkeep.flush().unwrap();
+    bench.append(&batch(1));
+    let newest = bench.upkeep.flush().unwrap();
+    bench.disk.remove_file(&path("manifest")).unwrap();
+    for at in [newest, older] {
+        bench = bench.reopen(at);
+        assert_eq!(bench.slice(0, 0).span.start, Offset::ZERO);
+        assert_eq!(bench.reader.quarantined(), []);
+        bench.upkeep.flush().unwrap();
+    }
+}
