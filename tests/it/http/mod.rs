@@ -11,6 +11,7 @@ mod live_ends;
 mod live_ring;
 mod live_topics;
 mod origins;
+mod publish;
 mod queues;
 mod records;
 mod refusals;

@@ -5,8 +5,8 @@
 //! that announces much and sends little costs what the budget has, and for
 //! [`BODY_WAIT_MAX`] at most.
 //!
-//! Only `application/json` is read. A page of another origin can have a browser send any of the
-//! types that forms have without asking first; this one it cannot.
+//! Where a route takes JSON, only `application/json` is read. A page of another origin can have a
+//! browser send any of the types that forms have without asking first; this one it cannot.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +48,11 @@ impl Bodies {
     /// Reads a body of JSON whole.
     pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Whole, Problem> {
         check_media_type(headers)?;
+        self.read_any(headers, body).await
+    }
+
+    /// Reads a body whole whose type its caller has looked at.
+    pub(super) async fn read_any(&self, headers: &HeaderMap, body: Body) -> Result<Whole, Problem> {
         let announced = announced_bytes(headers);
         if announced.is_some_and(|bytes| (self.bytes_max as u64) < bytes) {
             if !headers.contains_key(header::EXPECT) {
@@ -92,6 +97,16 @@ impl Bodies {
 }
 
 impl Whole {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_test(bytes: &[u8]) -> Self {
+        let reserved = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("there is one");
+        Self { bytes: Bytes::copy_from_slice(bytes), _reserved: reserved }
+    }
+
     /// The body as what its route takes.
     pub(super) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
         serde_json::from_slice(&self.bytes).map_err(|error| {

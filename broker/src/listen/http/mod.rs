@@ -22,6 +22,11 @@ mod queue_state;
 mod queues;
 mod work;
 
+mod cloud_event;
+mod payload;
+mod publish;
+mod trace;
+
 mod record;
 mod records;
 mod redrive;

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue, Method, header};
-use tower_http::cors::CorsLayer;
+use axum::http::{HeaderValue, Method};
+use tower_http::cors::{AllowHeaders, CorsLayer};
 
 /// The layer that names these origins; `None` where there are none, and no page may read anything.
 pub(super) fn layer(origins: &[String]) -> Option<CorsLayer> {
@@ -17,16 +17,11 @@ pub(super) fn layer(origins: &[String]) -> Option<CorsLayer> {
     let values = origins.iter().map(|origin| HeaderValue::from_str(origin));
     let values: Result<Vec<_>, _> = values.collect();
     let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-    let headers = [
-        header::AUTHORIZATION,
-        header::CONTENT_TYPE,
-        HeaderName::from_static("last-event-id"),
-        HeaderName::from_static("idempotency-key"),
-    ];
     let layer = CorsLayer::new()
         .allow_origin(values.expect("the configuration takes origins alone"))
         .allow_methods(methods)
-        .allow_headers(headers)
+        // Those of CloudEvents have no end of names.
+        .allow_headers(AllowHeaders::mirror_request())
         .max_age(REMEMBERED);
     Some(layer)
 }

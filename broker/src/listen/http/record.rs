@@ -66,7 +66,7 @@ impl IncomingRecords<'_> {
 }
 
 impl Incoming<'_> {
-    fn into_record(self, at: usize) -> Result<session::Record, Problem> {
+    pub(super) fn into_record(self, at: usize) -> Result<session::Record, Problem> {
         let Self { key, value, headers, partition, encoding } = self;
         let is_wrong = |what: &str, why: &dyn fmt::Display| {
             Problem::malformed(format!("the {what} of record {at} {why}"))

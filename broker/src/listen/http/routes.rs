@@ -14,7 +14,9 @@ use weir_protocol::code::Code;
 
 use super::problem::Problem;
 use super::shared::Shared;
-use super::{delete_records, groups, live, queue_state, queues, records, redrive, topics, work};
+use super::{
+    delete_records, groups, live, publish, queue_state, queues, records, redrive, topics, work,
+};
 use crate::metrics;
 
 /// Routes of another part of the broker that are answered here, with their description.
@@ -37,7 +39,7 @@ pub(crate) struct Guests {
         topics::describe,
         topics::alter,
         topics::delete,
-        records::publish,
+        publish::publish,
         records::read,
         delete_records::delete,
         live::live,
@@ -87,7 +89,7 @@ fn own() -> Vec<(&'static str, MethodRouter<Shared>)> {
         ),
         (
             "/v1/topics/{topic}/records",
-            get(records::read).post(records::publish).delete(delete_records::delete),
+            get(records::read).post(publish::publish).delete(delete_records::delete),
         ),
         ("/v1/topics/{topic}/live", get(live::live)),
         ("/v1/live", get(live::live_topics)),
