@@ -128,7 +128,9 @@ async function stream(kafka, topic) {
   await producer.connect()
   const rl = require('readline').createInterface({ input: process.stdin })
   for await (const value of rl) {
-    await producer.send({ topic, messages: [{ value }] })
+    // A record without a key gets a partition anew at each try, under that partition's numbers:
+    // kafkajs then stores it twice, and the next in the first partition is taken for it.
+    await producer.send({ topic, messages: [{ key: value, value }] })
     say('acknowledged', value)
   }
   await producer.disconnect()
