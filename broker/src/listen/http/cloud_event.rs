@@ -242,7 +242,10 @@ mod tests {
         }
     }
 
-    const PLACED: &str = r#"{"specversion":"1.0","id":"7","source":"/shop","type":"order.placed","partitionkey":"k","data":{"eur": 1e400}}"#;
+    const PLACED: &str = concat!(
+        r#"{"specversion":"1.0","id":"7","source":"/shop","type":"order.placed","#,
+        r#""partitionkey":"k","data":{"eur": 1e400}}"#
+    );
 
     #[test]
     fn a_structured_event_is_kept_as_it_came() {
