@@ -10,17 +10,28 @@
  */
 import { WeirError } from "./errors.js";
 import { encodeRecord, type NewRecord, type Placed } from "./record.js";
+import type { SocketClass } from "./socket.js";
 import { Subscription, type SubscribeOptions, type TokenReason } from "./subscription.js";
+import { Transports, type Opening, type Transport } from "./transport.js";
 
 export { WeirError } from "./errors.js";
 export type { Gap, LiveRecord, NewRecord, Placed } from "./record.js";
+export type { Transport } from "./transport.js";
 export type { State, SubscribeOptions, Subscription, TokenReason } from "./subscription.js";
 
 export interface ConnectOptions {
   /** Asked at each connection and each publish; what it gives goes as `Authorization: Bearer`. */
   token?: (why: TokenReason) => string | null | undefined | Promise<string | null | undefined>;
+  /**
+   * How to follow, the first that passes: all subscriptions over one WebSocket, or each over
+   * server-sent events. Both, in this order, if not said. With a token it is the second: a page's
+   * WebSocket has nothing to send it in.
+   */
+  transports?: readonly Transport[];
   /** Instead of the `fetch` that is there. */
   fetch?: typeof fetch;
+  /** Instead of the `WebSocket` that is there, or where none is. */
+  WebSocket?: SocketClass;
 }
 
 /** A broker, by the address of its HTTP face. Nothing is sent before something is asked. */
@@ -31,18 +42,23 @@ export function connect(url: string | URL, options: ConnectOptions = {}): Live {
 export class Live {
   readonly #base: string;
   readonly #options: ConnectOptions;
+  readonly #transports: Transports;
   readonly #closed = new AbortController();
 
   /** @internal */
   constructor(url: string | URL, options: ConnectOptions) {
     this.#base = String(new URL(url)).replace(/\/+$/, "");
     this.#options = options;
+    const { transports: allowed = ["websocket", "sse"] } = options;
+    const WebSocket = options.WebSocket ?? globalThis.WebSocket;
+    this.#transports = new Transports(this.#base, { fetch: this.#fetch, WebSocket, allowed });
   }
 
   /** Follows a topic: every record once, in the order of its partition, or a gap that says why. */
   subscribe<T = unknown>(topic: string, options: SubscribeOptions = {}): Subscription<T> {
     const token = (why: TokenReason) => this.#token(why);
-    const grounds = { fetch: this.#fetch, base: this.#base, token, signal: this.#closed.signal };
+    const open = (opening: Opening) => this.#transports.open(opening);
+    const grounds = { base: this.#base, open, token, signal: this.#closed.signal };
     return new Subscription<T>(grounds, topic, options);
   }
 

@@ -18,15 +18,19 @@ export class WeirError extends Error {
   /** @internal Of a problem (RFC 9457), or of whatever stands in its place. */
   static of(status: number, text: string): WeirError {
     try {
-      const { code, retry, detail } = JSON.parse(text) as Record<string, unknown>;
-      if (typeof code === "string") {
-        return new WeirError(code, status, String(retry), String(detail));
-      }
+      const problem = JSON.parse(text) as { code?: unknown };
+      if (typeof problem.code === "string") return WeirError.told(status, problem);
     } catch {
       // Something between here and the broker answered, not in JSON.
     }
     const passes = status === 408 || status === 429 || status >= 500;
     const detail = `status ${status}: ${text.slice(0, 200)}`;
     return new WeirError(`HTTP_${status}`, status, passes ? "later" : "never", detail);
+  }
+
+  /** @internal Of a problem's members. */
+  static told(status: number, problem: unknown): WeirError {
+    const { code, retry, detail } = problem as Record<string, unknown>;
+    return new WeirError(String(code), status, String(retry), String(detail));
   }
 }

@@ -40,8 +40,8 @@ export interface Gap {
 }
 
 /** @internal */
-export function decodeRecord<T>(data: string, bookmark: string): LiveRecord<T> {
-  const { encoding, ...record } = JSON.parse(data) as Record<string, unknown>;
+export function decodeRecord<T>(said: unknown, bookmark: string): LiveRecord<T> {
+  const { encoding, ...record } = said as Record<string, unknown>;
   if (encoding === "base64") {
     record["key"] = bytes(record["key"]);
     record["value"] = bytes(record["value"]);

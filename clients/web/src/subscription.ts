@@ -14,8 +14,7 @@ import { Backoff } from "./backoff.js";
 import { WeirError } from "./errors.js";
 import { decodeRecord, type Gap, type LiveRecord } from "./record.js";
 import { onWake, pause } from "./resume.js";
-import type { ServerEvent } from "./sse.js";
-import { Connection } from "./transport.js";
+import type { Arrival, Connection, Opening } from "./transport.js";
 
 export type State = "connecting" | "open" | "waiting" | "closed";
 
@@ -29,14 +28,16 @@ export interface SubscribeOptions {
   from?: "earliest" | "latest" | Date | { after: string };
   /** Remembers the place, so that a page that is loaded again goes on: `sessionStorage`. */
   persist?: Pick<Storage, "getItem" | "setItem">;
+  /** How many records may come before the application has taken the first; 256 if not said. */
+  credit?: number;
   /** Ends the subscription. */
   signal?: AbortSignal;
 }
 
 /** What a subscription stands on. */
 export interface Grounds {
-  readonly fetch: typeof fetch;
   readonly base: string;
+  open(opening: Opening): Promise<Connection>;
   token(why: TokenReason): Promise<string | null | undefined>;
   readonly signal: AbortSignal;
 }
@@ -50,7 +51,7 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<LiveReco
   /** Where the application is: behind the last record that it took. */
   bookmark: string;
   readonly #grounds: Grounds;
-  readonly #url: string;
+  readonly #asked: Pick<Opening, "topic" | "match" | "from" | "credit">;
   readonly #key: string;
   readonly #persist: SubscribeOptions["persist"];
   readonly #ended = new AbortController();
@@ -58,28 +59,26 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<LiveReco
   readonly #listeners: { [K in keyof Listeners]: Set<Listeners[K]> } = { gap: new Set(), state: new Set() };
   readonly #ignoreWakes: () => void;
   #connection: Connection | undefined;
-  #waiting: ServerEvent[] = [];
-  /** Of the last event that was handed out: where a new connection goes on. */
+  #waiting: Arrival[] = [];
+  /** Of the last arrival that was handed out: where a new connection goes on. */
   #handed: string;
   #why: TokenReason = "connect";
   #wake: () => void = () => undefined;
 
   /** @internal */
   constructor(grounds: Grounds, topic: string, options: SubscribeOptions) {
-    const query = new URLSearchParams();
-    for (const filter of [options.match ?? []].flat()) query.append("match", filter);
-    const from = options.from ?? "latest";
-    const after = typeof from === "object" && "after" in from ? from.after : "";
-    if (!after) query.set("from", from instanceof Date ? from.toISOString() : String(from));
-    this.#key = `weir:${grounds.base}/${topic}?${query}`;
-    this.#url = `${grounds.base}/v1/topics/${encodeURIComponent(topic)}/live?${query}`;
+    const match = [options.match ?? []].flat();
+    const begin = options.from ?? "latest";
+    const after = typeof begin === "object" && "after" in begin ? begin.after : "";
+    const from = after ? "" : begin instanceof Date ? begin.toISOString() : String(begin);
+    this.#asked = { topic, match, from, credit: options.credit ?? CREDIT };
+    this.#key = `weir:${grounds.base}/${topic}?${JSON.stringify([match, from])}`;
     this.#grounds = grounds;
     this.#persist = options.persist;
     this.bookmark = this.#handed = options.persist?.getItem(this.#key) || after;
     this.#ignoreWakes = onWake(() => {
       this.#wake();
-      // What was silent while the page slept may be long dead.
-      if (this.#connection?.isSilent()) this.#connection.close();
+      this.#connection?.probe();
     });
     const heard = { signal: this.#ended.signal };
     for (const signal of [grounds.signal, options.signal]) {
@@ -102,12 +101,12 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<LiveReco
   async next(): Promise<IteratorResult<LiveRecord<T>, undefined>> {
     this.#advance();
     while (!this.#ended.signal.aborted) {
-      const event = this.#waiting.shift();
-      if (event === undefined) {
+      const arrival = this.#waiting.shift();
+      if (arrival === undefined) {
         await this.#read();
         continue;
       }
-      const record = this.#take(event);
+      const record = this.#take(arrival);
       if (record) return { done: false, value: record };
     }
     return { done: true, value: undefined };
@@ -135,17 +134,17 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<LiveReco
     this.#persist?.setItem(this.#key, this.bookmark);
   }
 
-  /** What an event means; a record is handed out. */
-  #take({ name, data, id }: ServerEvent): LiveRecord<T> | undefined {
+  /** What an arrival means; a record is handed out. */
+  #take({ name, body, id }: Arrival): LiveRecord<T> | undefined {
     if (name === "problem") {
-      const error = WeirError.of(0, data);
+      const error = WeirError.told(0, body());
       if (error.retry === "never") this.#fail(error);
       return undefined;
     }
     this.#handed = id;
-    if (name === "message") return decodeRecord<T>(data, id);
+    if (name === "message") return decodeRecord<T>(body(), id);
     if (name === "gap") {
-      const gap = { ...(JSON.parse(data) as Gap), bookmark: id };
+      const gap = { ...(body() as Gap), bookmark: id };
       for (const listener of this.#listeners.gap) listener(gap);
     }
     // Between records nothing is in the application's hands.
@@ -157,8 +156,8 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<LiveReco
   async #read(): Promise<void> {
     try {
       this.#connection ??= await this.#connect();
-      const events = await this.#connection.read();
-      if (events) this.#waiting.push(...events);
+      const arrivals = await this.#connection.read();
+      if (arrivals) this.#waiting.push(...arrivals);
       else await this.#lost();
     } catch (error) {
       if (this.#ended.signal.aborted) return;
@@ -169,11 +168,12 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<LiveReco
 
   async #connect(): Promise<Connection> {
     this.#state("connecting");
-    const { fetch } = this.#grounds;
     const token = await this.#grounds.token(this.#why);
     const signal = this.#ended.signal;
-    const opening = { fetch, url: this.#url, token, bookmark: this.#handed, signal };
-    const connection = await Connection.open(opening);
+    const opening = { ...this.#asked, token, bookmark: this.#handed, signal };
+    const connection = await this.#grounds.open(opening);
+    // It was closed while the connection was made.
+    if (signal.aborted) connection.close();
     this.#why = "reconnect";
     this.#backoff.succeeded();
     this.#state("open");
@@ -210,3 +210,5 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<LiveReco
     for (const listener of this.#listeners.state) listener(state);
   }
 }
+
+const CREDIT = 256;

@@ -1,79 +1,101 @@
 /**
- * One connection that brings events: a response that is read as it comes, over `fetch`. Unlike a
- * browser's `EventSource` it sends headers, sees why it was refused, and reads only when asked, so
- * that a slow page holds the broker back and costs no memory.
+ * How what is followed comes: over a WebSocket that all subscriptions share, or, where none passes,
+ * over a response for each.
+ *
+ * ```text
+ *   open ─► a WebSocket ── it never stood ─► a response ── that stands ─► responses from now on
+ *                                                └── neither: who asked tries again, in that order
+ * ```
  */
-import { WeirError } from "./errors.js";
-import { EventReader, type ServerEvent } from "./sse.js";
+import { Socket, type SocketClass } from "./socket.js";
+import { Stream } from "./stream.js";
+
+/** What came: a `message` with its record, a `gap`, a `position`, a `problem`. */
+export interface Arrival {
+  readonly name: string;
+  /** What it says, decoded when asked. */
+  body(): unknown;
+  /** The bookmark behind it. */
+  readonly id: string;
+}
 
 /** What a connection is opened with. */
 export interface Opening {
-  readonly fetch: typeof fetch;
-  readonly url: string;
-  readonly token: string | null | undefined;
+  readonly topic: string;
+  readonly match: readonly string[];
+  readonly from: string;
+  readonly credit: number;
   /** Where to go on; empty at the beginning. */
   readonly bookmark: string;
+  readonly token: string | null | undefined;
   readonly signal: AbortSignal;
 }
 
-/** An open connection. */
-export class Connection {
-  readonly #bytes: ReadableStreamDefaultReader<Uint8Array>;
-  readonly #events: EventReader;
-  #heardAt = Date.now();
+/** One subscription's open connection. */
+export interface Connection {
+  /** What the broker wants waited before connecting again, once it has said so. */
+  readonly retryMs: number | undefined;
+  /**
+   * What came next, maybe nothing yet; `undefined` at the end. It throws a `WeirError` where the
+   * broker ends it for a reason, and anything else where the connection must be dead.
+   */
+  read(): Promise<readonly Arrival[] | undefined>;
+  /** Looks whether it still lives, after sleep; ends it where it does not. */
+  probe(): void;
+  /** Ends it; whoever waits in `read` gets its end. */
+  close(): void;
+}
 
-  private constructor(bytes: ReadableStreamDefaultReader<Uint8Array>, bookmark: string) {
-    this.#bytes = bytes;
-    this.#events = new EventReader(bookmark);
+export type Transport = "websocket" | "sse";
+
+/** What there is to connect with. */
+export interface Means {
+  readonly fetch: typeof fetch;
+  readonly WebSocket: SocketClass | undefined;
+  readonly allowed: readonly Transport[];
+}
+
+/** The ways to one broker. */
+export class Transports {
+  readonly #base: string;
+  readonly #fetch: typeof fetch;
+  readonly #WebSocket: SocketClass | undefined;
+  #allowed: readonly Transport[];
+  #socket: Promise<Socket> | undefined;
+
+  constructor(base: string, { fetch, WebSocket, allowed }: Means) {
+    this.#base = base;
+    this.#fetch = fetch;
+    this.#WebSocket = WebSocket;
+    this.#allowed = allowed;
   }
 
   /** Connects; a refusal is a `WeirError`, anything else means that nobody answered. */
-  static async open({ fetch, url, token, bookmark, signal }: Opening): Promise<Connection> {
-    const headers = new Headers({ accept: "text/event-stream" });
-    if (token) headers.set("authorization", `Bearer ${token}`);
-    if (bookmark) headers.set("last-event-id", bookmark);
-    const response = await fetch(url, { headers, signal, cache: "no-store" });
-    if (response.status !== 200 || !response.body) {
-      throw WeirError.of(response.status, await response.text());
+  async open(opening: Opening): Promise<Connection> {
+    // A page's WebSocket has no header to bring a token in.
+    if (!this.#WebSocket || opening.token || !this.#allowed.includes("websocket")) {
+      return Stream.open(this.#base, this.#fetch, opening);
     }
-    return new Connection(response.body.getReader(), bookmark);
-  }
-
-  get retryMs(): number | undefined {
-    return this.#events.retryMs;
-  }
-
-  /**
-   * The events that the next bytes complete, maybe none; `undefined` at the end. It throws where
-   * no byte came for so long that the connection must be dead.
-   */
-  async read(): Promise<ServerEvent[] | undefined> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const silence = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error("the connection fell silent")), SILENCE_MS_MAX);
-    });
+    let socket: Socket;
     try {
-      const { done, value } = await Promise.race([this.#bytes.read(), silence]);
-      this.#heardAt = Date.now();
-      return done ? undefined : [...this.#events.read(value)];
-    } finally {
-      clearTimeout(timer);
+      socket = await this.#shared(this.#WebSocket);
+    } catch (error) {
+      if (!this.#allowed.includes("sse")) throw error;
+      const stream = await Stream.open(this.#base, this.#fetch, opening);
+      this.#allowed = ["sse"];
+      return stream;
     }
+    return socket.subscribe(opening);
   }
 
-  /** Whether it has said nothing for longer than a connection that lives. */
-  isSilent(): boolean {
-    return this.#heardAt + ALIVE_MS < Date.now();
-  }
-
-  /** Ends it; whoever waits in `read` gets its end. */
-  close(): void {
-    this.#bytes.cancel().catch(() => undefined);
+  /** The socket that stands, or a new one. */
+  #shared(WebSocket: SocketClass): Promise<Socket> {
+    if (this.#socket) return this.#socket;
+    const url = `${this.#base.replace(/^http/, "ws")}/v1/live`;
+    const over = (): void => void (this.#socket === socket && (this.#socket = undefined));
+    const socket = Socket.open(url, WebSocket, () => over());
+    this.#socket = socket;
+    socket.catch(over);
+    return socket;
   }
 }
-
-/** The broker says every 15 s that a connection is alive; this is with a little patience. */
-const ALIVE_MS = 20_000;
-
-/** Two such signs of life were missed. */
-const SILENCE_MS_MAX = 40_000;
