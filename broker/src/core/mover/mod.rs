@@ -19,6 +19,7 @@
 
 mod letter;
 mod parker;
+mod post;
 mod redrive;
 mod sent;
 mod source;
@@ -34,7 +35,8 @@ use weir_protocol::id::QueueId;
 pub(crate) use self::redrive::{RedriveError, Redriven, Wanted};
 
 use self::parker::Parker;
-use self::task::Task;
+use self::post::Post;
+use self::task::Undertaker;
 use crate::clock::Clock;
 use crate::core::catalog::actor::Request;
 use crate::core::catalog::queue::{Queue, Queues};
@@ -119,9 +121,13 @@ impl Mover {
                     tasks.insert((queue.id, number), task);
                     let source = partition.clone();
                     let parker = definition.clone();
-                    let parker = Parker::new(self.clone(), parker, number, source.clone());
-                    tokio::spawn(parker.run());
-                    tokio::spawn(Task::new(self.clone(), definition, number, source).run());
+                    let parker = Post::new(self.clone(), parker, number, source.clone());
+                    tokio::spawn(parker.run(Parker));
+                    let post = Post::new(self.clone(), definition, number, source);
+                    tokio::spawn(async move {
+                        post.sweep().await;
+                        post.run(Undertaker).await;
+                    });
                 }
             }
         }

@@ -9,17 +9,11 @@
 //! and the queue's word that it is there, or neither; then it is copied again. Who holds the
 //! record's lease holds it on.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::sync::watch;
-use tokio::time::sleep;
 use weir_protocol::batch::{Builder, Record};
 
+use super::post::{Duty, Post, Stuck, Turn};
 use super::sent::{Sent, Timed};
 use super::source::{Found, read, record};
-use super::task::Stuck;
-use super::{Known, Mover};
 use crate::core::partition::Handle;
 use crate::core::partition::parking::Parking;
 use crate::core::partition::request::Origin;
@@ -32,78 +26,32 @@ const AT_ONCE: u32 = 256;
 /// Bytes of records under way at a time, unless one is larger.
 const BYTES_AT_ONCE: usize = 1 << 20;
 
-/// How long what could not be copied waits for another try.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
-
-/// The task.
+/// What it does.
 #[derive(Debug)]
-pub(super) struct Parker {
-    mover: Mover,
-    definition: watch::Receiver<Known>,
-    partition: u32,
-    source: Handle,
-    /// Hears when there is something to put aside.
-    signals: Signals,
-}
+pub(super) struct Parker;
 
-impl Parker {
-    pub(super) fn new(
-        mover: Mover,
-        definition: watch::Receiver<Known>,
-        partition: u32,
-        source: Handle,
-    ) -> Self {
-        Self { mover, definition, partition, source, signals: Signals::default() }
-    }
+impl Duty for Parker {
+    const STUCK: &'static str = "records that should be put aside are not; they are tried again";
 
-    pub(super) async fn run(mut self) {
-        loop {
-            let queue = Arc::clone(&self.definition.borrow_and_update());
-            let pause = match self.turn(&queue).await {
-                Ok(true) => continue,
-                Ok(false) => None,
-                Err(Stuck::Ended) => return,
-                Err(Stuck::Later(why)) => {
-                    tracing::warn!(
-                        queue = %queue.name, partition = self.partition, why,
-                        "records that should be put aside are not; they are tried again"
-                    );
-                    self.mover.metrics.queue(queue.name.as_str()).moves_put_off.inc();
-                    Some(RETRY_AFTER)
-                }
-            };
-            let altered = tokio::select! {
-                () = async { match pause {
-                    Some(pause) => sleep(pause).await,
-                    None => self.signals.wait().await,
-                } } => Ok(()),
-                altered = self.definition.changed() => altered,
-            };
-            self.signals.take(&mut Vec::new());
-            if altered.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Puts some aside; whether there were any.
-    async fn turn(&self, queue: &Definition) -> Result<bool, Stuck> {
-        let (work, signals) = (&self.mover.work, self.signals.clone());
-        let mut all = work.to_park(queue, self.partition, AT_ONCE, signals, 0).await?;
+    async fn turn(&self, post: &Post, queue: &Definition) -> Result<Turn, Stuck> {
+        let (work, signals) = (&post.mover.work, post.signals.clone());
+        let mut all = work.to_park(queue, post.partition, AT_ONCE, signals, 0).await?;
         if all.is_empty() {
-            return Ok(false);
+            return Ok(Turn::Idle);
         }
-        let topic = self.mover.parked(queue).await?;
-        let target = topic.partitions.get(self.partition as usize).ok_or(Stuck::Ended)?;
+        let topic = post.mover.parked(queue).await?;
+        let target = topic.partitions.get(post.partition as usize).ok_or(Stuck::Ended)?;
         while !all.is_empty() {
-            let rest = self.some(&all, target).await?;
+            let rest = post.copy_some(&all, target).await?;
             all.drain(..rest);
         }
-        Ok(true)
+        Ok(Turn::Moved)
     }
+}
 
+impl Post {
     /// Copies the first of these, and waits for all copies to be there; how many they were.
-    async fn some(&self, all: &[Parking], target: &Handle) -> Result<usize, Stuck> {
+    async fn copy_some(&self, all: &[Parking], target: &Handle) -> Result<usize, Stuck> {
         let (appended, mut sent) = (Signals::default(), Sent::default());
         let (mut under_way, mut bytes, mut done) = (0, 0, 0);
         for parking in all {

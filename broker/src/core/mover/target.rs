@@ -9,8 +9,8 @@ use weir_protocol::name::{QueueName, TopicName};
 use weir_storage::directory::partition_shard;
 
 use super::Mover;
+use super::post::Stuck;
 use super::source::{Found, read};
-use super::task::Stuck;
 use crate::core::catalog::actor::{CatalogError, Reply, Request};
 use crate::core::catalog::queue_changes::{Create, QueueError, Request as QueueRequest};
 use crate::core::catalog::queue_settings;

@@ -4,21 +4,18 @@
 //! said to be over only once the record's end in its queue is.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::sleep;
 use weir_protocol::batch::TimestampType;
 use weir_storage::offset::Offset;
 
 use super::letter::letter;
+use super::post::{Duty, Post, Stuck, Turn};
 use super::sent::{Sent, Timed};
 use super::source::{Found, record};
-use super::{Known, Mover};
 use crate::core::partition::Handle;
 use crate::core::partition::moves::{MoveId, Over};
 use crate::core::partition::request::Origin;
-use crate::core::queue::{Definition, Dying, Log, QueueError};
+use crate::core::queue::{Definition, Dying, Log};
 use crate::core::wake::Signals;
 
 /// Letters under way at a time.
@@ -27,93 +24,38 @@ const AT_ONCE: u32 = 16;
 /// Bytes of letters under way at a time, unless one is larger.
 const BYTES_AT_ONCE: usize = 1 << 20;
 
-/// How long what could not be moved waits for another try.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
-
-/// The task.
+/// What it does.
 #[derive(Debug)]
-pub(super) struct Task {
-    mover: Mover,
-    definition: watch::Receiver<Known>,
-    partition: u32,
-    source: Handle,
-    /// Hears when somebody is dying.
-    signals: Signals,
-}
+pub(super) struct Undertaker;
 
-/// Why nothing can be moved.
-#[derive(Debug)]
-pub(super) enum Stuck {
-    /// There is no such queue any more, or no broker.
-    Ended,
-    /// Not now, and why.
-    Later(String),
-}
+impl Duty for Undertaker {
+    const STUCK: &'static str = "dead records stay in their queue; they are tried again";
 
-/// What a turn came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
-    Moved,
-    /// Nobody is dying.
-    Idle,
-}
-
-impl From<QueueError> for Stuck {
-    fn from(error: QueueError) -> Self {
-        match error {
-            QueueError::Gone | QueueError::ShuttingDown => Self::Ended,
-            error => Self::Later(error.to_string()),
+    async fn turn(&self, post: &Post, queue: &Definition) -> Result<Turn, Stuck> {
+        let Some(name) = &queue.dead_letter else { return Ok(Turn::Idle) };
+        let (work, signals) = (&post.mover.work, post.signals.clone());
+        let dying = work.dying(queue, post.partition, AT_ONCE, signals, 0).await?;
+        if dying.is_empty() {
+            return Ok(Turn::Idle);
         }
+        let topic = post.mover.target(queue, name).await?;
+        let number = post.partition as usize % topic.partitions.len();
+        let Some(target) = topic.partitions.get(number) else { return Err(Stuck::Ended) };
+        let timestamps = topic.settings.timestamp_type;
+        let (sent, ids) = post.send(queue, &dying, target, timestamps).await;
+        // What did come there is said, whatever became of the others.
+        let there = sent.moved(&ids);
+        let moved = there.iter().map(|(id, _)| (Log::Main, id.offset));
+        let moved: Vec<_> = moved.chain(sent.nothing).collect();
+        work.moved(queue, post.partition, moved).await?;
+        target.moves_over(Over::These(there)).await;
+        sent.stuck.map_or(Ok(Turn::Moved), |why| Err(Stuck::Later(why)))
     }
 }
 
-impl Task {
-    pub(super) fn new(
-        mover: Mover,
-        definition: watch::Receiver<Known>,
-        partition: u32,
-        source: Handle,
-    ) -> Self {
-        Self { mover, definition, partition, source, signals: Signals::default() }
-    }
-
-    pub(super) async fn run(mut self) {
-        self.sweep().await;
-        loop {
-            let queue = Arc::clone(&self.definition.borrow_and_update());
-            match self.turn(&queue).await {
-                Ok(Turn::Moved) => {}
-                Ok(Turn::Idle) => {
-                    let altered = tokio::select! {
-                        () = self.signals.wait() => Ok(()),
-                        altered = self.definition.changed() => altered,
-                    };
-                    self.signals.take(&mut Vec::new());
-                    if altered.is_err() {
-                        return;
-                    }
-                }
-                Err(Stuck::Ended) => return,
-                Err(Stuck::Later(why)) => {
-                    tracing::warn!(
-                        queue = %queue.name, partition = self.partition, why,
-                        "dead records stay in their queue; they are tried again"
-                    );
-                    self.mover.metrics.queue(queue.name.as_str()).moves_put_off.inc();
-                    let altered = tokio::select! {
-                        () = sleep(RETRY_AFTER) => Ok(()),
-                        altered = self.definition.changed() => altered,
-                    };
-                    if altered.is_err() {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
+impl Post {
     /// Forgets moves that were over when a crash came: of records that the queue is done with.
-    async fn sweep(&self) {
+    pub(super) async fn sweep(&self) {
         let queue = Arc::clone(&self.definition.borrow());
         let topic = queue.dead_letter.as_ref().and_then(|name| self.mover.topics.by_name(name));
         let Some(topic) = topic else { return };
@@ -122,27 +64,6 @@ impl Task {
         for partition in &topic.partitions {
             partition.moves_over(Over::Below(end)).await;
         }
-    }
-
-    async fn turn(&self, queue: &Definition) -> Result<Turn, Stuck> {
-        let Some(name) = &queue.dead_letter else { return Ok(Turn::Idle) };
-        let (work, signals) = (&self.mover.work, self.signals.clone());
-        let dying = work.dying(queue, self.partition, AT_ONCE, signals, 0).await?;
-        if dying.is_empty() {
-            return Ok(Turn::Idle);
-        }
-        let topic = self.mover.target(queue, name).await?;
-        let number = self.partition as usize % topic.partitions.len();
-        let Some(target) = topic.partitions.get(number) else { return Err(Stuck::Ended) };
-        let timestamps = topic.settings.timestamp_type;
-        let (sent, ids) = self.send(queue, &dying, target, timestamps).await;
-        // What did come there is said, whatever became of the others.
-        let there = sent.moved(&ids);
-        let moved = there.iter().map(|(id, _)| (Log::Main, id.offset));
-        let moved: Vec<_> = moved.chain(sent.nothing).collect();
-        work.moved(queue, self.partition, moved).await?;
-        target.moves_over(Over::These(there)).await;
-        sent.stuck.map_or(Ok(Turn::Moved), |why| Err(Stuck::Later(why)))
     }
 
     /// Sends letters, and waits for all of them to be there; with the names of their moves.

@@ -3,14 +3,16 @@
 //! Refuses what it does not understand: a parameter that is ignored is one that somebody wrote
 //! for a reason.
 
+use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use weir_protocol::code::Code;
-use weir_protocol::name::{QueueName, TopicName};
+use weir_protocol::name::{NameError, QueueName, TopicName};
 
 use super::problem::Problem;
 use crate::session::{From, LiveBegin, Offset, TopicFacts};
@@ -70,6 +72,46 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
         }
     }
 }
+
+/// Which part of a listing by name.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageQuery {
+    /// List what comes behind this name.
+    after: Option<String>,
+    /// The most to answer with: 1 to 1,000; 100 if not given.
+    limit: Option<usize>,
+}
+
+impl PageQuery {
+    /// The name to begin behind.
+    pub(super) fn after<N: FromStr<Err = NameError>>(&self) -> Result<Option<N>, Problem> {
+        let after = self.after.as_deref().map(str::parse).transpose();
+        after.map_err(|error| Problem::new(Code::InvalidName, format!("after: {error}")))
+    }
+
+    pub(super) fn limit(&self) -> Result<usize, Problem> {
+        let limit = self.limit.unwrap_or(PAGE_DEFAULT);
+        if (1..=PAGE_MAX).contains(&limit) {
+            return Ok(limit);
+        }
+        let detail = format!("limit is {limit}; it may be 1 to {PAGE_MAX}");
+        Err(Problem::malformed(detail))
+    }
+}
+
+/// The `after` of the page behind one of these names, if there may be one.
+pub(super) fn next_after<'a, N: Display + 'a>(
+    mut names: impl ExactSizeIterator<Item = &'a N> + DoubleEndedIterator,
+    limit: usize,
+) -> Option<String> {
+    let is_full = names.len() == limit;
+    names.next_back().filter(|_| is_full).map(ToString::to_string)
+}
+
+const PAGE_DEFAULT: usize = 100;
+const PAGE_MAX: usize = 1_000;
 
 /// Where in a topic a reader begins, as `from` says it.
 #[derive(Clone, Debug, PartialEq, Eq)]

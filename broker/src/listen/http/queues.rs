@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use weir_protocol::code::Code;
 use weir_protocol::name::{QueueName, TopicName};
 
-use super::asked::{Asked, NamedQueue};
+use super::asked::{Asked, NamedQueue, PageQuery, next_after};
 use super::problem::Problem;
 use super::shared::Shared;
 use crate::session::{
@@ -410,17 +410,6 @@ async fn deliver(
     Ok(Json(Queue::of(shared.door.enter().alter_queue(name, wanted).await?)))
 }
 
-/// Which queues to list.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ListQuery {
-    /// List what comes behind this name.
-    after: Option<String>,
-    /// The most queues to answer with: 1 to 1,000; 100 if not given.
-    limit: Option<usize>,
-}
-
 /// Queues in the order of their names.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct QueuePage {
@@ -435,7 +424,7 @@ pub(super) struct QueuePage {
     get,
     path = "/v1/queues",
     tag = "queues",
-    params(ListQuery),
+    params(PageQuery),
     responses(
         (status = 200, body = QueuePage),
         (status = 400, description = "A parameter is unknown or out of range.", body = Problem),
@@ -443,21 +432,10 @@ pub(super) struct QueuePage {
 )]
 pub(super) async fn list(
     State(shared): State<Shared>,
-    Asked(query): Asked<ListQuery>,
+    Asked(page): Asked<PageQuery>,
 ) -> Result<Json<QueuePage>, Problem> {
-    let after = query.after.as_deref().map(QueueName::parse).transpose();
-    let after =
-        after.map_err(|error| Problem::new(Code::InvalidName, format!("after: {error}")))?;
-    let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        let detail = format!("limit is {limit}; it may be 1 to {LIMIT_MAX}");
-        return Err(Problem::malformed(detail));
-    }
+    let (after, limit) = (page.after()?, page.limit()?);
     let queues = shared.door.enter().list_queues(after.as_ref(), limit);
-    let is_full = queues.len() == limit;
-    let next_after = queues.last().filter(|_| is_full).map(|last| last.name.to_string());
+    let next_after = next_after(queues.iter().map(|of| &of.name), limit);
     Ok(Json(QueuePage { queues: queues.into_iter().map(Queue::of).collect(), next_after }))
 }
-
-const LIMIT_DEFAULT: usize = 100;
-const LIMIT_MAX: usize = 1_000;

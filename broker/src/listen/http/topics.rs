@@ -11,7 +11,7 @@ use weir_protocol::batch::TimestampType;
 use weir_protocol::code::Code;
 use weir_protocol::name::TopicName;
 
-use super::asked::{Asked, Named};
+use super::asked::{Asked, Named, PageQuery, next_after};
 use super::problem::Problem;
 use super::shared::Shared;
 use crate::session::{
@@ -324,17 +324,6 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Which topics to list.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ListQuery {
-    /// List what comes behind this name.
-    after: Option<String>,
-    /// The most topics to answer with: 1 to 1,000; 100 if not given.
-    limit: Option<usize>,
-}
-
 /// Topics in the order of their names.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TopicPage {
@@ -349,7 +338,7 @@ pub(super) struct TopicPage {
     get,
     path = "/v1/topics",
     tag = "topics",
-    params(ListQuery),
+    params(PageQuery),
     responses(
         (status = 200, body = TopicPage),
         (status = 400, description = "A parameter is unknown or out of range.", body = Problem),
@@ -357,21 +346,10 @@ pub(super) struct TopicPage {
 )]
 pub(super) async fn list(
     State(shared): State<Shared>,
-    Asked(query): Asked<ListQuery>,
+    Asked(page): Asked<PageQuery>,
 ) -> Result<Json<TopicPage>, Problem> {
-    let after = query.after.as_deref().map(TopicName::parse).transpose();
-    let after =
-        after.map_err(|error| Problem::new(Code::InvalidName, format!("after: {error}")))?;
-    let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        let detail = format!("limit is {limit}; it may be 1 to {LIMIT_MAX}");
-        return Err(Problem::malformed(detail));
-    }
+    let (after, limit) = (page.after()?, page.limit()?);
     let topics = shared.door.enter().list_topics(after.as_ref(), limit);
-    let is_full = topics.len() == limit;
-    let next_after = topics.last().filter(|_| is_full).map(|last| last.name.to_string());
+    let next_after = next_after(topics.iter().map(|of| &of.name), limit);
     Ok(Json(TopicPage { topics: topics.iter().map(Topic::of).collect(), next_after }))
 }
-
-const LIMIT_DEFAULT: usize = 100;
-const LIMIT_MAX: usize = 1_000;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -230,19 +230,36 @@ impl SettleBody {
         }
         Ok(())
     }
+}
 
-    async fn settle(
-        self,
-        shared: &Shared,
-        queue: &QueueName,
-        verb: Verb,
-    ) -> Result<Json<SettleResults>, Problem> {
+/// What somebody says of leased records: its queue, and the body.
+#[derive(Debug)]
+pub(super) struct Settling {
+    shared: Shared,
+    queue: QueueName,
+    body: SettleBody,
+}
+
+impl FromRequest<Shared> for Settling {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, shared: &Shared) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let NamedQueue(queue) = NamedQueue::from_request_parts(&mut parts, shared).await?;
+        let body = shared.bodies.read(&parts.headers, body).await?.json()?;
+        Ok(Self { shared: shared.clone(), queue, body })
+    }
+}
+
+impl Settling {
+    async fn settle(self, verb: Verb) -> Result<Json<SettleResults>, Problem> {
+        let Self { shared, queue, body } = self;
         let sealed = |text: &String| {
             let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
             Some(Sealed(bytes.try_into().ok()?))
         };
-        let sealed: Vec<_> = self.receipts.iter().map(sealed).collect();
-        let outcomes = shared.door.enter().settle_sealed(queue, verb, &sealed).await?;
+        let sealed: Vec<_> = body.receipts.iter().map(sealed).collect();
+        let outcomes = shared.door.enter().settle_sealed(&queue, verb, &sealed).await?;
         let result = |(receipt, outcome)| {
             let status = match outcome {
                 Outcome::Ok => "ok",
@@ -252,13 +269,9 @@ impl SettleBody {
             };
             SettleResult { receipt, status }
         };
-        let results = self.receipts.into_iter().zip(outcomes).map(result).collect();
+        let results = body.receipts.into_iter().zip(outcomes).map(result).collect();
         Ok(Json(SettleResults { results }))
     }
-}
-
-async fn body(shared: &Shared, headers: &HeaderMap, body: Body) -> Result<SettleBody, Problem> {
-    shared.bodies.read(headers, body).await?.json()
 }
 
 /// The records are done; on return that survives a power cut.
@@ -274,15 +287,9 @@ async fn body(shared: &Shared, headers: &HeaderMap, body: Body) -> Result<Settle
         (status = 503, description = "Not now; see Retry-After.", body = Problem),
     )
 )]
-pub(super) async fn ack(
-    State(shared): State<Shared>,
-    NamedQueue(name): NamedQueue,
-    headers: HeaderMap,
-    request: Body,
-) -> Result<Json<SettleResults>, Problem> {
-    let body = body(&shared, &headers, request).await?;
-    body.takes("ack", &NO_FIELDS)?;
-    body.settle(&shared, &name, Verb::Ack).await
+pub(super) async fn ack(said: Settling) -> Result<Json<SettleResults>, Problem> {
+    said.body.takes("ack", &NO_FIELDS)?;
+    said.settle(Verb::Ack).await
 }
 
 /// Somebody else may do them, at once or after `delay_ms`; nothing failed.
@@ -298,16 +305,10 @@ pub(super) async fn ack(
         (status = 404, description = "No such queue.", body = Problem),
     )
 )]
-pub(super) async fn release(
-    State(shared): State<Shared>,
-    NamedQueue(name): NamedQueue,
-    headers: HeaderMap,
-    request: Body,
-) -> Result<Json<SettleResults>, Problem> {
-    let body = body(&shared, &headers, request).await?;
-    body.takes("release", &Fields { delay_ms: true, ..NO_FIELDS })?;
-    let delay_ms = body.delay_ms.unwrap_or_default();
-    body.settle(&shared, &name, Verb::Release { delay_ms }).await
+pub(super) async fn release(said: Settling) -> Result<Json<SettleResults>, Problem> {
+    said.body.takes("release", &Fields { delay_ms: true, ..NO_FIELDS })?;
+    let delay_ms = said.body.delay_ms.unwrap_or_default();
+    said.settle(Verb::Release { delay_ms }).await
 }
 
 /// They failed: somebody may try again, as the queue's backoff has it, after `delay_ms`, or at
@@ -324,15 +325,10 @@ pub(super) async fn release(
         (status = 404, description = "No such queue.", body = Problem),
     )
 )]
-pub(super) async fn retry(
-    State(shared): State<Shared>,
-    NamedQueue(name): NamedQueue,
-    headers: HeaderMap,
-    request: Body,
-) -> Result<Json<SettleResults>, Problem> {
-    let body = body(&shared, &headers, request).await?;
-    body.takes("retry", &Fields { lease_ms: false, delay_ms: true, at_ms: true, reason: true })?;
-    let again = match (body.delay_ms, body.at_ms) {
+pub(super) async fn retry(said: Settling) -> Result<Json<SettleResults>, Problem> {
+    said.body
+        .takes("retry", &Fields { lease_ms: false, delay_ms: true, at_ms: true, reason: true })?;
+    let again = match (said.body.delay_ms, said.body.at_ms) {
         (Some(_), Some(_)) => {
             return Err(Problem::malformed("retry takes delay_ms or at_ms: leave one out"));
         }
@@ -340,8 +336,8 @@ pub(super) async fn retry(
         (None, Some(wall_ms)) => Again::At { wall_ms },
         (None, None) => Again::Backoff,
     };
-    let reason = body.reason.as_deref().map(Reason::new);
-    body.settle(&shared, &name, Verb::Retry { again, reason }).await
+    let reason = said.body.reason.as_deref().map(Reason::new);
+    said.settle(Verb::Retry { again, reason }).await
 }
 
 /// They can never be done: they go to the dead letter, with `reason`.
@@ -356,16 +352,10 @@ pub(super) async fn retry(
         (status = 404, description = "No such queue.", body = Problem),
     )
 )]
-pub(super) async fn reject(
-    State(shared): State<Shared>,
-    NamedQueue(name): NamedQueue,
-    headers: HeaderMap,
-    request: Body,
-) -> Result<Json<SettleResults>, Problem> {
-    let body = body(&shared, &headers, request).await?;
-    body.takes("reject", &Fields { reason: true, ..NO_FIELDS })?;
-    let reason = Reason::new(body.reason.as_deref().unwrap_or("rejected"));
-    body.settle(&shared, &name, Verb::Reject { reason }).await
+pub(super) async fn reject(said: Settling) -> Result<Json<SettleResults>, Problem> {
+    said.body.takes("reject", &Fields { reason: true, ..NO_FIELDS })?;
+    let reason = Reason::new(said.body.reason.as_deref().unwrap_or("rejected"));
+    said.settle(Verb::Reject { reason }).await
 }
 
 /// They take longer: their leases begin anew, for `lease_ms`.
@@ -381,16 +371,10 @@ pub(super) async fn reject(
         (status = 404, description = "No such queue.", body = Problem),
     )
 )]
-pub(super) async fn extend(
-    State(shared): State<Shared>,
-    NamedQueue(name): NamedQueue,
-    headers: HeaderMap,
-    request: Body,
-) -> Result<Json<SettleResults>, Problem> {
-    let body = body(&shared, &headers, request).await?;
-    body.takes("extend", &Fields { lease_ms: true, ..NO_FIELDS })?;
-    let lease_ms = body.lease_ms;
-    body.settle(&shared, &name, Verb::Extend { lease_ms }).await
+pub(super) async fn extend(said: Settling) -> Result<Json<SettleResults>, Problem> {
+    said.body.takes("extend", &Fields { lease_ms: true, ..NO_FIELDS })?;
+    let lease_ms = said.body.lease_ms;
+    said.settle(Verb::Extend { lease_ms }).await
 }
 
 const MAX_DEFAULT: u32 = 10;

@@ -47,6 +47,15 @@ pub(crate) struct Quantiles {
     pub(crate) max_us: f64,
 }
 
+impl Quantiles {
+    /// Each with its name, in milliseconds.
+    pub(crate) fn rows(&self) -> [(&'static str, String); 4] {
+        let Self { p50_us, p99_us, p999_us, max_us } = *self;
+        [("p50", p50_us), ("p99", p99_us), ("p99.9", p999_us), ("max", max_us)]
+            .map(|(name, us)| (name, format!("{:.3} ms", us / 1_000.0)))
+    }
+}
+
 const NS_MAX: u64 = 60_000_000_000;
 
 #[cfg(test)]

@@ -177,11 +177,8 @@ impl Report {
             ("late send", self.late_send),
         ];
         for (what, quantiles) in latencies {
-            let Some(Quantiles { p50_us, p99_us, p999_us, max_us }) = quantiles else { continue };
-            for (name, us) in
-                [("p50", p50_us), ("p99", p99_us), ("p99.9", p999_us), ("max", max_us)]
-            {
-                row(&format!("{what} {name}"), in_ms(us), &under);
+            for (name, time) in quantiles.iter().flat_map(Quantiles::rows) {
+                row(&format!("{what} {name}"), time, &under);
             }
         }
         if let (Some(alone), Some(beside)) = (self.delivery_alone, self.delivery) {
@@ -245,10 +242,6 @@ fn ack_name(ack: Ack, durability: Durability) -> &'static str {
         Ack::Topic => durability.name(),
         Ack::None | Ack::Written | Ack::Synced => ack.name(),
     }
-}
-
-pub(super) fn in_ms(us: f64) -> String {
-    format!("{:.3} ms", us / 1_000.0)
 }
 
 const MIB: f64 = (1 << 20) as f64;

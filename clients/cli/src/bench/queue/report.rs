@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::super::latencies::Quantiles;
-use super::super::report::in_ms;
 use super::super::usage::{Usage, Used};
 use super::Figures;
 use super::plan::{Plan, Shape};
@@ -118,11 +117,8 @@ impl Report {
             ("late send", self.late_send, &publishing),
         ];
         for (what, quantiles, under) in latencies {
-            let Some(Quantiles { p50_us, p99_us, p999_us, max_us }) = quantiles else { continue };
-            for (name, us) in
-                [("p50", p50_us), ("p99", p99_us), ("p99.9", p999_us), ("max", max_us)]
-            {
-                row(&format!("{what} {name}"), in_ms(us), under);
+            for (name, time) in quantiles.iter().flat_map(Quantiles::rows) {
+                row(&format!("{what} {name}"), time, under);
             }
         }
         let again = "a lease was lost, or an ack not answered in time";
