@@ -23,7 +23,7 @@ use weir_tests::dice::Dice;
 use weir_tests::gate::Call;
 use weir_tests::kafka::KafkaWire;
 use weir_tests::wire::{Wire, batch};
-use weir_tests::{Place, TestBroker};
+use weir_tests::{Place, SMALL_JOURNAL, TestBroker};
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -121,6 +121,33 @@ async fn a_window_ends_by_time_and_by_count_and_is_taken_away() {
     for offset in [7, 7] {
         assert_eq!(wire.produce(&topic, 0, named(&[b"a"])).await, Ok(offset));
     }
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_that_remembers_all_it_may_forgets_the_oldest_early_and_counts_them() {
+    // A sixteenth of it in each shard: 1,024.
+    let few = format!("{SMALL_JOURNAL}[limits]\nmessage_ids_max = 16384\n");
+    let broker = Place::crashing().configured(&few).start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    let topic = wire.create_with("t", 1, REMEMBERS).await;
+    let ids: Vec<_> = (0..1_200_u32).map(|id| id.to_le_bytes()).collect();
+    for half in ids.chunks(600) {
+        let half: Vec<&[u8]> = half.iter().map(|id| &id[..]).collect();
+        wire.produce(&topic, 0, named(&half)).await.unwrap();
+    }
+    assert_eq!(broker.metric("weir_message_ids"), 1_024.0);
+    assert_eq!(broker.metric("weir_message_ids_forgotten_early_total"), 176.0);
+    assert_eq!(wire.produce(&topic, 0, named(&[&ids[176]])).await, Ok(176), "it is known");
+    assert_eq!(wire.produce(&topic, 0, named(&[&ids[175]])).await, Ok(1_200), "it is not");
+    assert_eq!(wire.produce(&topic, 0, named(&[&ids[175]])).await, Ok(1_200));
+    assert_eq!(broker.metric("weir_message_ids"), 1_024.0);
+    let place = broker.cut_power(3);
+    let broker = place.start().await;
+    let (mut wire, _) = Wire::greeted(broker.native()).await;
+    assert_eq!(broker.metric("weir_message_ids"), 1_024.0, "no more are known behind a crash");
+    wire.ask(Request::DeleteTopic { name: topic.name.clone() }).await.unwrap();
+    broker.metric_is("weir_message_ids", 0.0).await;
     broker.stop().await;
 }
 

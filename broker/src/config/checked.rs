@@ -307,6 +307,7 @@ pub struct Limits {
     pub live: LiveLimits,
     pub room_wait_max: Duration,
     pub producer_idle_max: Duration,
+    pub message_ids_max: usize,
     pub shutdown_drain: Duration,
 }
 
@@ -359,6 +360,11 @@ impl Limits {
                 "limits.producer_idle_ms_max",
                 file.producer_idle_ms_max,
                 60_000..=2_592_000_000,
+            )?,
+            message_ids_max: count(
+                "limits.message_ids_max",
+                file.message_ids_max,
+                16 << 10..=1 << 30,
             )?,
             shutdown_drain: within_ms(
                 "limits.shutdown_drain_ms",

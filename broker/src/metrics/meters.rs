@@ -182,6 +182,22 @@ impl Retention {
     }
 }
 
+/// What partitions remember of message ids.
+#[derive(Clone, Debug)]
+pub struct MessageIds {
+    pub kept: IntGauge,
+    pub forgotten_early: IntCounter,
+}
+
+impl MessageIds {
+    pub(super) fn enter(book: &Book) -> Self {
+        Self {
+            kept: book.gauge(&names::MESSAGE_IDS),
+            forgotten_early: book.counter(&names::MESSAGE_IDS_FORGOTTEN_EARLY),
+        }
+    }
+}
+
 /// A kind of listener; also the word after `--` and `listen.` by which an operator places it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Face {

@@ -16,8 +16,8 @@ mod render;
 
 pub use groups::{Group, Groups};
 pub use meters::{
-    Catalog, ColdReads, Connections, Deliver, Disk, Face, Http, Journal, Produce, Retention, Route,
-    Scrub,
+    Catalog, ColdReads, Connections, Deliver, Disk, Face, Http, Journal, MessageIds, Produce,
+    Retention, Route, Scrub,
 };
 pub use queues::{Queue, Queues};
 pub use render::Metrics;

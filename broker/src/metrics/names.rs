@@ -168,6 +168,15 @@ pub(super) const RETENTION_DELETED_SEGMENTS: Counter = Counter {
     name: "weir_retention_deleted_segments_total",
     help: "Segments whose records were all deleted, and whose files are gone.",
 };
+pub(super) const MESSAGE_IDS: Gauge = Gauge {
+    name: "weir_message_ids",
+    help: "Message ids that partitions remember; limits.message_ids_max.",
+};
+pub(super) const MESSAGE_IDS_FORGOTTEN_EARLY: Counter = Counter {
+    name: "weir_message_ids_forgotten_early_total",
+    help: "Message ids forgotten before their window was over, for limits.message_ids_max.",
+};
+
 pub(super) const RETENTION_DELETED_BYTES: Counter = Counter {
     name: "weir_retention_deleted_bytes_total",
     help: "Bytes of records in segments whose files are gone.",

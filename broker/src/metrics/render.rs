@@ -13,7 +13,8 @@ use tracing::debug;
 
 use super::groups::Groups;
 use super::meters::{
-    Catalog, ColdReads, Connections, Deliver, Disk, Http, Journal, Produce, Retention, Scrub,
+    Catalog, ColdReads, Connections, Deliver, Disk, Http, Journal, MessageIds, Produce, Retention,
+    Scrub,
 };
 use super::names;
 use super::process::Process;
@@ -30,6 +31,7 @@ pub struct Metrics {
     pub disk: Disk,
     pub catalog: Catalog,
     pub retention: Retention,
+    pub message_ids: MessageIds,
     pub queues: Queues,
     pub groups: Groups,
     pub native: Connections,
@@ -57,6 +59,7 @@ impl Metrics {
             disk: Disk::enter(&book),
             catalog: Catalog::enter(&book),
             retention: Retention::enter(&book),
+            message_ids: MessageIds::enter(&book),
             queues: Queues::enter(&book),
             groups: Groups::enter(&book),
             native,

@@ -1,4 +1,7 @@
-//! Deleting a partition's oldest records.
+//! Deleting a partition's oldest records, with the copies that queues have put aside of them.
+//!
+//! A crash between the two leaves copies that are still handed out; who asked was not answered, and
+//! asks again.
 
 use weir_protocol::id::TopicId;
 use weir_protocol::name::TopicName;
@@ -7,6 +10,7 @@ use super::produce::partition_of;
 use super::{Before, Offset, Refusal, Session};
 use crate::auth::Action;
 use crate::core::catalog::topic::Topic;
+use crate::core::queue::{Definition, QueueError};
 
 impl Session {
     /// Deletes the oldest records of a partition; the first offset that is left, once no crash
@@ -32,6 +36,30 @@ impl Session {
 
     async fn trim(&self, topic: &Topic, partition: u32, before: Before) -> Result<Offset, Refusal> {
         self.allow(Action::DeleteRecords, topic)?;
-        Ok(partition_of(topic, partition)?.trim(before).await?)
+        let start = partition_of(topic, partition)?.trim(before).await?;
+        let below = match before {
+            Before::Offset(asked) => asked,
+            Before::Tail | Before::TailStill(_) => start,
+        };
+        for queue in self.door.queues.all() {
+            if queue.topic == topic.id {
+                let queue = queue.definition(topic);
+                self.forget(&queue, partition, below).await?;
+            }
+        }
+        Ok(start)
+    }
+
+    async fn forget(
+        &self,
+        queue: &Definition,
+        partition: u32,
+        below: Offset,
+    ) -> Result<(), Refusal> {
+        match self.door.work.forget(queue, partition, below).await {
+            // With the queue went what it had put aside.
+            Ok(()) | Err(QueueError::Gone) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }

@@ -6,6 +6,7 @@ use weir_protocol::name::QueueName;
 use super::{Redriven, Refusal, Session};
 use crate::auth::Action;
 use crate::core::mover::{RedriveError, Wanted};
+use crate::core::queue::QueueError;
 
 /// Which of a queue's dead letters go back.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +42,13 @@ impl Session {
             return Err(Refusal::new(Code::MalformedRequest, why));
         }
         let wanted = Wanted { max, key, reason, since_ms };
-        Ok(self.door.mover.redrive(&queue.definition, &wanted).await?)
+        let mover = self.door.mover.clone();
+        let redrive = async move { mover.redrive(&queue.definition, &wanted).await };
+        // Who goes away while letters move leaves none of them leased: this goes on to its end.
+        match tokio::spawn(redrive).await {
+            Ok(redriven) => Ok(redriven?),
+            Err(_) => Err(QueueError::ShuttingDown.into()),
+        }
     }
 }
 
@@ -50,6 +57,7 @@ impl From<RedriveError> for Refusal {
         let code = match error {
             RedriveError::Queue(error) => return error.into(),
             RedriveError::NoDeadLetter(_) | RedriveError::NoQueue(_) => Code::UnknownQueue,
+            RedriveError::NotKept(_) => Code::DurabilityNotOffered,
             RedriveError::Busy | RedriveError::Stuck { .. } => Code::Overloaded,
         };
         Self::new(code, error.to_string())

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use weir_protocol::code::Code;
 use weir_protocol::id::QueueId;
 use weir_protocol::name::QueueName;
@@ -12,7 +11,7 @@ use super::receipt::{QueueReceipt, Sealed};
 use super::standing::Standing;
 use super::{Again, Outcome, Reason, Refusal, Session};
 use crate::auth::Action;
-use crate::core::queue::{self, DELAY_MS_MAX, check_lease_ms};
+use crate::core::queue::{self, Begun, DELAY_MS_MAX, check_lease_ms};
 
 /// What a worker says of a record.
 #[derive(Clone, Debug)]
@@ -29,21 +28,51 @@ pub(crate) enum Verb {
     Extend { lease_ms: Option<u64> },
 }
 
+/// Words that their shards have, and have not answered yet.
+#[derive(Debug)]
+pub(crate) struct Settling {
+    receipts: usize,
+    parts: Vec<Part>,
+}
+
+/// One partition's.
+#[derive(Debug)]
+struct Part {
+    /// Where its receipts stand among all.
+    places: Vec<usize>,
+    begun: Begun<Vec<Outcome>>,
+}
+
+impl Settling {
+    /// What became of each, once that is committed.
+    pub(crate) async fn outcomes(self) -> Result<Vec<Outcome>, Refusal> {
+        let mut outcomes = vec![Outcome::Unknown; self.receipts];
+        for Part { places, begun } in self.parts {
+            for (at, outcome) in places.into_iter().zip(begun.outcome().await?) {
+                outcomes[at] = outcome;
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
 impl Session {
-    /// Takes a worker's word on leased records; what became of each once that is committed.
-    pub(crate) async fn settle(
+    /// Takes a worker's word on leased records, behind all that was said before it; what became
+    /// of each is heard later.
+    pub(crate) async fn begin_settle(
         &self,
         queue: QueueId,
         verb: Verb,
         receipts: &[QueueReceipt],
-    ) -> Result<Vec<Outcome>, Refusal> {
+    ) -> Result<Settling, Refusal> {
         let queue = self.queue_by_id(queue)?;
         self.allow_queue(Action::ConsumeQueue, &queue.definition.name)?;
         let receipts: Vec<_> = receipts.iter().copied().map(Some).collect();
         self.settle_at(&queue, verb, &receipts).await
     }
 
-    /// The same by sealed receipts; `None` is one that was none.
+    /// Takes a worker's word by sealed receipts; what became of each once that is committed. `None`
+    /// is one that was none.
     pub(crate) async fn settle_sealed(
         &self,
         queue: &QueueName,
@@ -54,7 +83,7 @@ impl Session {
         let queue = self.queue_named(queue)?;
         let open = |sealed: &Option<Sealed>| sealed.as_ref()?.open(&queue.queue);
         let receipts: Vec<_> = receipts.iter().map(open).collect();
-        self.settle_at(&queue, verb, &receipts).await
+        self.settle_at(&queue, verb, &receipts).await?.outcomes().await
     }
 
     async fn settle_at(
@@ -62,7 +91,7 @@ impl Session {
         queue: &Standing,
         verb: Verb,
         receipts: &[Option<QueueReceipt>],
-    ) -> Result<Vec<Outcome>, Refusal> {
+    ) -> Result<Settling, Refusal> {
         let verb = self.checked(queue, verb)?;
         let mut partitions: BTreeMap<u32, (Vec<usize>, Vec<_>)> = BTreeMap::new();
         for (at, receipt) in receipts.iter().enumerate() {
@@ -75,18 +104,12 @@ impl Session {
                 items.push((receipt, verb.clone()));
             }
         }
-        let settling = partitions.into_iter().map(|(partition, (places, items))| async move {
-            let settled = self.door.work.settle(&queue.definition, partition, items).await;
-            settled.map(|outcomes| (places, outcomes))
-        });
-        let mut outcomes = vec![Outcome::Unknown; receipts.len()];
-        for settled in join_all(settling).await {
-            let (places, of_partition) = settled?;
-            for (at, outcome) in places.into_iter().zip(of_partition) {
-                outcomes[at] = outcome;
-            }
+        let mut parts = Vec::with_capacity(partitions.len());
+        for (partition, (places, items)) in partitions {
+            let begun = self.door.work.begin_settle(&queue.definition, partition, items).await?;
+            parts.push(Part { places, begun });
         }
-        Ok(outcomes)
+        Ok(Settling { receipts: receipts.len(), parts })
     }
 
     /// What a shard is told, where it is in its range.

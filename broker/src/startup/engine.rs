@@ -34,6 +34,7 @@ use crate::core::partition::request::{REQUESTS_MAX, Request};
 use crate::core::queue::{self, Foreman, Scouts};
 use crate::core::read::ColdReads;
 use crate::core::shard::actor::Actor;
+use crate::core::shard::id_room::IdRoom;
 use crate::core::shard::lane::Lane;
 use crate::core::shard::state::{self, Shard};
 use crate::core::shard::table;
@@ -386,6 +387,10 @@ impl Wiring<'_> {
             halt: self.halt.clone(),
             fill: self.fill.clone(),
             room_wait: layout.room_wait,
+            id_room: IdRoom::new(
+                layout.message_ids_max / usize::from(SHARDS - 1),
+                self.metrics.message_ids.clone(),
+            ),
         });
         let producer_period = layout.producer_idle / u32::from(IDLE_PERIODS);
         let actor = Actor { shard, inbox, calls, queue_calls, bell, clock, producer_period };

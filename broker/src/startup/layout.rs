@@ -25,6 +25,8 @@ pub(crate) struct Layout {
     pub(super) reader_threads: u32,
     pub(super) scrub_bytes_per_second: u64,
     pub(super) room_wait: Duration,
+    /// Of all shards.
+    pub(super) message_ids_max: usize,
     pub(super) producer_idle: Duration,
     pub(super) marks: Marks,
     pub(super) policy: Policy,
@@ -87,6 +89,7 @@ impl Layout {
             reader_threads: log.reader_threads,
             scrub_bytes_per_second: log.scrub_bytes_per_second,
             room_wait: limits.room_wait_max,
+            message_ids_max: limits.message_ids_max,
             producer_idle: limits.producer_idle_max,
             marks: marks(disk.fitted_to(volume.total_bytes)),
             policy: policy(log, topics),

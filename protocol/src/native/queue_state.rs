@@ -32,6 +32,11 @@ macro_rules! numbers {
         }
 
         impl QueuePartition {
+            /// All numbers by their names, in their order.
+            pub fn numbers(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($number), self.$number)),+].into_iter()
+            }
+
             fn write(&self, out: &mut BytesMut) {
                 $(out.put_u64_le(self.$number);)+
                 put_text(&self.why, ERROR_MESSAGE_BYTES_MAX, out);
@@ -80,6 +85,10 @@ numbers! {
     expired,
     /// Records that went to the dead letter since then.
     dead,
+    /// Records that were put aside, since their log lets them go.
+    parked,
+    /// Records that lie in damaged segments, as far as was looked; resolved ones among them.
+    damaged,
 }
 
 impl QueueState {

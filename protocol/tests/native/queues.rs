@@ -96,6 +96,8 @@ pub(super) fn responses() -> Vec<Golden<Response>> {
         failures: 13,
         expired: 14,
         dead: 15,
+        parked: 16,
+        damaged: 17,
         why: String::from("all leased"),
     };
     let why = String::from("all 2 records that are left are leased");

@@ -285,6 +285,7 @@ FRAMES = {
         *(u64(name, number) for number, name in enumerate((
             "floor", "hwm", "tail", "ready", "delayed", "leased", "pending", "dying",
             "blocked_keys", "state_bytes", "deliveries", "acks", "failures", "expired", "dead",
+            "parked", "damaged",
         ), 1)),
         text("why", "all leased"),
     ]),

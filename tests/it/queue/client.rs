@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use weir_client::{
-    Client, Letters, QueueSettings, QueueSource, QueueWorker, SettleError, WorkError,
+    Client, Code, Durability, Letters, QueueSettings, QueueSource, QueueWorker, Settings,
+    SettleError, WorkError,
 };
 use weir_tests::{Place, TestBroker};
 
@@ -176,5 +177,18 @@ async fn dead_letters_go_back_by_reason_and_key_and_are_worked_on_again() {
     let too_many = Letters { max: Some(10_001), ..Letters::default() };
     assert!(client.redrive("jobs", too_many).await.is_err());
     worker.drain().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_do_not_go_back_to_a_topic_that_could_lose_or_double_them() {
+    let broker = Place::crashing().start().await;
+    let client = Client::connect(broker.native().to_string()).await.unwrap();
+    let written = Settings { durability: Some(Durability::Written), ..Settings::default() };
+    client.create_topic("jobs", 1, written).await.unwrap();
+    client.create_queue("jobs", QueueSource::default(), QueueSettings::default()).await.unwrap();
+    let refused = client.redrive("jobs", Letters::default()).await.unwrap_err();
+    assert_eq!(refused.code(), Some(Code::DurabilityNotOffered), "{refused}");
+    assert!(refused.to_string().contains("topic jobs is not `synced`"), "{refused}");
     broker.stop().await;
 }

@@ -69,6 +69,7 @@ async fn a_queue_goes_on_behind_damage_and_comes_back_to_it_once_it_is_mended() 
     }
     assert_eq!(seen, BTreeSet::from([0, 1, 2, 6, 7]));
     until_why(&client, "lie in damaged segments").await;
+    assert_eq!(client.queue_state("jobs").await.unwrap().partitions[0].damaged, 3);
     drop(worker);
     let (place, _) = broker.stop().await;
     flip(&place, &topic);

@@ -3,6 +3,10 @@
 mod catalog;
 mod client;
 mod damage;
+mod faults;
+mod jobs;
+mod parking;
+mod times;
 mod work;
 
 use weir_protocol::name::{QueueName, TopicName};

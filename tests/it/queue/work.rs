@@ -2,149 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use weir_protocol::batch::{View, batches};
 use weir_protocol::code::Code;
 use weir_protocol::id::QueueId;
 use weir_protocol::native::{
-    Amount, CreateQueue, DeliverLeases, Flow, Grant, LEASE_OF_QUEUE, LeaseReceipt, QueueSettings,
-    QueueState, Request, Response, RetryAt, SeekQueue, SeekTo, Settle, SettleOutcome, SettleVerb,
-    TopicDescription, Work, Working,
+    Amount, Flow, Grant, LEASE_OF_QUEUE, LeaseReceipt, QueueSettings, Request, Response, RetryAt,
+    SeekQueue, SeekTo, Settle, SettleOutcome, SettleVerb, Work,
 };
-use weir_tests::wire::{Wire, batch};
-use weir_tests::{Place, TestBroker};
+use weir_tests::wire::Wire;
 
-use super::{name, topic_name};
-
-const PLENTY: Amount = Amount { messages: 1_000, bytes: 1 << 20 };
-
-/// A queue `jobs` on a topic of one partition, and a connection.
-struct Jobs {
-    broker: TestBroker,
-    wire: Wire,
-    topic: TopicDescription,
-    id: QueueId,
-}
-
-impl Jobs {
-    async fn start(settings: QueueSettings) -> Self {
-        Self::at(Place::crashing(), settings).await
-    }
-
-    async fn at(place: Place, settings: QueueSettings) -> Self {
-        let broker = place.start().await;
-        let (mut wire, _) = Wire::greeted(broker.native()).await;
-        let create = CreateQueue { name: name("jobs"), topic: None, partitions: Some(1), settings };
-        let Ok(Response::Queue(queue)) = wire.ask(Request::CreateQueue(create)).await else {
-            panic!("a queue is made");
-        };
-        let topic = topic(&mut wire).await;
-        Self { broker, wire, topic, id: queue.id }
-    }
-
-    async fn publish(&mut self, values: &[&[u8]]) {
-        self.wire.produce(&self.topic, 0, batch(values)).await.unwrap();
-    }
-
-    async fn work(&mut self, subscription: u32, credit: Amount) -> Working {
-        work(&mut self.wire, subscription, credit).await
-    }
-
-    async fn settle(&mut self, verb: SettleVerb, receipts: &[LeaseReceipt]) -> Vec<SettleOutcome> {
-        settle(&mut self.wire, self.id, verb, receipts).await
-    }
-
-    async fn state(&mut self) -> QueueState {
-        match self.wire.ask(Request::WhyQueue { name: name("jobs") }).await {
-            Ok(Response::QueueState(state)) => state,
-            other => panic!("why is answered by how it stands, not {other:?}"),
-        }
-    }
-}
-
-async fn topic(wire: &mut Wire) -> TopicDescription {
-    match wire.ask(Request::DescribeTopic { name: topic_name("jobs") }).await {
-        Ok(Response::Topic(topic)) => topic,
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn work(wire: &mut Wire, subscription: u32, credit: Amount) -> Working {
-    let (queue, lease_ms) = (name("jobs"), LEASE_OF_QUEUE);
-    match wire.ask(Request::Work(Work { subscription, queue, lease_ms, credit })).await {
-        Ok(Response::Working(working)) => working,
-        other => panic!("work is answered by working, not {other:?}"),
-    }
-}
-
-async fn settle(
-    wire: &mut Wire,
-    queue: QueueId,
-    verb: SettleVerb,
-    receipts: &[LeaseReceipt],
-) -> Vec<SettleOutcome> {
-    let settle = Settle { queue, verb, receipts: receipts.to_vec() };
-    match wire.ask(Request::Settle(settle)).await {
-        Ok(Response::Settled(outcomes)) => outcomes,
-        other => panic!("settling is answered by outcomes, not {other:?}"),
-    }
-}
-
-/// A leased record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Leased {
-    value: Vec<u8>,
-    failures: u32,
-    receipt: LeaseReceipt,
-}
-
-fn leased(deliver: &DeliverLeases) -> Vec<Leased> {
-    let values = batches(&deliver.batches).flat_map(|found| {
-        let view = View::parse(found.unwrap().1).unwrap();
-        let records = view.records().map(|record| {
-            let record = record.unwrap();
-            (record.offset, record.value.unwrap().to_vec())
-        });
-        records.collect::<Vec<_>>()
-    });
-    let values: std::collections::BTreeMap<_, _> = values.collect();
-    let runs = deliver.leases.iter().flat_map(|run| {
-        (run.offset..run.offset + u64::from(run.count)).map(move |offset| (offset, *run))
-    });
-    let leased = runs.map(|(offset, run)| Leased {
-        value: values[&offset].clone(),
-        failures: run.failures,
-        receipt: LeaseReceipt {
-            partition: deliver.partition,
-            epoch: deliver.epoch,
-            offset,
-            delivery: run.deliveries,
-        },
-    });
-    leased.collect()
-}
-
-/// The next so many leased records.
-async fn take(wire: &mut Wire, count: usize) -> Vec<Leased> {
-    let mut all = Vec::new();
-    while all.len() < count {
-        match wire.next().await.expect("the broker stays").response {
-            Response::DeliverLeases(deliver) => all.extend(leased(&deliver)),
-            other => panic!("leases come, not {other:?}"),
-        }
-    }
-    assert_eq!(all.len(), count, "{all:?}");
-    all
-}
-
-fn receipts(leased: &[Leased]) -> Vec<LeaseReceipt> {
-    leased.iter().map(|leased| leased.receipt).collect()
-}
-
-fn values(leased: &[Leased]) -> Vec<&[u8]> {
-    leased.iter().map(|leased| &leased.value[..]).collect()
-}
-
-const OK: SettleOutcome = SettleOutcome::Ok;
+use super::jobs::{Jobs, OK, PLENTY, receipts, settle, take, values, work};
+use super::name;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_acked_is_done_for_good_and_what_is_not_comes_again_behind_a_power_cut() {
@@ -476,5 +343,27 @@ async fn a_worker_ends_by_its_number_and_the_number_is_free_again() {
     let (queue, lease_ms, credit) = (name("nobody"), LEASE_OF_QUEUE, PLENTY);
     let unknown = Request::Work(Work { subscription: 2, queue, lease_ms, credit });
     assert_eq!(jobs.wire.ask(unknown).await.unwrap_err().code, Code::UnknownQueue);
+    jobs.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_on_their_way_to_the_disk_hold_up_no_other_request() {
+    let mut jobs = Jobs::start(QueueSettings::default()).await;
+    jobs.publish(&[b"a", b"b"]).await;
+    jobs.work(1, PLENTY).await;
+    let taken = receipts(&take(&mut jobs.wire, 2).await);
+    let gate = jobs.broker.place().gate().clone();
+    gate.shut();
+    let mut said = Vec::new();
+    for receipt in taken {
+        let settle = Settle { queue: jobs.id, verb: SettleVerb::Ack, receipts: vec![receipt] };
+        said.push(jobs.side.send(&Request::Settle(settle)).await);
+    }
+    // Read behind them, on the same connection, while nothing can be committed.
+    jobs.side.ping().await;
+    gate.open();
+    for said in said {
+        assert_eq!(jobs.side.answer(said).await, Ok(Response::Settled(vec![OK])));
+    }
     jobs.broker.stop().await;
 }

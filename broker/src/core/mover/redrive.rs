@@ -6,7 +6,8 @@
 //!
 //! Whoever works on the dead letters meanwhile has its leases, as with any other worker. A crash
 //! between the last two leaves the letter in its queue; going back again, it is not doubled, as
-//! the topic's partition remembers the move (where the topic is `written`: until the crash).
+//! the topic's partition remembers the move. A topic that is not `synced` can neither remember it
+//! nor promise to keep what came back; nothing goes back there.
 //!
 //! Bounded: so many go back, and so many are looked at.
 
@@ -23,6 +24,7 @@ use super::Mover;
 use super::letter::is_kept;
 use super::sent::{Sent, Timed};
 use super::source::{Found, read, record};
+use crate::core::catalog::settings::Durability;
 use crate::core::catalog::topic::Topic;
 use crate::core::partition::Handle;
 use crate::core::partition::moves::{MoveId, Over};
@@ -75,6 +77,11 @@ pub(crate) enum RedriveError {
     NoDeadLetter(QueueName),
     #[error("there is no queue {0} yet: nothing died, or its dead letters are read otherwise")]
     NoQueue(TopicName),
+    #[error(
+        "topic {0} is not `synced`: a crash could lose or double what goes back there; work on the \
+         queue of dead letters instead"
+    )]
+    NotKept(TopicName),
     #[error("dead letters are on their way back already: ask again when they are there")]
     Busy,
     #[error(transparent)]
@@ -105,6 +112,10 @@ impl Mover {
         wanted: &Wanted,
     ) -> Result<Redriven, RedriveError> {
         let _alone = self.redriving.try_acquire().map_err(|_| RedriveError::Busy)?;
+        let topic = self.topics.by_id(queue.topic).ok_or(QueueError::Gone)?;
+        if topic.settings.durability != Durability::Synced {
+            return Err(RedriveError::NotKept(topic.name.clone()));
+        }
         let no_dead_letter = || RedriveError::NoDeadLetter(queue.name.clone());
         let name = queue.dead_letter.as_ref().ok_or_else(no_dead_letter)?;
         let no_queue = || RedriveError::NoQueue(name.clone());
@@ -112,7 +123,6 @@ impl Mover {
         let dead = dead.and_then(|name| self.queues.by_name(&name)).ok_or_else(no_queue)?;
         let letters = self.topics.by_id(dead.topic).ok_or_else(no_queue)?;
         let dead = dead.definition(&letters);
-        let topic = self.topics.by_id(queue.topic).ok_or(QueueError::Gone)?;
         let done = Redriven::default();
         let mut redrive = Redrive { mover: self, wanted, queue, topic, dead, done };
         for (number, partition) in (0..).zip(&letters.partitions) {

@@ -49,6 +49,11 @@ struct Known {
 }
 
 impl MessageIds {
+    /// How many ids are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.recent.len()
+    }
+
     /// Whether there is anything to keep in a checkpoint.
     pub(crate) fn is_empty(&self) -> bool {
         self.recent.is_empty() && self.duplicates.is_empty()

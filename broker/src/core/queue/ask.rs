@@ -39,6 +39,7 @@ impl Foreman {
             Wish::Purge(reply) => {
                 bench.seek(Offset::new(around.ends.tail), reply, &around, room);
             }
+            Wish::Forget(below, reply) => bench.forget(below, reply, &around, room),
             Wish::Dying { max, signals, token, reply } => {
                 let dying = bench.dying(max, &around);
                 if dying.is_empty() {
@@ -141,6 +142,20 @@ impl Bench {
             return drop(reply.send(Err(QueueError::JournalFull)));
         }
         self.machine.draft.seek(floor.get().max(around.ends.start));
+        self.answers.push(Answer::Done(reply, Ok(())));
+    }
+
+    fn forget(
+        &mut self,
+        below: Offset,
+        reply: Reply<()>,
+        around: &Around<'_>,
+        journal: &impl JournalRoom,
+    ) {
+        if !self.promise(room(1, 0, 0), journal) {
+            return drop(reply.send(Err(QueueError::JournalFull)));
+        }
+        self.machine.forget_below(below, around);
         self.answers.push(Answer::Done(reply, Ok(())));
     }
 

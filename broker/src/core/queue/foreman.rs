@@ -33,6 +33,7 @@ use super::table::{Place, Table};
 use super::track::Track;
 use crate::clock::{Moment, Randomness};
 use crate::core::partition::Handle;
+use crate::core::partition::parking::Parking;
 use crate::core::wake::WakeList;
 use crate::metrics;
 
@@ -160,6 +161,12 @@ impl Foreman {
                 self.dirty.insert(key);
             }
         }
+    }
+
+    /// Whether somebody is owed a copy of a record that is to be put aside.
+    pub(crate) fn owes(&self, parking: &Parking) -> bool {
+        let bench = self.benches.get(&(parking.queue, parking.partition));
+        bench.is_some_and(|bench| bench.machine.forgotten_below <= parking.offset.get())
     }
 
     /// Whose records a queue hands out, where it is known here.

@@ -86,7 +86,23 @@ impl Queues {
         partition: u32,
         items: Vec<(Receipt, Verb)>,
     ) -> Result<Vec<Outcome>, QueueError> {
-        self.ask(queue, partition, |reply| Wish::Settle(items, reply)).await
+        self.begin_settle(queue, partition, items).await?.outcome().await
+    }
+
+    /// The same, where the words are the shard's on return, behind all that it was asked before,
+    /// and what became of them is heard later.
+    ///
+    /// # Errors
+    /// `ShuttingDown`.
+    pub(crate) async fn begin_settle(
+        &self,
+        queue: &Definition,
+        partition: u32,
+        items: Vec<(Receipt, Verb)>,
+    ) -> Result<Begun<Vec<Outcome>>, QueueError> {
+        let shard = &self.shards[place(queue, partition)];
+        let call = |reply| Call::Of(queue.id, partition, Wish::Settle(items, reply));
+        begin(shard, call).await
     }
 
     /// Takes back leases whose records were never sent, as if they had not been.
@@ -157,6 +173,19 @@ impl Queues {
     /// See [`QueueError`].
     pub(crate) async fn purge(&self, queue: &Definition, partition: u32) -> Result<(), QueueError> {
         self.ask(queue, partition, Wish::Purge).await
+    }
+
+    /// Records below an offset were deleted: what was put aside of them is forgotten too.
+    ///
+    /// # Errors
+    /// See [`QueueError`].
+    pub(crate) async fn forget(
+        &self,
+        queue: &Definition,
+        partition: u32,
+        below: Offset,
+    ) -> Result<(), QueueError> {
+        self.ask(queue, partition, |reply| Wish::Forget(below, reply)).await
     }
 
     /// What goes to the dead letter, the same until it is said to have been moved; where there is
@@ -238,12 +267,32 @@ fn place(queue: &Definition, partition: u32) -> usize {
     usize::from(partition_shard(queue.topic, partition) - 1)
 }
 
+/// Something that a shard was asked, and has not answered yet.
+#[derive(Debug)]
+pub(crate) struct Begun<T> {
+    answer: oneshot::Receiver<Result<T, QueueError>>,
+}
+
+impl<T> Begun<T> {
+    /// The answer, once it is there.
+    pub(crate) async fn outcome(self) -> Result<T, QueueError> {
+        // The answer that does not come is one to what was proposed when writes stopped.
+        self.answer.await.unwrap_or(Err(QueueError::OutcomeUnknown))
+    }
+}
+
+async fn begin<T>(
+    shard: &mpsc::Sender<Call>,
+    call: impl FnOnce(Reply<T>) -> Call,
+) -> Result<Begun<T>, QueueError> {
+    let (reply, answer) = oneshot::channel();
+    shard.send(call(reply)).await.map_err(|_| QueueError::ShuttingDown)?;
+    Ok(Begun { answer })
+}
+
 async fn ask<T>(
     shard: &mpsc::Sender<Call>,
     call: impl FnOnce(Reply<T>) -> Call,
 ) -> Result<T, QueueError> {
-    let (reply, wait) = oneshot::channel();
-    shard.send(call(reply)).await.map_err(|_| QueueError::ShuttingDown)?;
-    // The answer that does not come is one to what was proposed when writes stopped.
-    wait.await.unwrap_or(Err(QueueError::OutcomeUnknown))
+    begin(shard, call).await?.outcome().await
 }

@@ -173,6 +173,7 @@ impl Machine {
             leased: self.leases.held() as u64,
             pending: track.pending.range_cardinality(..ends.tail),
             dying: self.dying.len() as u64,
+            damaged: self.damaged_records(),
             blocked_keys: self.keys.blocked(),
             state_bytes: self.state_bytes(around),
             why: self.why(around),

@@ -51,6 +51,8 @@ pub(super) struct Machine {
     pub(super) hwm_proposed: u64,
     /// What the log begins with, as far as it was seen to.
     pub(super) start_seen: u64,
+    /// All below was deleted because somebody asked for it: not even copies of it are owed.
+    pub(super) forgotten_below: u64,
     /// The highest number that a lease of this run has, and that it had before the last seek: what
     /// is handed out again behind one has a higher number, so that old receipts name no new lease.
     pub(super) numbers_end: u32,

@@ -48,7 +48,7 @@ pub(crate) use answer::Answer;
 pub(crate) use backoff::Backoff;
 pub(crate) use entries::{Entry, What};
 pub(crate) use foreman::{Foreman, JournalRoom, Step};
-pub(crate) use handle::Queues;
+pub(crate) use handle::{Begun, Queues};
 pub(crate) use refusal::QueueError;
 pub(crate) use request::{
     Again, Call, Definition, Dying, Leased, Log, Outcome, PartitionFacts, REQUESTS_MAX, Reason,

@@ -126,6 +126,20 @@ impl Machine {
         }
     }
 
+    /// Records below an offset were deleted: none of them is owed any more, wherever its bytes are.
+    /// Copies that are under way are resolved with those that are there.
+    pub(super) fn forget_below(&mut self, below: Offset, around: &Around<'_>) {
+        let below = below.get().min(around.ends.start);
+        self.forgotten_below = self.forgotten_below.max(below);
+        self.ready.forget_below(below);
+        self.delays.retain(|(_, offset)| below <= *offset);
+        let parked = around.track.parked.first_key_value().map(|(offset, _)| *offset);
+        let first = parked.unwrap_or(below).min(around.track.floor());
+        if first < below {
+            self.draft.resolve_run(first..below);
+        }
+    }
+
     /// Takes note of a record that was put aside, as a scout would that saw it.
     pub(super) fn find_parked(&mut self, offset: u64, parked: &Parked, around: &Around<'_>) {
         let Known { visible_at_ms, expires_ms, key } = parked.known;

@@ -144,9 +144,10 @@ impl Wish {
             Self::Take(_, reply) => drop(reply.send(Err(error))),
             Self::Settle(_, reply) => drop(reply.send(Err(error))),
             Self::Facts(reply) => drop(reply.send(Err(error))),
-            Self::Seek(_, reply) | Self::Purge(reply) | Self::Moved(_, reply) => {
-                drop(reply.send(Err(error)));
-            }
+            Self::Seek(_, reply)
+            | Self::Purge(reply)
+            | Self::Forget(_, reply)
+            | Self::Moved(_, reply) => drop(reply.send(Err(error))),
             Self::Dying { reply, .. } => drop(reply.send(Err(error))),
             Self::ToPark { reply, .. } => drop(reply.send(Err(error))),
             Self::Clear(_, reply) => drop(reply.send(Err(error))),
@@ -228,6 +229,8 @@ pub(crate) struct PartitionFacts {
     /// Handed out and not resolved, or passed over, as far as it is kept.
     pub(crate) pending: u64,
     pub(crate) dying: u64,
+    /// In damaged segments, as far as was looked; resolved ones among them.
+    pub(crate) damaged: u64,
     /// Keys whose next record cannot be handed out yet while others wait behind it.
     pub(crate) blocked_keys: u64,
     pub(crate) state_bytes: u64,
@@ -264,6 +267,8 @@ pub(crate) enum Wish {
     Seek(Offset, Reply<()>),
     /// Goes on behind the last record.
     Purge(Reply<()>),
+    /// All below was deleted from the log: what was put aside of it goes too.
+    Forget(Offset, Reply<()>),
     /// What goes to the dead letter; `signals` hears `Ready(token)` when there is more.
     Dying {
         max: u32,

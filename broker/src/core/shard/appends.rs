@@ -42,7 +42,7 @@ impl Shard {
     /// Admits a partition's parked batches, oldest first, until one has to wait.
     pub(super) fn admit_parked(&mut self, seat: Seat, now_ms: i64) {
         let Some(partition) = self.seats.get_mut(seat) else { return };
-        let producers = partition.producers.len();
+        let (producers, known_ids) = (partition.producers.len(), partition.message_ids.len());
         if self.fill.is_full() {
             for batch in partition.parked.drain(..) {
                 turn_away(batch, AppendError::DiskFull, &self.journal, &mut self.wakes);
@@ -54,12 +54,15 @@ impl Shard {
             for (waiters, offset) in stored {
                 self.journal.echo(waiters, None, Ok(offset));
             }
-            let Some(batch) = batch else { continue };
+            let Some(mut batch) = batch else { continue };
             if !self.queues.is_owed(&batch) {
                 turn_away(batch, AppendError::TopicGone, &self.journal, &mut self.wakes);
                 continue;
             }
             let bytes = batch.bytes.len() as u64;
+            if let Some(ids) = &mut batch.ids {
+                self.id_room.narrow(ids, partition.message_ids.len(), known_ids);
+            }
             let promise = |batch: &Batch| {
                 promised(&self.room_bell, || self.journal.promise_all(batch.payloads()))
             };
@@ -105,6 +108,7 @@ impl Shard {
         if partition.room.wants_growth() {
             ask_growth(partition, 0, &self.space, &self.bell);
         }
+        self.id_room.changed(known_ids, partition.message_ids.len());
         if producers < partition.producers.len() {
             self.producers += partition.producers.len() - producers;
             self.limit_producers(seat);

@@ -14,6 +14,7 @@ impl Shard {
     pub(super) fn close(&mut self, topic: TopicId, closed: oneshot::Sender<()>, at: Moment) {
         self.forget_topic(topic, at);
         for mut partition in self.seats.remove_topic(topic) {
+            self.id_room.changed(partition.message_ids.len(), 0);
             for batch in partition.parked.drain(..) {
                 turn_away(batch, AppendError::TopicGone, &self.journal, &mut self.wakes);
             }

@@ -7,6 +7,7 @@ mod endings;
 pub(crate) mod entries;
 mod forgetting;
 mod groups;
+pub(crate) mod id_room;
 pub(crate) mod lane;
 mod queues;
 mod seats;

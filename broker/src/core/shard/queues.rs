@@ -56,10 +56,13 @@ impl QueueDesk {
         !self.put_off.is_empty()
     }
 
-    /// Whether somebody is owed what a batch has: not where it is a copy for a queue that is gone.
+    /// Whether somebody is owed what a batch has: not where it is a copy for a queue that is gone,
+    /// or of a record that was deleted meanwhile.
     pub(super) fn is_owed(&self, batch: &Batch) -> bool {
-        let Some(Origin::Parked(parking)) = batch.origin.as_deref() else { return true };
-        self.foreman.topic_of(parking.queue, parking.partition).is_some()
+        match batch.origin.as_deref() {
+            Some(Origin::Parked(parking)) => self.foreman.owes(parking),
+            _ => true,
+        }
     }
 
     /// Copies of a queue's records are on their way into its parked log.

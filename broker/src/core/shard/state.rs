@@ -19,6 +19,7 @@ use weir_storage::offset::Index;
 use super::appends::turn_away;
 use super::entries::{Change, RESERVE_BYTES};
 use super::groups::Desk;
+use super::id_room::IdRoom;
 use super::lane::Lane;
 use super::queues::QueueDesk;
 use super::seats::Seats;
@@ -58,6 +59,7 @@ pub(crate) struct Parts {
     pub(crate) fill: DiskFill,
     /// How long a batch waits for room before it is refused.
     pub(crate) room_wait: Duration,
+    pub(crate) id_room: IdRoom,
 }
 
 /// A shard's state.
@@ -84,6 +86,7 @@ pub(crate) struct Shard {
     halt: Halt,
     pub(super) fill: DiskFill,
     room_wait: Duration,
+    pub(super) id_room: IdRoom,
     pub(super) wakes: WakeList,
 }
 
@@ -102,7 +105,7 @@ pub(super) enum Asker {
 impl Shard {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { table, groups, queues, at, journal, log, .. } = parts;
-        let Parts { space, keeper, bell, room_bell, halt, fill, room_wait, .. } = parts;
+        let Parts { space, keeper, bell, room_bell, halt, fill, room_wait, id_room, .. } = parts;
         Self {
             seats: Seats::default(),
             waiting: BTreeSet::new(),
@@ -121,6 +124,7 @@ impl Shard {
             halt,
             fill,
             room_wait,
+            id_room,
             wakes: WakeList::default(),
         }
     }
@@ -151,6 +155,7 @@ impl Shard {
             Request::Trim(seat, before, waiter) => self.trim(seat, before, waiter),
             Request::Open(seat, partition) => {
                 self.producers += partition.producers.len();
+                self.id_room.changed(0, partition.message_ids.len());
                 self.seats.insert(seat, *partition);
             }
             Request::MovesOver(seat, over) => self.moves_over(seat, &over),

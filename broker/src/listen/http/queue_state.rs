@@ -53,6 +53,10 @@ pub(super) struct PartitionState {
     expired: u64,
     /// Records that went to the dead letter.
     dead: u64,
+    /// Records that were put aside, since their log lets them go.
+    parked: u64,
+    /// Records that lie in damaged segments, as far as was looked; resolved ones among them.
+    damaged: u64,
     why: String,
 }
 
@@ -75,6 +79,8 @@ impl PartitionState {
             failures: facts.counts.failures,
             expired: facts.counts.expired,
             dead: facts.counts.dead,
+            parked: facts.parked,
+            damaged: facts.damaged,
             why: facts.why.to_string(),
         }
     }

@@ -1,8 +1,8 @@
 //! One connection: what its two halves share, and how it ends.
 //!
-//! Reader and writer are two futures of one task, and what carries commits out is a third: they
-//! never run at the same moment, and an answer costs no hop between threads. They wake each other
-//! by bells.
+//! Reader and writer are two futures of one task, and so are those that carry commits out and wait
+//! for what is answered later: they never run at the same moment, and an answer costs no hop between
+//! threads. They wake each other by bells.
 
 use std::io;
 
@@ -14,13 +14,14 @@ use weir_protocol::limits::BATCH_BYTES_MAX;
 use weir_protocol::native::{Amount, ErrorReply, ReceiverCredit, Response};
 
 use super::ConnectionLimits;
+use super::asides::Asides;
 use super::commits::Commits;
 use super::memberships::Memberships;
 use super::outbox::Outbox;
 use super::socket::Socket;
 use super::subscriptions::Subscriptions;
 use super::works::Works;
-use crate::session::Session;
+use crate::session::{Refusal, Session};
 use crate::tracks::Wish;
 
 /// How long a connection that ends may take to send what it still has to say.
@@ -35,6 +36,7 @@ pub(super) struct Connection {
     pub(super) wish: Wish,
     pub(super) state: Mutex<State>,
     pub(super) commits: Commits,
+    pub(super) asides: Asides,
     /// Rung by the reader when there is something to write.
     pub(super) bell: Notify,
     /// Rung by the writer when the socket took something.
@@ -89,9 +91,9 @@ impl Connection {
             in_flight: 0,
             producer: ReceiverCredit::new(window, largest),
         };
-        let (state, commits) = (Mutex::new(state), Commits::default());
+        let (state, commits, asides) = (Mutex::new(state), Commits::default(), Asides::default());
         let (bell, written) = (Notify::new(), Notify::new());
-        Self { socket, session, limits, wish, state, commits, bell, written }
+        Self { socket, session, limits, wish, state, commits, asides, bell, written }
     }
 
     /// Serves until either side ends it.
@@ -99,6 +101,8 @@ impl Connection {
         let ended = select! {
             biased;
             ended = self.read() => ended,
+            // Before deliveries: a record that is given back comes again behind the answer to that.
+            never = self.answer_asides() => match never {},
             ended = self.write() => ended,
             never = self.carry_out_commits() => match never {},
             _ = stopped.wait_for(|stopped| *stopped) => self.shut_down(),
@@ -119,6 +123,16 @@ impl Connection {
 
     pub(super) fn refuse(&self, correlation: u32, error: ErrorReply) {
         self.answer(correlation, &Response::Error(error));
+    }
+
+    /// The same of what the session said.
+    pub(super) fn answer_with(&self, correlation: u32, answer: Result<Response, Refusal>) {
+        match answer {
+            Ok(response) => self.answer(correlation, &response),
+            Err(Refusal { code, message }) => {
+                self.refuse(correlation, ErrorReply::new(code, message));
+            }
+        }
     }
 
     fn shut_down(&self) -> Ended {

@@ -9,6 +9,7 @@
 //! It knows frames and credit; what a request means it leaves to the session.
 
 mod answers;
+mod asides;
 mod commits;
 mod connection;
 mod groups;

@@ -40,7 +40,6 @@ impl Connection {
                 Response::QueueDeleted
             }
             Request::Work(work) => Response::Working(self.work(&work)?),
-            Request::Settle(settle) => Response::Settled(self.settle(settle).await?),
             Request::WhyQueue { name } => {
                 Response::QueueState(told(session.queue_state(&name).await?))
             }
@@ -52,12 +51,12 @@ impl Connection {
                 session.purge_queue(&name).await?;
                 Response::QueuePurged
             }
-            Request::Redrive(redrive) => Response::Redriven(self.redrive(redrive).await?),
             request => unreachable!("{:?} is answered elsewhere", request.kind()),
         })
     }
 
-    async fn redrive(&self, redrive: Redrive) -> Result<Redriven, Refusal> {
+    /// Moves dead letters back while the connection reads on.
+    pub(super) async fn redrive(&self, correlation: u32, redrive: Redrive) {
         let Redrive { queue, max, key, reason, since_ms } = redrive;
         let wanted = session::Redrive {
             max: max.map(u64::from),
@@ -65,8 +64,12 @@ impl Connection {
             reason: Some(reason).filter(|reason| !reason.is_empty()),
             since_ms,
         };
-        let session::Redriven { moved, passed_over } = self.session.redrive(&queue, wanted).await?;
-        Ok(Redriven { moved, passed_over })
+        let session = self.session.clone();
+        let answer = async move {
+            let session::Redriven { moved, passed_over } = session.redrive(&queue, wanted).await?;
+            Ok(Response::Redriven(Redriven { moved, passed_over }))
+        };
+        self.answer_aside(correlation, answer).await;
     }
 
     fn page_of_queues(&self, list: &ListQueues) -> QueuePage {

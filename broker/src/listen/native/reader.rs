@@ -72,6 +72,8 @@ impl Connection {
             Request::Produce(produce) => self.produce(correlation, produce).await?,
             Request::Flow(flow) => self.flow(flow),
             Request::CommitOffsets(commit) => self.commit_in_turn(correlation, commit).await,
+            Request::Settle(settle) => self.settle(correlation, settle).await,
+            Request::Redrive(redrive) => self.redrive(correlation, redrive).await,
             request => {
                 self.commits_before(&request).await;
                 self.answer_request(correlation, request).await;

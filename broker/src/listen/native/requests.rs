@@ -74,15 +74,10 @@ impl Connection {
             Request::JoinGroup(join) => Some(join.membership),
             _ => None,
         };
-        match self.ask(request).await {
-            Ok(response) => {
-                self.answer(correlation, &response);
-                joins.into_iter().for_each(|number| self.tell_membership(number));
-            }
-            Err(Refusal { code, message }) => {
-                self.refuse(correlation, ErrorReply::new(code, message));
-            }
-        }
+        let answer = self.ask(request).await;
+        let joined = joins.filter(|_| answer.is_ok());
+        self.answer_with(correlation, answer);
+        joined.into_iter().for_each(|number| self.tell_membership(number));
     }
 
     async fn ask(&self, request: Request) -> Result<Response, Refusal> {

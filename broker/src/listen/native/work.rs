@@ -2,7 +2,7 @@
 
 use weir_protocol::native::{
     LEASE_OF_QUEUE, LeaseReceipt, QueuePartition as WirePartition, QueueState as WireState,
-    RetryAt, SeekQueue, SeekTo, Settle, SettleOutcome, SettleVerb, Work, Working,
+    Response, RetryAt, SeekQueue, SeekTo, Settle, SettleOutcome, SettleVerb, Work, Working,
 };
 
 use super::connection::Connection;
@@ -23,10 +23,20 @@ impl Connection {
         Ok(working)
     }
 
-    pub(super) async fn settle(&self, settle: Settle) -> Result<Vec<SettleOutcome>, Refusal> {
-        let receipts: Vec<_> = settle.receipts.into_iter().map(receipt).collect();
-        let outcomes = self.session.settle(settle.queue, verb(settle.verb), &receipts).await?;
-        Ok(outcomes.into_iter().map(outcome).collect())
+    /// Has a worker's words taken, in their turn; the connection reads on before they are answered.
+    pub(super) async fn settle(&self, correlation: u32, settle: Settle) {
+        let Settle { queue, verb: said, receipts } = settle;
+        let receipts: Vec<_> = receipts.into_iter().map(receipt).collect();
+        match self.session.begin_settle(queue, verb(said), &receipts).await {
+            Ok(settling) => {
+                let answer = async {
+                    let outcomes = settling.outcomes().await?;
+                    Ok(Response::Settled(outcomes.into_iter().map(outcome).collect()))
+                };
+                self.answer_aside(correlation, answer).await;
+            }
+            Err(refusal) => self.answer_with(correlation, Err(refusal)),
+        }
     }
 
     pub(super) async fn seek_queue(&self, seek: SeekQueue) -> Result<(), Refusal> {
@@ -94,6 +104,8 @@ pub(super) fn told(state: QueueState) -> WireState {
         failures: facts.counts.failures,
         expired: facts.counts.expired,
         dead: facts.counts.dead,
+        parked: facts.parked,
+        damaged: facts.damaged,
         why: facts.why.to_string(),
     };
     let partitions = state.partitions.into_iter().map(partition).collect();

@@ -194,28 +194,33 @@ fn seek_to() -> impl Strategy<Value = SeekTo> {
 }
 
 fn queue_state() -> impl Strategy<Value = QueueState> {
-    let partition = (any::<[u64; 15]>(), text()).prop_map(|(numbers, why)| {
-        let [floor, hwm, tail, ready, delayed, leased, pending, dying, ..] = numbers;
-        let [.., blocked_keys, state_bytes, deliveries, acks, failures, expired, dead] = numbers;
-        QueuePartition {
-            floor,
-            hwm,
-            tail,
-            ready,
-            delayed,
-            leased,
-            pending,
-            dying,
-            blocked_keys,
-            state_bytes,
-            deliveries,
-            acks,
-            failures,
-            expired,
-            dead,
-            why,
-        }
-    });
+    let partition =
+        (any::<[u64; 15]>(), any::<[u64; 2]>(), text()).prop_map(|(numbers, aside, why)| {
+            let [parked, damaged] = aside;
+            let [floor, hwm, tail, ready, delayed, leased, pending, dying, ..] = numbers;
+            let [.., blocked_keys, state_bytes, deliveries, acks, failures, expired, dead] =
+                numbers;
+            QueuePartition {
+                floor,
+                hwm,
+                tail,
+                ready,
+                delayed,
+                leased,
+                pending,
+                dying,
+                blocked_keys,
+                state_bytes,
+                deliveries,
+                acks,
+                failures,
+                expired,
+                dead,
+                parked,
+                damaged,
+                why,
+            }
+        });
     (text(), vec(partition, 0..4)).prop_map(|(why, partitions)| QueueState { why, partitions })
 }
 

@@ -1,7 +1,8 @@
 //! How far a queue is, why it hands out nothing, and going on from another place.
 
 use clap::Args;
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use weir_client::{Client, QueuePartition, QueueState, SeekTo};
 
 use crate::failure::Failure;
@@ -53,48 +54,22 @@ pub(super) struct StateJson {
     partitions: Vec<PartitionJson>,
 }
 
-#[derive(Debug, Serialize)]
+/// A partition's number, all that the broker counts of it, and why.
+#[derive(Debug)]
 struct PartitionJson {
     partition: usize,
-    floor: u64,
-    hwm: u64,
-    tail: u64,
-    ready: u64,
-    delayed: u64,
-    leased: u64,
-    pending: u64,
-    dying: u64,
-    blocked_keys: u64,
-    state_bytes: u64,
-    deliveries: u64,
-    acks: u64,
-    failures: u64,
-    expired: u64,
-    dead: u64,
-    why: String,
+    of: QueuePartition,
 }
 
-impl PartitionJson {
-    fn of((partition, of): (usize, QueuePartition)) -> Self {
-        Self {
-            partition,
-            floor: of.floor,
-            hwm: of.hwm,
-            tail: of.tail,
-            ready: of.ready,
-            delayed: of.delayed,
-            leased: of.leased,
-            pending: of.pending,
-            dying: of.dying,
-            blocked_keys: of.blocked_keys,
-            state_bytes: of.state_bytes,
-            deliveries: of.deliveries,
-            acks: of.acks,
-            failures: of.failures,
-            expired: of.expired,
-            dead: of.dead,
-            why: of.why,
+impl Serialize for PartitionJson {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("partition", &self.partition)?;
+        for (name, number) in self.of.numbers() {
+            map.serialize_entry(name, &number)?;
         }
+        map.serialize_entry("why", &self.of.why)?;
+        map.end()
     }
 }
 
@@ -112,7 +87,8 @@ impl Why {
 impl StateJson {
     pub(super) fn of(state: QueueState) -> Self {
         let QueueState { why, partitions } = state;
-        let partitions = partitions.into_iter().enumerate().map(PartitionJson::of);
+        let partitions = partitions.into_iter().enumerate();
+        let partitions = partitions.map(|(partition, of)| PartitionJson { partition, of });
         Self { why, partitions: partitions.collect() }
     }
 }
@@ -133,6 +109,8 @@ pub(super) fn table(state: &QueueState) -> String {
         Column::Number("DELAYED"),
         Column::Number("LEASED"),
         Column::Number("DYING"),
+        Column::Number("PARKED"),
+        Column::Number("DAMAGED"),
         Column::Number("KEYS BLOCKED"),
         Column::Words("WHY"),
     ];
@@ -145,6 +123,8 @@ pub(super) fn table(state: &QueueState) -> String {
             of.delayed,
             of.leased,
             of.dying,
+            of.parked,
+            of.damaged,
             of.blocked_keys,
         ];
         let mut row = numbers.map(print::number).to_vec();
@@ -189,6 +169,8 @@ mod tests {
             floor: 1_000,
             tail: 1_200,
             leased: 200,
+            parked: 7,
+            damaged: 9,
             blocked_keys: 3,
             why: "all 200 records that are left are leased".to_owned(),
             ..QueuePartition::default()
@@ -197,7 +179,7 @@ mod tests {
         let text = table(&QueueState { why, partitions: vec![partition] });
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("all 200 records that are left are leased"));
-        let words: Vec<_> = lines.nth(1).unwrap().split_whitespace().take(8).collect();
-        assert_eq!(words, ["0", "1,000", "1,200", "0", "0", "200", "0", "3"]);
+        let words: Vec<_> = lines.nth(1).unwrap().split_whitespace().take(10).collect();
+        assert_eq!(words, ["0", "1,000", "1,200", "0", "0", "200", "0", "7", "9", "3"]);
     }
 }
