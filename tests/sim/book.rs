@@ -14,6 +14,7 @@ use weir_protocol::name::TopicName;
 use weir_protocol::native::{Durability, RETENTION_UNLIMITED, TopicDescription};
 
 use crate::checker::crew::Crew;
+use crate::checker::jobs::Jobs;
 use crate::checker::topics::Topics;
 use crate::checker::{Ages, Broken, Checker, Number, Place, Promise};
 use crate::clients::numbered::Numbers;
@@ -37,6 +38,7 @@ pub(crate) struct Pages {
     pub(crate) known: Vec<Known>,
     pub(crate) broken: Option<Broken>,
     pub(crate) crew: Crew,
+    pub(crate) jobs: Jobs,
     /// Of the producer that sends again what was not answered.
     pub(crate) numbers: Option<Numbers>,
     /// How often it did.

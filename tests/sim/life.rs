@@ -22,9 +22,10 @@ use weir_broker::shutdown::Stopped;
 use weir_broker::startup::{Embedded, World};
 
 use crate::book::{Leave, Way};
+use crate::checker::jobs::Queue;
 use crate::checker::{Broken, Ending};
 use crate::clients::consumer::Cursors;
-use crate::clients::{auditor, consumer, member, numbered, operator, producer};
+use crate::clients::{auditor, consumer, employer, member, numbered, operator, producer, worker};
 use crate::disk::SimDisk;
 use crate::run::Run;
 use crate::trace::note;
@@ -128,8 +129,7 @@ impl<'a> Life<'a> {
         let audit = tokio::spawn(auditor::audit(book, way.clone(), dice, self.disk.clone()));
         self.until_done("the audit", &[&audit]).await?;
         self.has_ages = self.run.book.known().iter().any(|known| known.has_ages);
-        let clients = self.clients(&way);
-        drop(way);
+        let (clients, last_way) = (self.clients(&way), way);
         for _ in 0..plan.turns {
             if plan.weather {
                 let leapt = self.weather.blow(&mut self.run.dice, &self.disk, &self.run.hand);
@@ -151,6 +151,9 @@ impl<'a> Life<'a> {
         let Clients { others, consumer } = clients;
         let all: Vec<_> = others.iter().collect();
         self.until_done("a client's farewell", &all).await?;
+        let (book, dice) = (self.run.book.clone(), self.run.dice.another());
+        let drain = tokio::spawn(worker::drain(book, last_way, dice));
+        self.until_done("the drain of queues", &[&drain]).await?;
         self.until_done("a consumer's farewell", &[&consumer]).await?;
         if let Ok(cursors) = consumer.await {
             self.run.cursors = cursors;
@@ -195,6 +198,12 @@ impl<'a> Life<'a> {
         for _ in 0..2 {
             let belong = member::belong(book.clone(), way.clone(), dice.another());
             others.push(tokio::spawn(belong));
+        }
+        let employ = employer::employ(book.clone(), way.clone(), dice.another());
+        others.push(tokio::spawn(employ));
+        for queue in [Queue::Steady, Queue::Steady, Queue::Hasty, Queue::Hasty] {
+            let work = worker::work(book.clone(), way.clone(), dice.another(), queue);
+            others.push(tokio::spawn(work));
         }
         let cursors = std::mem::take(&mut self.run.cursors);
         let consume = consumer::consume(book, way.clone(), dice.another(), cursors);

@@ -27,6 +27,7 @@ const SEEDS: u64 = 20;
 fn twenty_seeds_keep_every_promise_and_each_is_the_same_twice() {
     let (mut acked, mut audited, mut trims, mut aged) = (0, 0, 0, 0);
     let (mut sent_again, mut commits, mut begins, mut fenced) = (0, 0, 0, 0);
+    let (mut given, mut again, mut ends, mut drains) = (0, 0, 0, 0);
     for seed in 0..SEEDS {
         let first = kept(run(seed, Kind::Honest));
         let second = kept(run(seed, Kind::Honest));
@@ -35,6 +36,8 @@ fn twenty_seeds_keep_every_promise_and_each_is_the_same_twice() {
         (trims, aged) = (trims + first.trims, aged + first.aged);
         (sent_again, commits) = (sent_again + first.sent_again, commits + first.commits);
         (begins, fenced) = (begins + first.begins, fenced + first.fenced);
+        (given, again) = (given + first.given, again + first.again);
+        (ends, drains) = (ends + first.ends, drains + first.drains);
     }
     assert!(1000 < acked && 1000 < audited, "{acked} acknowledged, {audited} audited");
     assert!(20 < trims, "{trims} deletions of records");
@@ -42,6 +45,8 @@ fn twenty_seeds_keep_every_promise_and_each_is_the_same_twice() {
     assert!(50 < sent_again, "{sent_again} batches were sent again under their numbers");
     assert!(100 < commits && 100 < begins, "{commits} commits count, {begins} places were told");
     assert!(5 < fenced, "{fenced} commits of what was let go were refused");
+    assert!(1000 < given && 300 < again, "{given} records were given, {again} again");
+    assert!(500 < ends && 20 < drains, "{ends} records ended, {drains} queues were drained");
 }
 
 #[test]

@@ -57,6 +57,12 @@ pub(crate) struct Outcome {
     pub(crate) commits: u64,
     pub(crate) begins: u64,
     pub(crate) fenced: u64,
+    /// Records that workers were given, and given again, ends that were confirmed, and queues that
+    /// were drained.
+    pub(crate) given: u64,
+    pub(crate) again: u64,
+    pub(crate) ends: u64,
+    pub(crate) drains: u64,
     pub(crate) tail: String,
 }
 
@@ -98,6 +104,8 @@ pub(crate) fn run(seed: u64, kind: Kind) -> Outcome {
     let (broken, sum, tail) = (pages.broken.clone(), run.trace.sum(), run.trace.tail());
     let (sent_again, crew) = (pages.sent_again, &pages.crew);
     let (commits, begins, fenced) = (crew.commits, crew.begins, crew.fenced);
+    let jobs = &pages.jobs;
+    let (given, again, ends, drains) = (jobs.deliveries, jobs.again, jobs.acks, jobs.drains);
     Outcome {
         seed,
         sum,
@@ -110,6 +118,10 @@ pub(crate) fn run(seed: u64, kind: Kind) -> Outcome {
         commits,
         begins,
         fenced,
+        given,
+        again,
+        ends,
+        drains,
         tail,
     }
 }
@@ -171,6 +183,7 @@ impl Run {
         let owed = if ending == Ending::Kill && is_bad { Ending::PowerCut } else { ending };
         note!(self.trace, "it ended: {ending:?}");
         self.book.open().checker.ended(owed);
+        self.book.open().jobs.ended();
         kept.set_capacity(None);
         match ending {
             Ending::PowerCut => kept.cut(self.dice.roll()),

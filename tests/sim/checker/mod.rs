@@ -14,6 +14,7 @@
 //! that came back from the dead can be told apart. Whoever reads has compared the bytes.
 
 pub(crate) mod crew;
+pub(crate) mod jobs;
 pub(crate) mod ledger;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,9 @@
 
 pub(crate) mod auditor;
 pub(crate) mod consumer;
+pub(crate) mod employer;
 pub(crate) mod member;
 pub(crate) mod numbered;
 pub(crate) mod operator;
 pub(crate) mod producer;
+pub(crate) mod worker;

@@ -17,10 +17,11 @@ use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::mem::{Discriminant, discriminant};
 use std::ops::Range;
 use std::time::Instant;
 
-use super::request::WorkerId;
+use super::request::{Verb, WorkerId};
 
 /// The leases of a queue in one log.
 #[derive(Debug, Default)]
@@ -42,8 +43,14 @@ pub(super) struct Lease {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    Held { worker: WorkerId, until: Instant },
-    Settling,
+    Held {
+        worker: WorkerId,
+        until: Instant,
+    },
+    /// By a worker's word of this kind, or by nobody's.
+    Settling {
+        word: Option<Discriminant<Verb>>,
+    },
 }
 
 /// The number of no lease: of records whose fate is decided without one.
@@ -89,7 +96,7 @@ impl Leases {
 
     /// A record's fate is decided, whether it was leased or not.
     pub(super) fn settle(&mut self, offset: u64, delivery: u32) {
-        let settling = Lease { delivery, state: State::Settling };
+        let settling = Lease { delivery, state: State::Settling { word: None } };
         match self.records.entry(offset) {
             Entry::Occupied(mut there) => {
                 if let State::Held { worker, .. } = there.insert(settling).state {
@@ -104,10 +111,17 @@ impl Leases {
         }
     }
 
+    /// It was decided by a worker's word, which may come again.
+    pub(super) fn settled_by(&mut self, offset: u64, verb: &Verb) {
+        if let Some(Lease { state: State::Settling { word }, .. }) = self.records.get_mut(&offset) {
+            *word = Some(discriminant(verb));
+        }
+    }
+
     pub(super) fn remove(&mut self, offset: u64) {
         match self.records.remove(&offset).map(|lease| lease.state) {
             None => {}
-            Some(State::Settling) => self.settling -= 1,
+            Some(State::Settling { .. }) => self.settling -= 1,
             Some(State::Held { worker, .. }) => let_go(&mut self.workers, worker),
         }
     }
@@ -122,7 +136,7 @@ impl Leases {
             let goes = run.contains(offset);
             match lease.state {
                 _ if !goes => {}
-                State::Settling => *settling -= 1,
+                State::Settling { .. } => *settling -= 1,
                 State::Held { worker, .. } => let_go(workers, worker),
             }
             !goes

@@ -8,8 +8,12 @@
 //!            └─ no such lease was ever granted ──────────► unknown
 //! ```
 //!
-//! A receipt that is used twice is answered *ok* again while what it said first is on its way into
-//! the journal, and *expired* from then on: a resolved record is not remembered one by one.
+//! A receipt that says the same twice is answered *ok* again while what it said first is on its way
+//! into the journal, and *expired* from then on: a resolved record is not remembered one by one. One
+//! that says something else by then is *expired* at once, as is one whose lease just ran out: what is
+//! on its way is another decision.
+
+use std::mem::{Discriminant, discriminant};
 
 use super::entries::REASON_BYTES_MAX;
 use super::leases::{Lease, NO_LEASE, State};
@@ -29,8 +33,8 @@ const RETRIED: &str = "its worker asked for another try";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     Held,
-    /// What it said before is on its way.
-    Settling,
+    /// What was decided is on its way: by this kind of word, or by nobody's.
+    Settling(Option<Discriminant<Verb>>),
     /// Over, and nobody has the record.
     Late,
     Expired,
@@ -52,7 +56,10 @@ impl Machine {
         match (standing, verb) {
             (Standing::Unknown, _) => return Outcome::Unknown,
             (Standing::Expired, _) => return Outcome::Expired,
-            (Standing::Settling, _) => return Outcome::Ok,
+            (Standing::Settling(word), _) if word == Some(discriminant(verb)) => {
+                return Outcome::Ok;
+            }
+            (Standing::Settling(_), _) => return Outcome::Expired,
             (Standing::Held | Standing::Late, Verb::Reject { .. }) if !has_dead_letter => {
                 return Outcome::NoDeadLetter;
             }
@@ -84,6 +91,7 @@ impl Machine {
                 self.die(offset, failed, reason.words());
             }
         }
+        self.leases.settled_by(offset, verb);
         Outcome::Ok
     }
 
@@ -102,7 +110,7 @@ impl Machine {
             Some(Lease { delivery, state }) if is_of_now && *delivery == receipt.delivery => {
                 return match state {
                     State::Held { .. } => Standing::Held,
-                    State::Settling => Standing::Settling,
+                    State::Settling { word } => Standing::Settling(*word),
                 };
             }
             Some(Lease { delivery, .. }) if is_of_now && *delivery < receipt.delivery => {

@@ -218,7 +218,7 @@ impl Run {
         let forged = forged(offset, drill.epoch, 1_000 + known + delivery);
         let outcome = drill.settle(forged, &Verb::Ack);
         let lease = drill.machine.leases.of(offset);
-        let is_decided = lease.is_some_and(|lease| lease.state == State::Settling);
+        let is_decided = lease.is_some_and(|lease| matches!(lease.state, State::Settling { .. }));
         let is_refused = match is_decided || drill.track().is_resolved(offset) {
             true => outcome != Outcome::Ok,
             false => outcome == Outcome::Unknown,

@@ -147,6 +147,22 @@ fn a_lease_that_is_extended_outlasts_its_first_end() {
 }
 
 #[test]
+fn a_word_that_comes_while_something_else_is_decided_does_not_count() {
+    let mut drill = drill(steady());
+    let leased = drill.receive(1, 2);
+    let (ran_out, retried) = (drill.receipt(&leased[0]), drill.receipt(&leased[1]));
+    assert_eq!(drill.settle(retried, &retry()), Outcome::Ok);
+    drill.advance(30_000);
+    // Both are to be tried again, and neither is committed.
+    assert_eq!(drill.settle(ran_out, &Verb::Ack), Outcome::Expired);
+    assert_eq!(drill.settle(retried, &Verb::Ack), Outcome::Expired);
+    assert_eq!(drill.settle(retried, &retry()), Outcome::Ok, "it says the same again");
+    drill.commit(usize::MAX);
+    drill.advance(60_000);
+    assert_eq!(offsets(&drill.receive(2, 2)), [0, 1], "they come again");
+}
+
+#[test]
 fn expiry_and_loss_of_a_worker_use_the_backoff_and_count_as_the_queue_says() {
     for lease_expiry in [LeaseExpiry::Failure, LeaseExpiry::Release] {
         let mut drill = drill(Settings { lease_expiry, ..steady() });
