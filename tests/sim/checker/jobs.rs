@@ -6,9 +6,9 @@
 //!      └─ refused: never      └─ given back, its worker lost, the broker ended ─► comes again
 //! ```
 //!
-//! Two queues read one topic. One keeps the order of keys and gives leases that outlast every life:
-//! there each second delivery needs an excuse. Of the other, leases end, records fail too often, and
-//! what dies must stand in the dead letter, once.
+//! Two queues read one topic. One keeps the order of keys and gives leases that outlast every
+//! life: there each second delivery needs an excuse. Of the other, leases end, records fail too
+//! often, and what dies must stand in the dead letter, once.
 //!
 //! It knows no frame. Whoever reads has compared the bytes.
 

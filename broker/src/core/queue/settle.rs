@@ -8,10 +8,10 @@
 //!            └─ no such lease was ever granted ──────────► unknown
 //! ```
 //!
-//! A receipt that says the same twice is answered *ok* again while what it said first is on its way
-//! into the journal, and *expired* from then on: a resolved record is not remembered one by one. One
-//! that says something else by then is *expired* at once, as is one whose lease just ran out: what is
-//! on its way is another decision.
+//! A receipt that says the same twice is answered *ok* again while what it said first is on its
+//! way into the journal, and *expired* from then on: a resolved record is not remembered one by
+//! one. One that says something else by then is *expired* at once, as is one whose lease just ran
+//! out: what is on its way is another decision.
 
 use std::mem::{Discriminant, discriminant};
 

@@ -2,8 +2,8 @@
 //! for a sync, and dead letters on their way back.
 //!
 //! ```text
-//!   reader ─► words handed to their shards, in their order ─┬─► under way, each by itself ─► answered
-//!                                               redrive ──┘
+//!   reader ─┬─ words: handed to their shards, in turn ─┬─► under way, each by itself ─► answered
+//!           └─ redrive ────────────────────────────────┘
 //! ```
 //!
 //! Without it a worker's next word, and its credit, would wait a sync for the word before.

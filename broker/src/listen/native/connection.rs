@@ -1,8 +1,8 @@
 //! One connection: what its two halves share, and how it ends.
 //!
 //! Reader and writer are two futures of one task, and so are those that carry commits out and wait
-//! for what is answered later: they never run at the same moment, and an answer costs no hop between
-//! threads. They wake each other by bells.
+//! for what is answered later: they never run at the same moment, and an answer costs no hop
+//! between threads. They wake each other by bells.
 
 use std::io;
 
