@@ -383,8 +383,9 @@ pub(super) struct LimitsSection {
     /// which of its batches it has. Raise it for producers that come back after days. Memory: 150
     /// bytes to 1 KiB for each producer and partition, at most 16,384 in each of 16 shards.
     pub producer_idle_ms_max: u64,
-    /// Message ids that all partitions together remember, a sixteenth of it in each shard; beyond, a
-    /// partition forgets its oldest before their window is over. Memory: about 80 bytes each.
+    /// Message ids that all partitions together remember, a sixteenth of it in each shard;
+    /// beyond, a partition forgets its oldest before their window is over. Memory: about 80 bytes
+    /// each.
     pub message_ids_max: u64,
     /// How long a broker that was told to stop waits for what its clients have under way.
     pub shutdown_drain_ms: u64,
