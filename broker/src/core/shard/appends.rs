@@ -31,6 +31,9 @@ impl Shard {
             None => batch.waiters.refuse(AppendError::TopicGone, &mut self.wakes),
             Some(partition) => {
                 batch.taken_at = Some(at.now);
+                if let Some(ids) = &mut batch.ids {
+                    self.id_room.narrow(ids, partition.message_ids.len());
+                }
                 partition.parked.push_back(batch);
                 if !self.waiting.contains(&seat) {
                     self.admit_parked(seat, at.wall_ms);
@@ -54,15 +57,12 @@ impl Shard {
             for (waiters, offset) in stored {
                 self.journal.echo(waiters, None, Ok(offset));
             }
-            let Some(mut batch) = batch else { continue };
+            let Some(batch) = batch else { continue };
             if !self.queues.is_owed(&batch) {
                 turn_away(batch, AppendError::TopicGone, &self.journal, &mut self.wakes);
                 continue;
             }
             let bytes = batch.bytes.len() as u64;
-            if let Some(ids) = &mut batch.ids {
-                self.id_room.narrow(ids, partition.message_ids.len(), known_ids);
-            }
             let promise = |batch: &Batch| {
                 promised(&self.room_bell, || self.journal.promise_all(batch.payloads()))
             };
