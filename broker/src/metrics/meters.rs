@@ -47,6 +47,7 @@ pub struct Deliver {
     pub replaying_connections: IntGauge,
     pub sse_connections: IntGauge,
     pub live_behind: IntCounter,
+    pub live_walked_bytes: IntCounter,
 }
 
 impl Deliver {
@@ -59,6 +60,7 @@ impl Deliver {
             replaying_connections: book.gauge(&names::REPLAYING_CONNECTIONS),
             sse_connections: book.gauge(&names::SSE_CONNECTIONS),
             live_behind: book.counter(&names::LIVE_BEHIND),
+            live_walked_bytes: book.counter(&names::LIVE_WALKED_BYTES),
         }
     }
 }

@@ -84,6 +84,10 @@ pub(super) const LIVE_BEHIND: Counter = Counter {
     help: "Times a live reader was further behind than its topic's ring reaches, and read the log; \
            limits.live_ring_bytes_max.",
 };
+pub(super) const LIVE_WALKED_BYTES: Counter = Counter {
+    name: "weir_live_walked_bytes_total",
+    help: "Bytes of logs that were walked for live readers; those who share a walk count once.",
+};
 
 pub(super) const COLD_READS: Counter = Counter {
     name: "weir_cold_reads_total",

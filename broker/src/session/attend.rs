@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Filters, Form, Refusal, Session};
 use crate::auth::Action;
 use crate::core::catalog::topic::Topic;
-use crate::core::live::{Place, Seat, Taker, Took};
+use crate::core::live::{Boarded, Place, Seat, Taker, Took};
 use crate::metrics;
 
 /// A reader's seat at the ring of a topic.
@@ -25,14 +25,13 @@ impl Session {
         partitions: usize,
         filters: Option<Arc<Filters>>,
         token: u64,
-        form: &Form,
+        form: &'static Form,
     ) -> Result<Attendance, Refusal> {
         self.allow(Action::Consume, topic)?;
         let handles = topic.partitions.get(..partitions).unwrap_or(&topic.partitions);
         let place = Place { signals: &self.signals, token };
-        let key = (topic.id, form.name);
-        let encoder = || (form.encoder)(&topic.name);
-        let seat = self.door.rings.sit(key, handles, filters, &place, encoder);
+        let of = (topic.id, &topic.name, form);
+        let seat = self.door.rings.sit(of, handles, filters, &place);
         let metrics = self.door.deliver_metrics.clone();
         metrics.subscriptions.inc();
         Ok(Attendance { seat, metrics })
@@ -43,6 +42,25 @@ impl Attendance {
     /// Goes by the ring if it has all that comes next for who reads `next` of each partition.
     pub(super) fn join(&mut self, next: impl Fn(usize) -> u64) -> bool {
         self.seat.join(next)
+    }
+
+    /// A place on board of a sweep, for who is far behind, or in the line for one, which is told as
+    /// `Ready(token)`; none for who reads faster alone.
+    pub(super) fn board(
+        &self,
+        session: &Session,
+        token: u64,
+        next: impl Fn(usize) -> u64,
+    ) -> Option<Option<Self>> {
+        let place = Place { signals: &session.signals, token };
+        Some(match self.seat.board(&place, next)? {
+            Boarded::Waits => None,
+            Boarded::Seat(seat) => {
+                let (seat, metrics) = (*seat, self.metrics.clone());
+                metrics.subscriptions.inc();
+                Some(Self { seat, metrics })
+            }
+        })
     }
 
     /// Gives what there is to `taker`, as far as it takes it.

@@ -108,6 +108,7 @@ impl Backlog {
         }
         match partition.subscription.next(&READ_LIMITS) {
             Ok(Step::Slice(slice)) => {
+                course.session.walked(slice.bytes.len());
                 return Ok(self.write(number, Opened::new(slice), course, sink));
             }
             Ok(Step::Gap(span)) => {

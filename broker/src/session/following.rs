@@ -4,13 +4,14 @@
 //!
 //! ```text
 //!   follow ─► log ◄────────► ring ─► at the tail: `is_ready` is false until Ready(token) comes
-//!              ▲   behind     ▲
-//!              └──────────────┴─ nothing unread lies before the ring
+//!    alone, or ▲   behind     ▲
+//!    by a sweep└──────────────┴─ nothing unread lies before the ring
 //! ```
 //!
 //! It reads when it is asked to ([`Following::fill`]) and stops when the sink says so; so what a
 //! reader does not take is not read. On the log it reads by itself, at its own pace, and nobody
-//! waits for it; at the ring it is given what was written once for all.
+//! waits for it; at the ring it is given what was written once for all. Who has filters and is far
+//! behind shares a sweep of the log with others; who is too slow for that goes on alone.
 //!
 //! A session can follow several topics, each by a number: signals come as `Ready(token)`, whose
 //! [`number_of`] says which of them to tell by [`Following::signalled`].
@@ -37,6 +38,8 @@ pub(crate) struct Following {
     ring: Attendance,
     form: &'static Form,
     way: Way,
+    /// Whether it was too slow for a sweep, until it is at the ring again.
+    is_alone: bool,
 }
 
 /// What is followed, and where the reader is.
@@ -84,6 +87,12 @@ enum Way {
     /// Not asked yet, or just behind the ring.
     Undecided,
     Log(Box<Backlog>),
+    /// Until the next sweep begins.
+    InLine,
+    Sweep {
+        seat: Box<Attendance>,
+        is_ready: bool,
+    },
     Ring {
         /// Whether there may be more; else it was told to signal.
         is_ready: bool,
@@ -120,7 +129,7 @@ impl Session {
         let ring = self.attend(&topic, places.len(), wanted.clone(), token, form)?;
         let (session, topic, name) = (self.clone(), facts.id, facts.name.clone());
         let course = Course { session, topic, name, wanted, places, number, rounds: 0 };
-        Ok(Following { course, ring, form, way: Way::Undecided })
+        Ok(Following { course, ring, form, way: Way::Undecided, is_alone: false })
     }
 }
 
@@ -135,6 +144,9 @@ impl Following {
         match &mut self.way {
             Way::Undecided => {}
             Way::Ring { is_ready } => *is_ready |= partition_of_token(token) == RING,
+            Way::Sweep { is_ready, .. } => *is_ready |= partition_of_token(token) == SWEEP,
+            Way::InLine if partition_of_token(token) == SWEEP => self.way = Way::Undecided,
+            Way::InLine => {}
             Way::Log(backlog) => backlog.signalled(token),
         }
     }
@@ -143,7 +155,8 @@ impl Following {
     pub(crate) fn is_ready(&self) -> bool {
         match &self.way {
             Way::Undecided => true,
-            Way::Ring { is_ready } => *is_ready,
+            Way::InLine => false,
+            Way::Ring { is_ready } | Way::Sweep { is_ready, .. } => *is_ready,
             Way::Log(backlog) => backlog.is_ready(),
         }
     }
@@ -154,27 +167,55 @@ impl Following {
     /// It cannot go on: the topic was deleted, or is damaged here.
     pub(crate) async fn fill(&mut self, sink: &mut impl Sink) -> Result<(), Refusal> {
         loop {
-            if matches!(self.way, Way::Ring { .. }) || self.join() {
-                match self.take(sink) {
-                    Took::More | Took::All => return Ok(()),
-                    Took::Behind => self.way = Way::Undecided,
-                }
+            let is_behind = matches!(self.way, Way::Undecided | Way::Log(_));
+            if is_behind && (self.join() || self.board()) {
+                continue;
             }
-            let backlog = match &mut self.way {
-                Way::Log(backlog) => backlog,
-                _ => {
+            match &mut self.way {
+                Way::InLine => return Ok(()),
+                Way::Ring { .. } => match self.take(sink) {
+                    Took::More | Took::All => return Ok(()),
+                    Took::Behind | Took::Over => self.way = Way::Undecided,
+                },
+                Way::Sweep { seat, is_ready } => {
+                    let took = seat.take(&mut AtRing { course: &mut self.course, sink });
+                    *is_ready = took == Took::More;
+                    match took {
+                        Took::More | Took::All => return Ok(()),
+                        Took::Over => self.way = Way::Undecided,
+                        Took::Behind => (self.way, self.is_alone) = (Way::Undecided, true),
+                    }
+                }
+                Way::Undecided => {
                     let encoder = (self.form.encoder)(&self.course.name);
                     let backlog = Backlog::open(&mut self.course, encoder).await?;
                     self.way = Way::Log(Box::new(backlog));
-                    continue;
                 }
-            };
-            let filled = backlog.fill(&mut self.course, sink).await?;
-            // Who has all that the log had goes on by the ring, which has what comes.
-            if filled.is_break() || backlog.is_ready() || !self.join() {
-                return Ok(());
+                Way::Log(backlog) => {
+                    let filled = backlog.fill(&mut self.course, sink).await?;
+                    // Who has all that the log had goes on by the ring, which has what comes.
+                    if filled.is_break() || backlog.is_ready() || !self.join() {
+                        return Ok(());
+                    }
+                }
             }
         }
+    }
+
+    /// Gets on board of a sweep, or into the line for one.
+    fn board(&mut self) -> bool {
+        if self.is_alone {
+            return false;
+        }
+        let token = self.course.token(SWEEP);
+        let Course { session, places, .. } = &self.course;
+        let boarded = self.ring.board(session, token, |partition| places[partition].next);
+        self.way = match boarded {
+            None => return false,
+            Some(None) => Way::InLine,
+            Some(Some(seat)) => Way::Sweep { seat: Box::new(seat), is_ready: true },
+        };
+        true
     }
 
     /// Passes over what came for others while nothing came for this reader.
@@ -194,7 +235,7 @@ impl Following {
         let places = &self.course.places;
         let has_joined = self.ring.join(|partition| places[partition].next);
         if has_joined {
-            self.way = Way::Ring { is_ready: true };
+            (self.way, self.is_alone) = (Way::Ring { is_ready: true }, false);
         }
         has_joined
     }
@@ -251,6 +292,9 @@ fn token(number: u16, round: u64, partition: u64) -> u64 {
 
 const NUMBER_SHIFT: u32 = 48;
 const ROUND_SHIFT: u32 = 16;
+
+/// Stands for a sweep where a token has a partition.
+const SWEEP: u64 = RING - 1;
 
 /// Stands for the ring where a token has a partition.
 const RING: u64 = (1 << ROUND_SHIFT) - 1;

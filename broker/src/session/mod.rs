@@ -161,6 +161,11 @@ impl Session {
         self.door.beats.listen(&self.signals, token)
     }
 
+    /// So many bytes of a log were walked for a live reader.
+    fn walked(&self, bytes: usize) {
+        self.door.deliver_metrics.live_walked_bytes.inc_by(bytes as u64);
+    }
+
     /// Signals `Ready(token)` to whoever waits at this session.
     pub(crate) fn ring(&self, token: u64) {
         let mut wakes = WakeList::default();

@@ -243,7 +243,11 @@ fn door(
         deliver_metrics: metrics.deliver.clone(),
         cold_reads: engine.threads.cold_reads.clone(),
         beats: Beats::new(limits.live.heartbeat / 2),
-        rings: Rings::new(limits.live.ring_bytes_max, engine.threads.cold_reads.clone()),
+        rings: Rings::new(
+            limits.live.ring_bytes_max,
+            engine.threads.cold_reads.clone(),
+            metrics.deliver.clone(),
+        ),
     })
 }
 

@@ -9,6 +9,7 @@ mod live;
 mod live_bookmarks;
 mod live_ends;
 mod live_ring;
+mod live_sweep;
 mod live_topics;
 mod origins;
 mod publish;

@@ -15,11 +15,19 @@ use super::ring::Subject;
 use crate::core::wake::{Signal, Signals, WakeList};
 
 /// The readers of a ring.
+///
+/// Invariant: `owed` is the sum of what the seats have noted and handed out.
 #[derive(Debug, Default)]
 pub(super) struct Audience {
     seats: Vec<Option<Seat>>,
     free: Vec<u32>,
     index: Index,
+    /// Entries that were noted for somebody who has not looked at them.
+    owed: usize,
+    /// Of a sweep: where its walk is in each partition. Who gets on stands there or above.
+    walked: Vec<u64>,
+    /// Of a sweep: so many more are to get on before it begins.
+    expected: usize,
     /// Those without filters who wait; and some who were told meanwhile.
     waiting: Vec<u32>,
 }
@@ -31,6 +39,8 @@ struct Seat {
     token: u64,
     waits: bool,
     noted: Noted,
+    /// What was noted and the reader took to look at.
+    handed: usize,
 }
 
 /// The entries since the last look that are for a reader with filters.
@@ -40,7 +50,67 @@ pub(super) enum Noted {
     TooMany,
 }
 
+impl Noted {
+    fn len(&self) -> usize {
+        match self {
+            Self::These(entries) => entries.len(),
+            Self::TooMany => 0,
+        }
+    }
+}
+
 impl Audience {
+    /// The audience of a sweep that begins here, when so many more got on.
+    pub(super) fn of_sweep(from: &[u64], expected: usize) -> Self {
+        Self { walked: from.to_vec(), expected, ..Self::default() }
+    }
+
+    /// Takes a reader in that reads `next` of each partition, unless the walk has passed that.
+    pub(super) fn board(
+        &mut self,
+        signals: &Signals,
+        token: u64,
+        filters: &Filters,
+        next: impl Fn(usize) -> u64,
+    ) -> Option<u32> {
+        if self.walked.iter().enumerate().any(|(number, walked)| next(number) < *walked) {
+            return None;
+        }
+        self.expected = self.expected.saturating_sub(1);
+        let number = self.add(signals, token, Some(filters));
+        self.take_noted(number);
+        Some(number)
+    }
+
+    /// The walk came to `to`, where there is a record with this key; whether somebody takes it.
+    pub(super) fn walks(&mut self, partition: usize, to: u64, key: Option<&[u8]>) -> bool {
+        self.walked[partition] = to;
+        let is_taken = |key| self.index.owners(key, &mut |_| ControlFlow::Break(())).is_break();
+        key.is_some_and(is_taken)
+    }
+
+    pub(super) fn owed(&self) -> usize {
+        self.owed
+    }
+
+    pub(super) fn expected(&self) -> usize {
+        self.expected
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.seats.len() == self.free.len()
+    }
+
+    /// Those who have not looked at what was noted for them are owed nothing more.
+    pub(super) fn leave_behind(&mut self) {
+        for seat in self.seats.iter_mut().flatten() {
+            if seat.owed() != 0 {
+                seat.forget();
+            }
+        }
+        self.owed = 0;
+    }
+
     /// Takes a reader in; it is told as `Ready(token)`.
     pub(super) fn add(&mut self, signals: &Signals, token: u64, filters: Option<&Filters>) -> u32 {
         let number = self.free.pop().unwrap_or(self.seats.len() as u32);
@@ -49,7 +119,8 @@ impl Audience {
         }
         // What came before it is not noted.
         let noted = Noted::TooMany;
-        let seat = Seat { signals: signals.clone(), token, waits: false, noted };
+        let signals = signals.clone();
+        let seat = Seat { signals, token, waits: false, noted, handed: 0 };
         match self.seats.get_mut(number as usize) {
             Some(free) => *free = Some(seat),
             None => self.seats.push(Some(seat)),
@@ -63,16 +134,25 @@ impl Audience {
             self.index.remove(filter, number);
         }
         self.waiting.retain(|waiting| *waiting != number);
-        self.seats[number as usize] = None;
+        if let Some(seat) = self.seats[number as usize].take() {
+            self.owed -= seat.owed();
+        }
         self.free.push(number);
     }
 
-    /// What was noted for a reader with filters; noting begins anew.
+    /// What was noted for a reader with filters, who has looked at all before; noting begins anew.
     pub(super) fn take_noted(&mut self, number: u32) -> Noted {
-        match &mut self.seats[number as usize] {
-            Some(seat) => std::mem::replace(&mut seat.noted, Noted::These(Vec::new())),
-            None => Noted::TooMany,
-        }
+        let Some(seat) = &mut self.seats[number as usize] else { return Noted::TooMany };
+        let noted = std::mem::replace(&mut seat.noted, Noted::These(Vec::new()));
+        self.owed -= seat.handed;
+        seat.handed = noted.len();
+        noted
+    }
+
+    /// The reader has looked at all there is.
+    pub(super) fn has_looked(&mut self, number: u32) {
+        self.take_noted(number);
+        self.take_noted(number);
     }
 
     /// A reader has all there is and is to be told of more.
@@ -94,10 +174,10 @@ impl Audience {
             Subject::None => {}
             Subject::Everybody => self.wake_all(wakes),
             Subject::Of(subject) => {
-                let seats = &mut self.seats;
+                let (seats, owed) = (&mut self.seats, &mut self.owed);
                 let _ = self.index.owners(subject, &mut |number| {
                     if let Some(seat) = &mut seats[number as usize] {
-                        seat.note(entry);
+                        seat.note(entry, owed);
                         seat.wake(wakes);
                     }
                     ControlFlow::Continue(())
@@ -110,20 +190,41 @@ impl Audience {
     pub(super) fn wake_all(&mut self, wakes: &mut WakeList) {
         self.waiting.clear();
         for seat in self.seats.iter_mut().flatten() {
-            seat.noted = Noted::TooMany;
+            seat.forget();
             seat.wake(wakes);
         }
+        self.owed = 0;
+    }
+
+    /// All should look whether there is more.
+    pub(super) fn wake_waiting(&mut self, wakes: &mut WakeList) {
+        self.seats.iter_mut().flatten().for_each(|seat| seat.wake(wakes));
     }
 }
 
 impl Seat {
-    fn note(&mut self, entry: u64) {
+    fn note(&mut self, entry: u64, owed: &mut usize) {
         match &mut self.noted {
             // Two of its filters may take one subject.
             Noted::These(entries) if entries.last() == Some(&entry) => {}
-            Noted::These(entries) if entries.len() < NOTED_MAX => entries.push(entry),
-            Noted::These(_) | Noted::TooMany => self.noted = Noted::TooMany,
+            Noted::These(entries) if entries.len() < NOTED_MAX => {
+                entries.push(entry);
+                *owed += 1;
+            }
+            Noted::These(entries) => {
+                *owed -= entries.len();
+                self.noted = Noted::TooMany;
+            }
+            Noted::TooMany => {}
         }
+    }
+
+    fn owed(&self) -> usize {
+        self.noted.len() + self.handed
+    }
+
+    fn forget(&mut self) {
+        (self.noted, self.handed) = (Noted::TooMany, 0);
     }
 
     fn wake(&mut self, wakes: &mut WakeList) {
@@ -134,7 +235,7 @@ impl Seat {
 }
 
 /// More than this, and looking through all costs about the same.
-const NOTED_MAX: usize = 64;
+const NOTED_MAX: usize = 128;
 
 #[cfg(test)]
 mod tests {

@@ -20,8 +20,8 @@ use super::rings::Rings;
 use super::stage::Stage;
 use crate::core::partition::Handle;
 use crate::core::read::{
-    ColdReads, Feed, FeedError, FirstBatch, Item, Opened, ReadError, ReadLimits, Reason, Skipped,
-    Slice, Step, Walk,
+    Feed, FeedError, FirstBatch, Item, Opened, ReadError, ReadLimits, Reason, Skipped, Slice, Step,
+    Walk,
 };
 use crate::core::wake::Signal;
 
@@ -31,7 +31,6 @@ pub(super) struct Delivery {
     stage: Arc<Stage>,
     rings: Rings,
     partitions: Vec<Followed>,
-    cold_reads: ColdReads,
     encoder: Box<dyn Encode>,
     fresh: Fresh,
 }
@@ -49,16 +48,15 @@ impl Delivery {
         stage: Arc<Stage>,
         rings: Rings,
         partitions: impl Iterator<Item = (Handle, Offset)>,
-        cold_reads: ColdReads,
         encoder: Box<dyn Encode>,
     ) -> Self {
         let follow = |(token, (handle, from))| {
-            let (cold_reads, signals) = (cold_reads.clone(), stage.signals.clone());
+            let (cold_reads, signals) = (rings.cold_reads(), stage.signals.clone());
             let feed = Feed::new(handle, from, cold_reads, signals, token);
             Followed { feed, is_ready: true }
         };
         let partitions = (0..).zip(partitions).map(follow).collect();
-        Self { stage, rings, partitions, cold_reads, encoder, fresh: Fresh::default() }
+        Self { stage, rings, partitions, encoder, fresh: Fresh::default() }
     }
 
     pub(super) async fn run(mut self) {
@@ -109,12 +107,13 @@ impl Delivery {
         self.hand_on();
         let followed = &mut self.partitions[number];
         let handle = followed.feed.partition().clone();
-        let (cold_reads, signals) = (self.cold_reads.clone(), self.stage.signals.clone());
+        let (cold_reads, signals) = (self.rings.cold_reads(), self.stage.signals.clone());
         followed.feed = Feed::new(handle, start, cold_reads, signals, number as u64);
         self.stage.cut(number as u32, start.get());
     }
 
     async fn walk(&mut self, number: usize, slice: Slice) {
+        self.rings.walked(slice.bytes.len());
         let (partition, end) = (number as u32, slice.span.end.get());
         let mut from = slice.span.start.get();
         let mut opened = Opened::new(slice);

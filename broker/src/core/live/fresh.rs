@@ -33,6 +33,10 @@ impl Fresh {
         MUCH_BYTES <= self.bytes.len()
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   log ── delivery: walked once, encoded once ──► ring ──► seat ──► a reader's connection
-//!    └──────────── a reader that is behind the ring reads here ──────────┘
+//!    └───── who is behind the ring reads here, or is read to by a sweep ──┘
 //! ```
 //!
 //! Knows no encoding: whoever sits down brings a [`Form`], and who brings the same share a ring.
@@ -15,10 +15,12 @@ mod filter;
 mod filters;
 mod fresh;
 mod index;
+mod laggards;
 mod ring;
 mod rings;
 mod seat;
 mod stage;
+mod sweep;
 
 use std::fmt::Debug;
 
@@ -28,6 +30,7 @@ use weir_protocol::name::TopicName;
 pub(crate) use beats::{Beat, Beats};
 pub(crate) use filter::Filter;
 pub(crate) use filters::Filters;
+pub(crate) use laggards::Boarded;
 pub(crate) use rings::Rings;
 pub(crate) use seat::{Seat, Taker, Took};
 

@@ -116,7 +116,6 @@ impl Ring {
     }
 
     /// Memory it takes.
-    #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

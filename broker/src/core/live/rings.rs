@@ -19,14 +19,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use weir_protocol::id::TopicId;
+use weir_protocol::name::TopicName;
 
 use super::delivery::Delivery;
 use super::filters::Filters;
+use super::laggards::Laggards;
 use super::seat::Seat;
 use super::stage::Stage;
-use super::{Encode, Place};
+use super::{Form, Place};
 use crate::core::partition::Handle;
 use crate::core::read::ColdReads;
+use crate::metrics;
 
 /// All rings; clones are the same.
 #[derive(Clone, Debug)]
@@ -40,6 +43,7 @@ struct Shared {
     count: AtomicUsize,
     bytes_max: usize,
     cold_reads: ColdReads,
+    metrics: metrics::Deliver,
 }
 
 /// A topic, so many of its partitions (readers that came before and behind a change of these have
@@ -47,22 +51,21 @@ struct Shared {
 pub(super) type Key = (TopicId, usize, &'static str);
 
 impl Rings {
-    pub(crate) fn new(bytes_max: usize, cold_reads: ColdReads) -> Self {
+    pub(crate) fn new(bytes_max: usize, cold_reads: ColdReads, metrics: metrics::Deliver) -> Self {
         let (stages, count) = (Mutex::default(), AtomicUsize::new(0));
-        Self { shared: Arc::new(Shared { stages, count, bytes_max, cold_reads }) }
+        Self { shared: Arc::new(Shared { stages, count, bytes_max, cold_reads, metrics }) }
     }
 
     /// A seat at the ring of a topic with these partitions in a form, for who wants what these
     /// filters take. Whoever is first begins the ring, with an encoder.
     pub(crate) fn sit(
         &self,
-        (topic, form): (TopicId, &'static str),
+        (topic, name, form): (TopicId, &TopicName, &'static Form),
         partitions: &[Handle],
         filters: Option<Arc<Filters>>,
         place: &Place<'_>,
-        encoder: impl FnOnce() -> Box<dyn Encode>,
     ) -> Seat {
-        let key = (topic, partitions.len(), form);
+        let key = (topic, partitions.len(), form.name);
         let mut stages = self.shared.stages.lock();
         let stage = match stages.entry(key) {
             Entry::Occupied(mut entry) if !entry.get().0.is_closed() => {
@@ -71,12 +74,12 @@ impl Rings {
                 Arc::clone(stage)
             }
             Entry::Occupied(mut entry) => {
-                let stage = self.begin(partitions, encoder());
+                let stage = self.begin(partitions, form, name);
                 entry.insert((Arc::clone(&stage), 1));
                 stage
             }
             Entry::Vacant(entry) => {
-                let stage = self.begin(partitions, encoder());
+                let stage = self.begin(partitions, form, name);
                 entry.insert((Arc::clone(&stage), 1));
                 self.shared.count.fetch_add(1, Ordering::Relaxed);
                 stage
@@ -87,18 +90,28 @@ impl Rings {
     }
 
     /// A stage from the tails on, and the task that fills it.
-    fn begin(&self, partitions: &[Handle], encoder: Box<dyn Encode>) -> Arc<Stage> {
+    fn begin(&self, partitions: &[Handle], form: &'static Form, name: &TopicName) -> Arc<Stage> {
         let tails: Vec<_> = partitions.iter().map(|of| of.reader().tail()).collect();
-        let stage = Arc::new(Stage::new(&tails));
+        let reading: Vec<_> = partitions.iter().map(Handle::reading).collect();
+        let laggards = Laggards::new(reading.clone(), self.clone(), form, name.clone());
+        let stage = Arc::new(Stage::new(&tails, Some(Arc::new(laggards))));
         let delivery = Delivery::new(
             Arc::clone(&stage),
             self.clone(),
-            partitions.iter().map(Handle::reading).zip(tails),
-            self.shared.cold_reads.clone(),
-            encoder,
+            reading.into_iter().zip(tails),
+            (form.encoder)(name),
         );
         tokio::spawn(delivery.run());
         stage
+    }
+
+    pub(super) fn cold_reads(&self) -> ColdReads {
+        self.shared.cold_reads.clone()
+    }
+
+    /// So many bytes of logs were walked for live readers.
+    pub(super) fn walked(&self, bytes: usize) {
+        self.shared.metrics.live_walked_bytes.inc_by(bytes as u64);
     }
 
     /// A seat at this stage is free again.

@@ -18,9 +18,10 @@ use std::sync::Arc;
 use super::Place;
 use super::audience::Noted;
 use super::filters::Filters;
+use super::laggards::Boarded;
 use super::ring::{At, Ring, Seen, Subject};
 use super::rings::{Key, Rings};
-use super::stage::Stage;
+use super::stage::{Stage, State};
 
 /// The seat; free again when dropped.
 #[derive(Debug)]
@@ -59,6 +60,8 @@ pub(crate) enum Took {
     All,
     /// The ring does not have what comes next: it is in the log.
     Behind,
+    /// All there is, and no more comes here: a sweep is over.
+    Over,
 }
 
 impl Seat {
@@ -72,6 +75,28 @@ impl Seat {
         let number = stage.audience.lock().add(place.signals, place.token, filters.as_deref());
         let (at, noted, noted_to) = (None, None, 0);
         Self { rings, key, stage, number, filters, at, noted, noted_to }
+    }
+
+    /// A seat on board of a sweep that has all that comes for who reads `next` of each partition.
+    pub(super) fn on_board(
+        rings: Rings,
+        key: Key,
+        stage: Arc<Stage>,
+        filters: Arc<Filters>,
+        place: &Place<'_>,
+        next: impl Fn(usize) -> u64,
+    ) -> Option<Self> {
+        let (number, head) = stage.board(place, &filters, next)?;
+        let (at, noted, filters) = (Some(head), Some(VecDeque::new()), Some(filters));
+        Some(Self { rings, key, stage, number, filters, at, noted, noted_to: head })
+    }
+
+    /// A seat on board of a sweep through the log, or a place in the line for the next, for who is
+    /// far behind the ring and wants little of it; none for who reads faster alone.
+    pub(crate) fn board(&self, place: &Place<'_>, next: impl Fn(usize) -> u64) -> Option<Boarded> {
+        let (laggards, filters) = (self.stage.laggards.as_ref()?, self.filters.as_ref()?);
+        let is_far = laggards.are_like(&next);
+        is_far.then(|| laggards.board(self.key, filters, place, next))
     }
 
     /// Goes by the ring if it has all that comes next for who reads `next` of each partition.
@@ -99,7 +124,7 @@ impl Seat {
                     None => {
                         self.at = Some(self.noted_to);
                         if self.noted_to == state.ring.head() {
-                            return self.at_head(&state.ring, taker);
+                            return self.at_head(&state, taker);
                         }
                         self.take_noted(&state.ring);
                         continue;
@@ -108,7 +133,7 @@ impl Seat {
             };
             match state.ring.at(number) {
                 At::Behind => self.at = None,
-                At::Head => return self.at_head(&state.ring, taker),
+                At::Head => return self.at_head(&state, taker),
                 At::Entry(seen) => {
                     self.at = Some(number + 1);
                     if self.look(&seen, taker).is_break() {
@@ -141,25 +166,24 @@ impl Seat {
     }
 
     /// All there is was looked at: whatever lies below what the ring covers was not for it.
-    fn at_head(&mut self, ring: &Ring, taker: &mut impl Taker) -> Took {
+    fn at_head(&mut self, state: &State, taker: &mut impl Taker) -> Took {
+        let ring = &state.ring;
         self.at = Some(ring.head());
         for (partition, covered) in ring.covered().iter().enumerate() {
             if taker.next(partition) < covered.to {
                 taker.pass(partition, covered.to);
             }
         }
-        let mut audience = self.stage.audience.lock();
         if self.filters.is_some() {
-            audience.take_noted(self.number);
             (self.noted, self.noted_to) = (Some(VecDeque::new()), ring.head());
         }
-        audience.wait(self.number, self.filters.as_deref());
-        Took::All
+        self.stage.has_looked(self.number, self.filters.as_deref());
+        if state.is_over { Took::Over } else { Took::All }
     }
 
     fn take_noted(&mut self, ring: &Ring) {
         self.noted_to = ring.head();
-        self.noted = match self.stage.audience.lock().take_noted(self.number) {
+        self.noted = match self.stage.take_noted(self.number) {
             Noted::These(entries) => Some(entries.into()),
             Noted::TooMany => None,
         };
@@ -168,7 +192,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.stage.audience.lock().remove(self.number, self.filters.as_deref());
+        self.stage.leave(self.number, self.filters.as_deref());
         self.rings.leave(self.key, &self.stage);
     }
 }

@@ -105,7 +105,7 @@ impl Reader {
             match self.seat.take(&mut Taking { next, had, taken: 0, room }) {
                 Took::More => {}
                 Took::All => return,
-                Took::Behind => self.is_at_ring = false,
+                Took::Behind | Took::Over => self.is_at_ring = false,
             }
         }
     }
@@ -142,12 +142,17 @@ fn come(
     stage.append(&mut fresh, RING_BYTES);
 }
 
+fn rings() -> Rings {
+    let metrics = Metrics::new();
+    Rings::new(RING_BYTES, ColdReads::new(metrics.cold_reads), metrics.deliver)
+}
+
 fn reader(stage: &Arc<Stage>, wanted: &[&str]) -> Reader {
     let mut filters = Filters::default();
     wanted.iter().for_each(|text| filters.add(&Filter::parse(text).unwrap()).unwrap());
     let wanted = (!wanted.is_empty()).then(|| Arc::new(filters));
     let signals = Signals::default();
-    let rings = Rings::new(RING_BYTES, ColdReads::new(Metrics::new().cold_reads));
+    let rings = rings();
     let key = (TopicId::from_bytes([7; 16]), PARTITIONS, "form");
     let place = Place { signals: &signals, token: 1 };
     let seat = Seat::new(rings, key, Arc::clone(stage), wanted.clone(), &place);
@@ -162,7 +167,7 @@ proptest! {
     fn a_reader_that_looks_when_it_is_told_has_all_that_is_for_it_once_and_in_order(
         ops in vec(op(), 1..60),
     ) {
-        let stage = Arc::new(Stage::new(&[Offset::new(0); PARTITIONS]));
+        let stage = Arc::new(Stage::new(&[Offset::new(0); PARTITIONS], None));
         let mut log = Log::default();
         let mut readers = WANTED.map(|wanted| reader(&stage, wanted));
         readers.iter_mut().for_each(|reader| reader.look(&log, 1));
@@ -203,7 +208,7 @@ proptest! {
 
 #[test]
 fn a_reader_of_one_subject_is_not_told_of_others_and_looks_at_its_own_alone() {
-    let stage = Arc::new(Stage::new(&[Offset::new(0); PARTITIONS]));
+    let stage = Arc::new(Stage::new(&[Offset::new(0); PARTITIONS], None));
     let mut log = Log::default();
     let mut reader = reader(&stage, &["b"]);
     reader.look(&log, 1);
@@ -221,7 +226,7 @@ fn a_reader_of_one_subject_is_not_told_of_others_and_looks_at_its_own_alone() {
 
 #[test]
 fn a_ring_that_was_overtaken_sends_its_readers_to_the_log_and_takes_them_back() {
-    let stage = Arc::new(Stage::new(&[Offset::new(0); PARTITIONS]));
+    let stage = Arc::new(Stage::new(&[Offset::new(0); PARTITIONS], None));
     let mut log = Log::default();
     let mut reader = reader(&stage, &["b"]);
     reader.look(&log, 1);
@@ -241,7 +246,7 @@ fn a_ring_that_was_overtaken_sends_its_readers_to_the_log_and_takes_them_back() 
 
 #[test]
 fn a_ring_that_is_closed_sends_its_readers_to_the_log() {
-    let stage = Arc::new(Stage::new(&[Offset::new(0); PARTITIONS]));
+    let stage = Arc::new(Stage::new(&[Offset::new(0); PARTITIONS], None));
     let mut reader = reader(&stage, &[]);
     reader.look(&Log::default(), 1);
     stage.close();
