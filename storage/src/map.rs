@@ -6,7 +6,7 @@
 //! ```text
 //!   0                      readable                     allocated            len
 //!   ├──── never changes ──────┼──── the writer's alone ────┼──── no file yet ───┤
-//!        readers' slices            WriterMap::write            touched: SIGBUS
+//!        readers' slices       WriterMap::write, or pwrite      touched: SIGBUS
 //! ```
 //!
 //! Invariant: bytes below `readable` are never written again; readers never look at or above it.
@@ -121,6 +121,18 @@ impl WriterMap {
             let target = map.as_mut_ptr().add(position as usize);
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len());
         }
+        if self.pages.guard.has_lost_pages() { Err(lost()) } else { Ok(()) }
+    }
+
+    /// Whether bytes from `position` on may be written to the file past this map.
+    ///
+    /// # Errors
+    /// Where a page of this map was lost: what was written through it may be nowhere.
+    ///
+    /// # Panics
+    /// Below the watermark.
+    pub(crate) fn check_from(&self, position: u64) -> io::Result<()> {
+        assert!(self.readable.written() <= position, "a readable byte is final");
         if self.pages.guard.has_lost_pages() { Err(lost()) } else { Ok(()) }
     }
 

@@ -89,8 +89,9 @@ impl Ground {
         })
     }
 
-    /// Allocates for a writer that is about to fill it and brings pages in as it meets them.
+    /// Allocates for a writer that makes its pages itself, or brings them in as it meets them.
     pub(super) fn extend_unpopulated(&self, wanted: u64, least: u64) -> Result<(), DiskError> {
+        *self.populated.lock() = None;
         self.extend_to(wanted, least, |_| Ok(()))
     }
 

@@ -1,8 +1,8 @@
 //! The log in the hands of its one owner: what is applied here is what readers see.
 //!
-//! Applying is copying: no system call, no allocation but an index's growth, no lock but around
-//! the push of an index entry. It cannot fail, because the shard promised the place and the place
-//! was allocated; only a log that writes by `pwrite` can be told otherwise by its file system.
+//! Applying is copying: no system call but for a large batch, no allocation but an index's growth,
+//! no lock but around the push of an index entry. It cannot fail, because the shard promised the
+//! place and the place was allocated; only what is written by `pwrite` can meet a failing disk.
 //! What touches the disk is left to [`Upkeep`](super::Upkeep), on other threads.
 //!
 //! ```text
@@ -28,6 +28,7 @@ use super::shared::Shared;
 use super::untaken::{self, Untaken};
 use super::upkeep::{Left, Upkeep};
 use super::walk::Placed;
+use super::writer::is_copied;
 use crate::disk::Open;
 use crate::errors::{DiskError, Naming};
 use crate::offset::{Epoch, Offset, OffsetSpan};
@@ -52,8 +53,7 @@ impl Log {
     /// they came with.
     ///
     /// # Errors
-    /// Only where [`WriterKind::Pwrite`](super::WriterKind) met a failing disk; the log then takes
-    /// no batch until it is opened again.
+    /// Only where the disk fails; the log then takes no batch until it is opened again.
     ///
     /// # Panics
     /// If the batch is not the one that follows, or its place was not promised.
@@ -310,6 +310,7 @@ impl Log {
         assert_eq!(batch.position, self.end.position, "a batch lies behind the last one");
         let active = self.active.as_mut().expect("a batch has a segment");
         active.append(batch, prefix, rest).inspect_err(|_| self.stopped = true)?;
+        self.shared.note_copies(is_copied(batch.header.batch_bytes));
         self.start_epoch(batch.epoch());
         self.end.position = batch.end();
         self.end.offset = batch.next();

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -32,6 +32,8 @@ pub(super) struct Shared {
     /// As the log was opened; segments are begun by the [`measures`](Self::measures) of now.
     pub(super) options: Options,
     segment_bytes: AtomicU64,
+    /// Whether the last batch was copied into pages.
+    copies: AtomicBool,
     /// When its directory was there, by the turns of its parents.
     pub(super) made: u64,
     pub(super) published: Published,
@@ -67,6 +69,7 @@ impl Shared {
             epochs: Mutex::new(epochs),
             ahead: Ahead::default(),
             segment_bytes: AtomicU64::new(options.segment_bytes),
+            copies: AtomicBool::new(true),
             growth: Mutex::new(Growth::new(&options)),
             keeping: Mutex::new(keeping),
             served_below: AtomicU64::new(u64::MAX),
@@ -95,6 +98,18 @@ impl Shared {
 
     pub(super) fn set_segment_bytes(&self, bytes: u64) {
         self.segment_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether pages ahead of the writer are worth bringing in: the last batch was copied.
+    pub(super) fn copies(&self) -> bool {
+        self.copies.load(Ordering::Relaxed)
+    }
+
+    /// Notes how the last batch was written.
+    pub(super) fn note_copies(&self, copies: bool) {
+        if self.copies() != copies {
+            self.copies.store(copies, Ordering::Relaxed);
+        }
     }
 
     /// What the next segment is begun with.

@@ -164,7 +164,9 @@ fn the_same_batches_make_the_same_files_by_either_writer() {
     let files = |writer| {
         let mut bench = Bench::new(Options { writer, ..options() });
         for n in 0..300 {
-            bench.append(&Batch::new(1 + n % 7, 100 + n as usize * 11 % 900, i64::from(n)));
+            let large = if n % 9 == 4 { 15_800 } else { 0 };
+            let bytes = 100 + large + n as usize * 11 % 900;
+            bench.append(&Batch::new(1 + n % 7, bytes, i64::from(n)));
         }
         bench.upkeep.flush().unwrap();
         bench.contents()
@@ -174,15 +176,34 @@ fn the_same_batches_make_the_same_files_by_either_writer() {
 
 #[test]
 fn a_failed_write_stops_a_log_that_writes_by_pwrite() {
-    let mut bench = Bench::new(Options { writer: WriterKind::Pwrite, ..options() });
-    let batch = Batch::new(1, 100, 0);
-    bench.append(&batch);
-    bench.disk.fail_write_after(0);
-    let prefix = batch.prefix(Offset::new(1), Epoch::ZERO);
-    let place = bench.reserve(100).unwrap();
-    let failed = bench.log.apply(place, &prefix, &batch.rest, &batch.header);
-    assert!(matches!(failed, Err(ApplyError::Disk(_))), "{failed:?}");
-    let again = bench.log.apply(place, &prefix, &batch.rest, &batch.header);
-    assert!(matches!(again, Err(ApplyError::Stopped)), "{again:?}");
-    assert_eq!(bench.reader.tail(), Offset::new(1));
+    for (writer, bytes) in [(WriterKind::Pwrite, 100), (WriterKind::Mapped, LARGE_BYTES)] {
+        let mut bench = Bench::new(Options { writer, ..options() });
+        let batch = Batch::new(1, bytes, 0);
+        bench.append(&batch);
+        bench.disk.fail_write_after(0);
+        let prefix = batch.prefix(Offset::new(1), Epoch::ZERO);
+        let place = bench.reserve(bytes as u64).unwrap();
+        let failed = bench.log.apply(place, &prefix, &batch.rest, &batch.header);
+        assert!(matches!(failed, Err(ApplyError::Disk(_))), "{failed:?}");
+        let again = bench.log.apply(place, &prefix, &batch.rest, &batch.header);
+        assert!(matches!(again, Err(ApplyError::Stopped)), "{again:?}");
+        assert_eq!(bench.reader.tail(), Offset::new(1));
+    }
 }
+
+#[test]
+fn pages_are_brought_in_ahead_of_batches_that_are_copied_alone() {
+    let brought_in = |bytes: usize| {
+        let pages = PageBudget::new(1 << 20);
+        let mut bench = Bench::new(Options { pages: pages.clone(), ..options() });
+        for n in 0..3 {
+            bench.append(&Batch::new(1, bytes, n));
+        }
+        pages.take(1 << 20).is_none()
+    };
+    assert!(brought_in(LARGE_BYTES / 2));
+    assert!(!brought_in(LARGE_BYTES));
+}
+
+/// A batch of so many is written by a call.
+const LARGE_BYTES: usize = 16 << 10;

@@ -1,9 +1,9 @@
 //! Growing: room ahead of the writer, and the next segment before the last is full.
 //!
 //! Allocations begin small and double, so that a quiet log takes little of the disk and a busy one
-//! is seldom asked about. Their pages are brought in at once. What was written so far is given to
-//! the kernel to write out, all but the last page, which will be written again. A log at rest is
-//! woken first.
+//! is seldom asked about. Their pages are brought in at once, where batches are copied into them.
+//! What was written so far is given to the kernel to write out, all but the last page, which will
+//! be written again. A log at rest is woken first.
 
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ impl Upkeep {
         self.write_out_below(base, &ground)?;
         let least = options.least(needed.max(allocated + 1)).min(limit);
         let wanted = least.max(allocated + growth.chunk_bytes).min(limit);
-        ground.extend(wanted, least)?;
+        self.extend(&ground, wanted, least)?;
         self.double(growth);
         Ok(())
     }
@@ -118,7 +118,7 @@ impl Upkeep {
         let least = options.least(needed.max(1));
         if let Some(prepared) = ahead.prepared() {
             let least = least.min(prepared.bytes_max);
-            return prepared.extend(least, least);
+            return self.extend(&prepared, least, least);
         }
         let wanted = least.max(growth.chunk_bytes).min(options.segment_bytes);
         ahead.set_prepared(self.prepare(growth, &options, wanted, least)?);
@@ -138,11 +138,19 @@ impl Upkeep {
         growth.number += 1;
         let file = disk.open(&path, Open::Create).naming("create", &path)?;
         let fresh = Fresh::over(file, path.clone(), options, 0)
-            .and_then(|fresh| fresh.ground.extend(wanted, least).map(|()| fresh));
+            .and_then(|fresh| self.extend(&fresh.ground, wanted, least).map(|()| fresh));
         if fresh.is_err() {
             disk.remove_file(&path).naming("remove", &path)?;
         }
         fresh
+    }
+
+    fn extend(&self, ground: &Ground, wanted: u64, least: u64) -> Result<(), DiskError> {
+        if self.shared.copies() {
+            ground.extend(wanted, least)
+        } else {
+            ground.extend_unpopulated(wanted, least)
+        }
     }
 
     fn double(&self, growth: &mut Growth) {
