@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use tokio::time::timeout;
 use weir_client::{
     Client, Code, Commit, Error, GroupConsumer, Record, RequestError, Start, TopicName,
@@ -84,6 +85,31 @@ async fn a_member_reads_several_topics_and_shares_each_with_those_who_read_it() 
         let committed = client.group_offsets("billing", topic.id).await.unwrap();
         assert!(committed.len() == 2 && committed.iter().all(|at| at.offset == 20));
     }
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_dropped_and_made_again_loses_no_record() {
+    let (broker, client, mut wire) = begin().await;
+    let flights = wire.create("flights", 2).await;
+    let builder = client.consumer("flights").group("billing").from(Start::Earliest);
+    let mut consumer = builder.commit(Commit::Manual).build().await.unwrap();
+    let mut seen = BTreeSet::new();
+    for _ in 0..4 {
+        // Nothing is there yet: it is dropped while it asks.
+        let asked = timeout(Duration::ZERO, consumer.stream().next()).await;
+        assert!(asked.is_err(), "{asked:?}");
+        fill(&mut wire, &flights, 1, 3).await;
+        let mut records = consumer.stream().take(6);
+        while let Some(record) = timeout(PATIENCE, records.next()).await.expect("all come") {
+            assert!(seen.insert(place(&record.unwrap())), "a record came twice");
+        }
+        drop(records);
+        consumer.commit().await.unwrap();
+    }
+    let committed = client.group_offsets("billing", flights.id).await.unwrap();
+    assert_eq!(committed.iter().map(|of| of.offset).collect::<Vec<_>>(), [12, 12]);
+    consumer.close().await.unwrap();
     broker.stop().await;
 }
 

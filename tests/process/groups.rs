@@ -83,6 +83,27 @@ async fn a_group_is_read_listed_described_sought_and_deleted_by_its_commands() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn a_member_of_several_topics_writes_all_of_each_and_says_which_is_which() {
+    let (_home, server) = served().await;
+    let native = server.native();
+    let (mut wire, _) = Wire::greeted(native).await;
+    let topic = wire.create("hotels", 1).await;
+    wire.produce(&topic, 0, batch(&[b"b" as &[u8]; 5])).await.unwrap();
+    let both = ["consume", "flights", "hotels"];
+    let group = ["--group", "billing", "--output", "json"];
+    let read = said(native, &[&both[..], &group].concat());
+    let lines = read.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let of = |wanted: &str| lines.clone().filter(|record| record["topic"] == wanted).count();
+    assert_eq!((of("flights"), of("hotels"), read.lines().count()), (20, 5, 25));
+    let rest = said(native, &[&both[..], &group].concat());
+    assert_eq!(rest, "", "it goes on where it was in both");
+    let alone = weir(native, &both);
+    assert_eq!(alone.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&alone.stderr).contains("--group"));
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_for_which_nothing_is_left_ends_and_one_that_reads_is_not_deleted_or_moved() {
     let (_home, server) = served().await;

@@ -6,7 +6,8 @@
 //!          "key": "JFK", "value": <any JSON>, "headers": {"trace": "a1"}}
 //! ```
 //!
-//! The object is the one of the HTTP face. What JSON cannot say comes as base64: with
+//! The object is the one of the HTTP face; where several topics are read it begins with its
+//! `"topic"`. What JSON cannot say comes as base64: with
 //! `"encoding": "base64"` the key and the value, whichever are there, are base64 both. That is so
 //! for a key that is not UTF-8, a value that is not JSON, and the text `null`, as `"value": null`
 //! says that a record has no value. A header's value that is not UTF-8 is `{"base64": "…"}`; one
@@ -33,17 +34,18 @@ pub(crate) enum RecordOutput {
 }
 
 impl RecordOutput {
-    /// Writes a record and a line end.
+    /// Writes a record and a line end; `topic` where it is not the only one.
     pub(crate) fn write(
         self,
         target: &mut impl Write,
+        topic: Option<&str>,
         partition: u32,
         record: &Record<'_>,
     ) -> io::Result<()> {
         match self {
             Self::Value => target.write_all(record.value.unwrap_or_default())?,
             Self::Json => {
-                serde_json::to_writer(&mut *target, &RecordJson::of(partition, record))?;
+                serde_json::to_writer(&mut *target, &RecordJson::of(topic, partition, record))?;
             }
         }
         target.write_all(b"\n")
@@ -53,6 +55,8 @@ impl RecordOutput {
 /// The object.
 #[derive(Debug, serde::Serialize)]
 struct RecordJson<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<&'a str>,
     partition: u32,
     offset: u64,
     timestamp: i64,
@@ -71,7 +75,7 @@ enum ValueJson<'a> {
 }
 
 impl<'a> RecordJson<'a> {
-    fn of(partition: u32, record: &Record<'a>) -> Self {
+    fn of(topic: Option<&'a str>, partition: u32, record: &Record<'a>) -> Self {
         let key = record.key.map(std::str::from_utf8).transpose().ok();
         let value = record.value.map(json_of).map_or(Some(None), |json| json.map(Some));
         let (key, value, encoding) = match (key, value) {
@@ -85,6 +89,7 @@ impl<'a> RecordJson<'a> {
         };
         let (offset, timestamp) = (record.offset, record.timestamp);
         Self {
+            topic,
             partition,
             offset,
             timestamp,
@@ -171,7 +176,7 @@ mod tests {
         let batch = builder.finish(None);
         let record = View::parse(&batch).unwrap().records().next().unwrap().unwrap();
         let mut target = Vec::new();
-        output.write(&mut target, 3, &record).unwrap();
+        output.write(&mut target, None, 3, &record).unwrap();
         target
     }
 

@@ -70,7 +70,7 @@ pub use errors::{
     Unreadable, WorkError,
 };
 pub use group::{
-    COMMIT_INTERVAL_DEFAULT, Commit, GroupConsumer, GroupConsumerBuilder,
+    COMMIT_INTERVAL_DEFAULT, Commit, GroupConsumer, GroupConsumerBuilder, GroupRecords,
     REBALANCE_TIMEOUT_DEFAULT, Rebalance, SESSION_TIMEOUT_DEFAULT, TopicPartition,
 };
 pub use producer::{

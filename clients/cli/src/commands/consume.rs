@@ -34,10 +34,12 @@ use crate::target::NativeTarget;
   weir consume flights --from '15m ago' --follow
   weir consume flights --from latest --follow --output json | jq .key
   weir consume flights --partition 2 --from 1000 --count 10
-  weir consume flights --group billing --follow")]
+  weir consume flights --group billing --follow
+  weir consume flights hotels --group billing --follow --output json")]
 pub struct Consume {
-    /// The topic
-    topic: String,
+    /// The topic; as a member of a group, one or more
+    #[arg(required = true, value_name = "TOPIC")]
+    topics: Vec<String>,
     /// Reads as a member of this group, which goes on where it has committed
     #[arg(long, value_name = "GROUP", conflicts_with = "partition")]
     group: Option<String>,
@@ -62,13 +64,17 @@ pub struct Consume {
 
 impl Consume {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let Self { topic, group, from, count, follow, partition, output, target } = self;
-        let client = target.connect().await?;
+        let Self { topics, group, from, count, follow, partition, output, target } = self;
         if let Some(group) = group {
             let start = start(from);
-            let reading = Reading { topic, group, start, count, follow, output };
-            return reading.run(&client).await;
+            let reading = Reading { topics, group, start, count, follow, output };
+            return reading.run(&target.connect().await?).await;
         }
+        let [topic] = <[String; 1]>::try_from(topics).map_err(|topics| {
+            let topics = topics.len();
+            Failure::Usage(format!("{topics} topics are read by a member of a group: add --group"))
+        })?;
+        let client = target.connect().await?;
         let mut consumer = client.consumer(topic.as_str()).from(start(from));
         if !partition.is_empty() {
             consumer = consumer.partitions(partition);
@@ -159,7 +165,7 @@ impl Writing {
             }
             match record {
                 Ok(record) => {
-                    let written = self.output.write(&mut self.target, partition, &record);
+                    let written = self.output.write(&mut self.target, None, partition, &record);
                     written.map_err(|error| Failure::output(&error))?;
                     self.left -= 1;
                     self.bar.inc(1);

@@ -1,4 +1,4 @@
-//! `weir consume --group`: the records of a topic on standard output, as a member of a group.
+//! `weir consume --group`: the records of topics on standard output, as a member of a group.
 //!
 //! What was written and flushed is committed; a member that is stopped leaves the rest of its
 //! group to the others. Without `--follow` it ends when it has read up to the tail of all that is
@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use tokio::time::sleep;
 use weir_client::{
     Client, ConsumeError, Error, GroupConsumer, GroupState, Rebalance, RecordBatch, Start,
-    TopicPartition,
+    TopicName, TopicPartition,
 };
 
 use crate::failure::Failure;
@@ -26,7 +26,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 
 /// What to read, and how.
 pub(super) struct Reading {
-    pub(super) topic: String,
+    pub(super) topics: Vec<String>,
     pub(super) group: String,
     pub(super) start: Start,
     pub(super) count: Option<u64>,
@@ -36,13 +36,12 @@ pub(super) struct Reading {
 
 impl Reading {
     pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
-        let consumer = client.consumer(self.topic.as_str()).group(self.group.as_str());
+        let (first, more) = self.topics.split_first().expect("a topic is required");
+        let consumer = client.consumer(first.as_str()).group(self.group.as_str());
+        let consumer = more.iter().fold(consumer, |consumer, topic| consumer.topic(topic.as_str()));
         let consumer = consumer.from(self.start).on_rebalance(tell);
         let mut consumer = consumer.build().await.map_err(|error| {
-            Failure::request(
-                format_args!("join group {} of topic {}", self.group, self.topic),
-                &error,
-            )
+            Failure::request(format_args!("join group {} of {}", self.group, self.named()), &error)
         })?;
         let mut writing = Writing {
             target: BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock()),
@@ -61,6 +60,13 @@ impl Reading {
     }
 }
 
+impl Reading {
+    fn named(&self) -> String {
+        let topics = if self.topics.len() == 1 { "topic" } else { "topics" };
+        format!("{topics} {}", self.topics.join(", "))
+    }
+}
+
 /// Whether every partition is another member's, so that nothing will come.
 async fn others_have_all(
     consumer: &GroupConsumer,
@@ -74,10 +80,10 @@ async fn others_have_all(
     let described = client.describe_group(group).await;
     let described = described
         .map_err(|error| Failure::request(format_args!("describe group {group}"), &error))?;
-    let mut of_topic =
-        described.partitions.iter().filter(|of| of.topic.as_str() == reading.topic).peekable();
-    let is_shared_out = described.listing.state == GroupState::Stable && of_topic.peek().is_some();
-    Ok(is_shared_out && of_topic.all(|of| !of.member.is_empty() && of.member != member))
+    let is_read = |topic: &TopicName| reading.topics.iter().any(|read| read == topic.as_str());
+    let mut of_topics = described.partitions.iter().filter(|of| is_read(&of.topic)).peekable();
+    let is_shared_out = described.listing.state == GroupState::Stable && of_topics.peek().is_some();
+    Ok(is_shared_out && of_topics.all(|of| !of.member.is_empty() && of.member != member))
 }
 
 /// Says on standard error which partitions come and go.
@@ -87,8 +93,11 @@ fn tell(rebalance: &Rebalance) {
         Rebalance::Revoked(partitions) => ("revoked", partitions),
         Rebalance::Lost(partitions) => ("lost", partitions),
     };
-    let numbers: Vec<u32> = partitions.iter().map(|of| of.partition).collect();
-    print::note(&format!("{what}: partitions {numbers:?}"));
+    for of_topic in partitions.chunk_by(|one, other| one.topic == other.topic) {
+        let [TopicPartition { topic, .. }, ..] = of_topic else { continue };
+        let numbers: Vec<u32> = of_topic.iter().map(|of| of.partition).collect();
+        print::note(&format!("{what}: partitions {numbers:?} of topic {topic}"));
+    }
 }
 
 /// Records on their way out.
@@ -127,13 +136,13 @@ impl Writing {
                 Some(Ok(batch)) => {
                     // What was written before is committed by the next call: it has to be out.
                     self.flush()?;
-                    self.write(&batch, consumer)?;
+                    self.write(&batch, consumer, reading)?;
                 }
                 Some(Err(Error::Consume(
                     error @ (ConsumeError::Gap { .. } | ConsumeError::Unreadable { .. }),
                 ))) => print::note(&error.to_string()),
                 Some(Err(Error::Consume(error))) => {
-                    return Err(Failure::consume(&reading.topic, &error));
+                    return Err(Failure::consume(&reading.topics.join(", "), &error));
                 }
                 Some(Err(error)) => return Err(Failure::Failed(error.to_string())),
                 None => return Ok(()),
@@ -142,8 +151,14 @@ impl Writing {
         Ok(())
     }
 
-    fn write(&mut self, batch: &RecordBatch, consumer: &mut GroupConsumer) -> Result<(), Failure> {
+    fn write(
+        &mut self,
+        batch: &RecordBatch,
+        consumer: &mut GroupConsumer,
+        reading: &Reading,
+    ) -> Result<(), Failure> {
         let partition = batch.partition();
+        let topic = (1 < reading.topics.len()).then_some(batch.topic().as_str());
         let unreadable = |source| {
             let span = batch.offsets();
             print::note(&ConsumeError::Unreadable { partition, span, source }.to_string());
@@ -164,7 +179,7 @@ impl Writing {
                     return Ok(());
                 }
                 Ok(record) => {
-                    let written = self.output.write(&mut self.target, partition, &record);
+                    let written = self.output.write(&mut self.target, topic, partition, &record);
                     written.map_err(|error| Failure::output(&error))?;
                     self.left -= 1;
                 }

@@ -39,6 +39,7 @@ fn every_command_line_of_the_documentation_is_one() {
         "consume flights --from 17 --partition 0 --partition 3 --follow --output json",
         "consume flights --from 2026-01-31T12:00:00Z",
         "consume flights --group billing --follow",
+        "consume flights hotels --group billing",
         "group list --output json",
         "group describe billing",
         "group seek billing --topic flights --partition 2 --to 1000",

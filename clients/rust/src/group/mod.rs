@@ -17,6 +17,7 @@
 mod builder;
 mod holdings;
 mod membership;
+mod records;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -46,6 +47,7 @@ pub use builder::{
     SESSION_TIMEOUT_DEFAULT,
 };
 pub use holdings::TopicPartition;
+pub use records::GroupRecords;
 
 /// What a member is told of its partitions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -121,6 +123,12 @@ impl GroupConsumer {
             self.in_hand = Some((key, batch.offsets().end));
             batch
         }))
+    }
+
+    /// The records as a [`Stream`](futures_core::Stream), each as [`next`](Self::next) gives it. It
+    /// can be dropped at any time without losing a record; the consumer goes on behind it.
+    pub fn stream(&mut self) -> GroupRecords<'_> {
+        GroupRecords::of(self)
     }
 
     /// Whether everything was read of all that is the member's, as far as the broker has told;
