@@ -278,7 +278,14 @@ async fn what_kafka_clients_send_again_is_found_in_compressed_batches_too() {
     assert_eq!(kafka.produce("t", zstd(&named(&[b"b"]))).await, Ok(1));
     assert_eq!(kafka.produce("t", named(&[b"b"])).await, Ok(1));
     assert_eq!(kafka.produce("t", named(&[b""])).await, Err(ErrorCode::InvalidRecord));
-    assert_eq!(wire.topics().await[0].partitions[0].tail, 2);
+    let mut builder = Builder::new();
+    let (long, id) = (vec![0; 300 << 10], [(MESSAGE_ID_HEADER, Some(&b"c"[..]))]);
+    builder.push(1_700_000_000_000, None, Some(&long), id).unwrap();
+    let (plain, packed) = (builder.finish(None), 10 << 10);
+    assert!(zstd(&plain).len() < packed, "it inflates to thirty times as much");
+    assert_eq!(kafka.produce("t", zstd(&plain)).await, Ok(2));
+    assert_eq!(kafka.produce("t", plain).await, Ok(2));
+    assert_eq!(wire.topics().await[0].partitions[0].tail, 3);
     broker.stop().await;
 }
 
@@ -340,13 +347,19 @@ fn zstd(plain: &Bytes) -> Bytes {
     sealed
 }
 
-/// A frame of Zstandard with one raw block.
+/// A frame of Zstandard with blocks that are raw, or one byte again and again.
 fn zstd_frame(content: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(content.len()).unwrap();
-    let block = u32::from(length) << 3 | 1;
-    let mut frame = vec![0x28, 0xB5, 0x2F, 0xFD, 0x20, length];
-    frame.extend(&block.to_le_bytes()[..3]);
-    frame.extend(content);
+    let mut frame = vec![0x28, 0xB5, 0x2F, 0xFD, 0xA0];
+    frame.extend(u32::try_from(content.len()).unwrap().to_le_bytes());
+    let mut blocks = content.chunks(4096).peekable();
+    while let Some(block) = blocks.next() {
+        let is_last = u32::from(blocks.peek().is_none());
+        let repeats = block.iter().all(|byte| *byte == block[0]);
+        let (kind, bytes) = if repeats { (1, &block[..1]) } else { (0, block) };
+        let head = (block.len() as u32) << 3 | kind << 1 | is_last;
+        frame.extend(&head.to_le_bytes()[..3]);
+        frame.extend(bytes);
+    }
     frame
 }
 

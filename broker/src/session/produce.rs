@@ -1,17 +1,19 @@
 //! Taking in a batch.
 
 use bytes::Bytes;
-use weir_protocol::batch::{self, TimestampType};
+use weir_protocol::batch::{self, InflateError, TimestampType};
 use weir_protocol::code::Code;
 use weir_protocol::id::TopicId;
+use weir_protocol::limits::INFLATED_BYTES_MAX;
 
 use super::{Durability, Refusal, Session};
 use crate::auth::Action;
 use crate::core::catalog::topic::Topic;
 use crate::core::commit::append::{AckAt, Waiter, Waiters};
 use crate::core::partition::Handle;
-use crate::core::partition::message_id::Ids;
+use crate::core::partition::message_id::{Ids, IdsError};
 use crate::core::partition::request::Batch;
+use crate::core::read::{INFLATED_AT_ONCE_BYTES_MAX, apart};
 
 /// A batch for a partition.
 #[derive(Debug)]
@@ -56,14 +58,13 @@ impl Session {
         let handle = partition_of(&topic, partition)?;
         let ack = ack_at(ack, topic.settings.durability)?;
         let header = batch::check(&batch, topic.settings.batch_bytes_max as usize)?;
-        let ids = ids_of(&topic, &batch)?;
+        let ids = self.ids_of(&topic, &batch).await?;
         let taken = ids.as_ref().map_or(0, Ids::bytes);
         let permit = Some(self.door.quota.batch(batch.len() + taken).await);
         let metrics = &self.door.produce_metrics;
         metrics.batches.inc();
         metrics.records.inc_by(u64::from(header.records));
         metrics.bytes.inc_by(batch.len() as u64);
-        metrics.in_flight_bytes.set(self.door.quota.used_bytes().cast_signed());
         let (header, batch, append_time) = match topic.settings.timestamp_type {
             TimestampType::CreateTime => (header, batch, None),
             TimestampType::LogAppendTime => {
@@ -94,6 +95,20 @@ impl Session {
         handle.append(batch).await;
         Ok(())
     }
+
+    /// The message ids in a batch, where its topic keeps a window of them.
+    async fn ids_of(&self, topic: &Topic, batch: &Bytes) -> Result<Option<Ids>, Refusal> {
+        let Some(window) = topic.settings.message_id_window() else { return Ok(None) };
+        let walk = |inflated_bytes_max| Ids::walk(topic.id, batch, window, inflated_bytes_max);
+        if batch.len() <= INFLATED_AT_ONCE_BYTES_MAX {
+            match walk(INFLATED_AT_ONCE_BYTES_MAX) {
+                Err(IdsError::Inflate(InflateError::TooLarge { .. })) => {}
+                walked => return Ok(Some(walked?)),
+            }
+        }
+        let _permit = self.door.quota.inflating().await;
+        Ok(Some(apart(|| walk(INFLATED_BYTES_MAX))?))
+    }
 }
 
 /// A topic's partition by its number.
@@ -101,12 +116,6 @@ pub(super) fn partition_of(topic: &Topic, partition: u32) -> Result<&Handle, Ref
     let unknown =
         || Refusal::unknown_partition(topic.name.as_str(), partition, topic.partitions.len());
     topic.partitions.get(partition as usize).ok_or_else(unknown)
-}
-
-/// The message ids in a batch, where its topic keeps a window of them.
-fn ids_of(topic: &Topic, batch: &Bytes) -> Result<Option<Ids>, Refusal> {
-    let walk = |window| Ids::walk(topic.id, batch, window);
-    Ok(topic.settings.message_id_window().map(walk).transpose()?)
 }
 
 /// The step behind which to answer, on a topic of this durability.

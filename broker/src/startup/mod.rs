@@ -230,7 +230,7 @@ fn door(
         catalog: engine.catalog.clone(),
         groups: engine.groups.clone(),
         retention,
-        quota: Quota::new(limits.in_flight_bytes_max as u64),
+        quota: Quota::new(limits.in_flight_bytes_max as u64, metrics.produce.clone()),
         clock: world.clock.clone(),
         halt: engine.halt.clone(),
         fill: engine.fill.clone(),

@@ -20,7 +20,7 @@ use super::{Broken, Place};
 #[derive(Debug, Default)]
 pub(crate) struct Crew {
     places: BTreeMap<Place, Offsets>,
-    /// The highest epoch of a member that joined.
+    /// The highest epoch that a member was told.
     epoch: u32,
     /// How often something was checked.
     pub(crate) commits: u64,
@@ -62,6 +62,11 @@ impl Crew {
         }
         self.epoch = epoch;
         Ok(())
+    }
+
+    /// A member is told that the group is in this epoch: no restart may forget it.
+    pub(crate) fn heard(&mut self, epoch: u32) {
+        self.epoch = self.epoch.max(epoch);
     }
 
     /// An owner of this epoch is told to begin here.
@@ -172,5 +177,7 @@ mod tests {
         crew.confirmed(PLACE, 1, 1).unwrap();
         crew.joined(6).unwrap();
         assert!(matches!(crew.joined(1), Err(Broken::Forgotten { .. })));
+        crew.heard(9);
+        assert!(matches!(crew.joined(8), Err(Broken::Forgotten { .. })));
     }
 }

@@ -245,6 +245,9 @@ impl Member<'_> {
     async fn beat(&mut self) -> Result<(), Lost> {
         let beat = Request::GroupHeartbeat { membership: MEMBERSHIP };
         let heard = self.line.ask(&beat).await?;
+        if let Ok(Response::GroupHeartbeat { epoch }) = &heard {
+            self.book.open().crew.heard(*epoch);
+        }
         note!(self.book.trace, "a heartbeat: {:?}", heard.map_err(|error| error.code));
         Ok(())
     }

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
+use crate::metrics;
+
 /// A budget of bytes; clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
@@ -20,12 +22,23 @@ struct Shared {
     bytes_max: u64,
     used_bytes: AtomicU64,
     returned: Notify,
+    /// Who shows what is used.
+    metrics: Option<metrics::Produce>,
 }
 
 impl Budget {
     pub(crate) fn new(bytes_max: u64) -> Self {
-        let shared = Shared { bytes_max, used_bytes: AtomicU64::new(0), returned: Notify::new() };
-        Self { shared: Arc::new(shared) }
+        Self::shown_by(bytes_max, None)
+    }
+
+    /// The budget for batches under way, which `metrics` show.
+    pub(crate) fn counted(bytes_max: u64, metrics: metrics::Produce) -> Self {
+        Self::shown_by(bytes_max, Some(metrics))
+    }
+
+    fn shown_by(bytes_max: u64, metrics: Option<metrics::Produce>) -> Self {
+        let (used_bytes, returned) = (AtomicU64::new(0), Notify::new());
+        Self { shared: Arc::new(Shared { bytes_max, used_bytes, returned, metrics }) }
     }
 
     /// Takes `bytes`, or nothing where they are not left.
@@ -36,6 +49,9 @@ impl Budget {
         };
         let used = &self.shared.used_bytes;
         used.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).ok()?;
+        if let Some(metrics) = &self.shared.metrics {
+            metrics.in_flight_bytes.add(bytes.cast_signed());
+        }
         Some(Permit { budget: self.clone(), bytes })
     }
 
@@ -51,6 +67,7 @@ impl Budget {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn used_bytes(&self) -> u64 {
         self.shared.used_bytes.load(Ordering::Relaxed)
     }
@@ -75,6 +92,9 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        if let Some(metrics) = &self.budget.shared.metrics {
+            metrics.in_flight_bytes.sub(self.bytes.cast_signed());
+        }
         self.budget.shared.used_bytes.fetch_sub(self.bytes, Ordering::AcqRel);
         self.budget.shared.returned.notify_waiters();
     }

@@ -184,7 +184,7 @@ impl Group {
         };
         Ok(DescribedGroup {
             listed: self.listed(),
-            generation: self.generation(),
+            generation: self.kept_generation(table),
             protocol: protocol.to_owned(),
             members,
             offsets: self.fetch(None, table),

@@ -26,6 +26,9 @@ mod refusal;
 mod request;
 mod roster;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use classic::{Claim, Join, JoinedMember, Leave, State, Synced};
 pub(crate) use coordinator::{Coordinator, IfNoRoom, Step, Tell};
 pub(crate) use entries::Entry;

@@ -121,6 +121,11 @@ impl Group {
         }
     }
 
+    /// The last generation that no restart forgets: what is told to who does not wait.
+    pub(super) fn kept_generation(&self, table: &Table) -> u32 {
+        table.row(&self.name).map_or(0, |row| row.generation)
+    }
+
     pub(super) fn protocol_type(&self) -> &str {
         match &self.members {
             Members::Classic(classic) => classic.protocol_type().unwrap_or_default(),
@@ -285,7 +290,8 @@ impl Group {
         };
         match wish {
             NativeWish::Heartbeat(reply) => {
-                let _ = reply.send(native.and_then(|native| native.heartbeat(member, now)));
+                let seen = native.and_then(|native| native.heartbeat(member, now));
+                let _ = reply.send(seen.map(|()| self.kept_generation(around.table)));
             }
             NativeWish::Release(epoch, reply) => {
                 let done =

@@ -15,7 +15,6 @@ use bytes::Bytes;
 use siphasher::sip128::SipHasher24;
 use weir_protocol::batch::{InflateError, MessageIdError, Plain, RecordError, message_id};
 use weir_protocol::id::TopicId;
-use weir_protocol::limits::INFLATED_BYTES_MAX;
 use weir_storage::journal::{FRAME_BYTES_MAX, frame_bytes};
 
 use super::identified;
@@ -79,9 +78,15 @@ impl Ids {
         Self { window, of_records: Vec::new() }
     }
 
-    /// Walks a batch that the door has checked, inflating it where it is compressed.
-    pub(crate) fn walk(topic: TopicId, batch: &Bytes, window: Window) -> Result<Self, IdsError> {
-        let plain = Plain::parse(batch, INFLATED_BYTES_MAX)?;
+    /// Walks a batch that the door has checked, inflating it to `inflated_bytes_max` at most where
+    /// it is compressed.
+    pub(crate) fn walk(
+        topic: TopicId,
+        batch: &Bytes,
+        window: Window,
+        inflated_bytes_max: usize,
+    ) -> Result<Self, IdsError> {
+        let plain = Plain::parse(batch, inflated_bytes_max)?;
         let base = plain.header().base_offset;
         let mut ids = Self::none(window);
         let mut walked = 0;
@@ -117,7 +122,7 @@ impl Ids {
 #[cfg(test)]
 mod tests {
     use weir_protocol::batch::{Builder, HEADER_BYTES, MESSAGE_ID_HEADER};
-    use weir_protocol::limits::{BATCH_BYTES_MAX, MESSAGE_ID_BYTES_MAX};
+    use weir_protocol::limits::{BATCH_BYTES_MAX, INFLATED_BYTES_MAX, MESSAGE_ID_BYTES_MAX};
 
     use super::*;
 
@@ -134,7 +139,7 @@ mod tests {
 
     fn walk(batch: &Bytes) -> Result<Vec<(u32, MessageId)>, IdsError> {
         let topic = TopicId::from_bytes([1; 16]);
-        Ids::walk(topic, batch, WINDOW).map(|ids| ids.of_records)
+        Ids::walk(topic, batch, WINDOW, INFLATED_BYTES_MAX).map(|ids| ids.of_records)
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod walk;
 pub(crate) use cold::ColdReads;
 pub(crate) use feed::{Feed, FeedError, Step};
 pub(crate) use from::{From, FromError};
-pub(crate) use opened::Opened;
+pub(crate) use opened::{INFLATED_AT_ONCE_BYTES_MAX, Opened, apart};
 pub(crate) use walk::{Item, Reason, Skipped, Walk};
 pub(crate) use weir_storage::log::{FirstBatch, Quarantined, ReadError, ReadLimits, Slice};
 pub(crate) use weir_storage::offset::{Epoch, Offset, OffsetSpan};

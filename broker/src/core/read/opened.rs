@@ -61,11 +61,11 @@ impl Opened {
 
 /// What is inflated before this thread's other tasks are given to another: gzip, the slowest, takes
 /// less than half a millisecond for it.
-const INFLATED_AT_ONCE_BYTES_MAX: usize = 128 << 10;
+pub(crate) const INFLATED_AT_ONCE_BYTES_MAX: usize = 128 << 10;
 
 /// Does what takes its time while another thread serves this one's other tasks. A runtime of one
 /// thread has no other.
-fn apart<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn apart<T>(work: impl FnOnce() -> T) -> T {
     let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
     match flavor {
         Ok(RuntimeFlavor::MultiThread) => block_in_place(work),

@@ -8,6 +8,7 @@
 //! its batches, it goes without: what became of those is not known, and nobody asks any more.
 //!
 //! Invariant: an answer goes when all before it went. A place of a produce request is done once.
+//! `under_way_bytes` is of the requests whose answer is not ready.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -27,6 +28,8 @@ pub(super) struct Answers {
     first: u32,
     /// Bytes of those that are ready.
     ready_bytes: usize,
+    /// Bytes of the batches that the others wait for.
+    under_way_bytes: usize,
     scratch: BytesMut,
 }
 
@@ -49,6 +52,7 @@ struct Produced {
     route: Route,
     response: produce::Response,
     missing: usize,
+    bytes: usize,
     /// Until when it waits; `None`: as long as it takes.
     until: Option<Instant>,
 }
@@ -90,23 +94,31 @@ impl Answers {
         self.ready_bytes
     }
 
+    /// Bytes of the batches that answers wait for.
+    pub(super) fn under_way_bytes(&self) -> usize {
+        self.under_way_bytes
+    }
+
     /// Puts an answer behind all others.
     pub(super) fn push(&mut self, route: Route, response: &Response) {
         let frame = self.encode(route, response);
         self.waiting.push_back(Answer::Ready(frame));
     }
 
-    /// Keeps a place for the answer to a produce request, whose partitions stand in `response` as
-    /// they are told where no answer comes in time.
+    /// Keeps a place for the answer to a produce request with so many bytes of batches, whose
+    /// partitions stand in `response` as they are told where no answer comes in time.
     pub(super) fn begin(
         &mut self,
         route: Route,
         response: produce::Response,
+        bytes: usize,
         until: Option<Instant>,
     ) -> u32 {
         let missing = response.responses.iter().map(|topic| topic.partition_responses.len()).sum();
         let number = self.first.wrapping_add(self.waiting.len() as u32);
-        self.waiting.push_back(Answer::UnderWay(Produced { route, response, missing, until }));
+        let produced = Produced { route, response, missing, bytes, until };
+        self.waiting.push_back(Answer::UnderWay(produced));
+        self.under_way_bytes += bytes;
         self.settle(number);
         number
     }
@@ -159,6 +171,7 @@ impl Answers {
         let Some(Answer::UnderWay(produced)) = self.waiting.get_mut(at) else { return };
         if produced.missing == 0 {
             let (route, response) = (produced.route, std::mem::take(&mut produced.response));
+            self.under_way_bytes -= produced.bytes;
             self.waiting[at] = Answer::Ready(self.encode(route, &response.into()));
         }
     }
@@ -253,12 +266,14 @@ mod tests {
     #[test]
     fn answers_go_in_the_order_of_their_requests() {
         let mut answers = Answers { first: u32::MAX, ..Answers::default() };
-        let first = answers.begin(route(1), response(2), None);
-        let second = answers.begin(route(2), response(1), None);
+        let first = answers.begin(route(1), response(2), 100, None);
+        let second = answers.begin(route(2), response(1), 10, None);
         answers.push(route(3), &response(0).into());
+        assert_eq!(answers.under_way_bytes(), 110);
         answers.done(BatchToken { number: second, place: 0 }, Ok(stored(7)));
         answers.done(BatchToken { number: first, place: 1 }, Ok(stored(9)));
         assert!(answers.next().is_none());
+        assert_eq!(answers.under_way_bytes(), 100, "the first waits for one of its batches");
         let refusal = Refusal::new(Code::DiskFull, "full");
         answers.done(BatchToken { number: first, place: 0 }, Err(refusal));
         let (correlation, answer) = sent(&answers.next().unwrap());
@@ -271,12 +286,13 @@ mod tests {
         assert_eq!(sent(&answers.next().unwrap()).0, 3);
         assert!(answers.next().is_none());
         assert_eq!((answers.len(), answers.ready_bytes()), (0, 0));
+        assert_eq!(answers.under_way_bytes(), 0);
     }
 
     #[test]
     fn a_request_without_batches_is_answered_at_once() {
         let mut answers = Answers::default();
-        answers.begin(route(1), response(0), None);
+        answers.begin(route(1), response(0), 0, None);
         assert_eq!(sent(&answers.next().unwrap()).0, 1);
     }
 
@@ -289,13 +305,14 @@ mod tests {
         for partition in &mut timed_out.responses[0].partition_responses {
             partition.error_code = ErrorCode::RequestTimedOut;
         }
-        let first = answers.begin(route(1), timed_out, after(10));
-        let second = answers.begin(route(2), response(1), after(5));
+        let first = answers.begin(route(1), timed_out, 100, after(10));
+        let second = answers.begin(route(2), response(1), 10, after(5));
         answers.done(BatchToken { number: first, place: 1 }, Ok(stored(9)));
         assert_eq!(answers.until(), after(10), "the next answer's, whatever others wait for");
         answers.give_up(begun + Duration::from_millis(9));
         assert!(answers.next().is_none());
         answers.give_up(begun + Duration::from_millis(10));
+        assert_eq!(answers.under_way_bytes(), 10, "nobody waits for the first any more");
         let (_, answer) = sent(&answers.next().unwrap());
         let codes = answer.responses[0].partition_responses.iter().map(|told| told.error_code);
         assert_eq!(codes.collect::<Vec<_>>(), [ErrorCode::RequestTimedOut, ErrorCode::None]);
@@ -304,6 +321,7 @@ mod tests {
         answers.done(BatchToken { number: second, place: 0 }, Ok(stored(8)));
         assert_eq!(sent(&answers.next().unwrap()).0, 2);
         assert_eq!((answers.len(), answers.ready_bytes()), (0, 0));
+        assert_eq!(answers.under_way_bytes(), 0);
     }
 
     #[test]

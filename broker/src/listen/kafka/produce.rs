@@ -9,6 +9,7 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::time::timeout_at;
 use weir_protocol::id::TopicId;
 use weir_protocol::kafka::api::produce::{
@@ -35,7 +36,8 @@ impl Connection {
         };
         let until = until(self.session.now(), request.timeout_ms);
         let answer = answer_with(&request, ErrorCode::RequestTimedOut);
-        let number = self.state.lock().answers.begin(route, answer, until);
+        let bytes = batch_bytes(&request);
+        let number = self.state.lock().answers.begin(route, answer, bytes, until);
         let mut way = Way { connection: self, number, place: 0, places: places(&request) };
         for topic in request.topic_data {
             let id = topic_id(&self.session, &topic.name, topic.topic_id);
@@ -107,6 +109,12 @@ async fn hand_in(
 fn places(request: &Request) -> u32 {
     let places = request.topic_data.iter().map(|topic| topic.partition_data.len());
     u32::try_from(places.sum::<usize>()).expect("the elements of a message are limited")
+}
+
+/// Bytes of the batches of a request.
+fn batch_bytes(request: &Request) -> usize {
+    let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    partitions.filter_map(|partition| partition.records.as_ref()).map(Bytes::len).sum()
 }
 
 /// An answer with every partition of the request, of one outcome.

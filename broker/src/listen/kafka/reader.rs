@@ -31,6 +31,10 @@ const STALL_MAX: Duration = Duration::from_secs(30);
 /// What is read ahead of a request that waits, to notice when its client leaves.
 const AHEAD_BYTES_MAX: usize = 16 << 10;
 
+/// Bytes of batches under way of one connection, beyond which it is not read: enough for the disk
+/// to be busy with half of them while the other half comes in.
+const UNDER_WAY_BYTES_MAX: usize = 16 << 20;
+
 /// The bytes of a frame's length.
 const LENGTH_BYTES: usize = 4;
 
@@ -77,6 +81,7 @@ impl Connection {
         let has_room = || {
             let state = self.state.lock();
             state.answers.len() < limits.in_flight_max
+                && state.answers.under_way_bytes() < UNDER_WAY_BYTES_MAX
                 && state.outbox.len() + state.answers.ready_bytes() < limits.window_bytes
         };
         while !has_room() {

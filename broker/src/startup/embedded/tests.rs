@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 use weir_protocol::batch::{Builder, Header, MESSAGE_ID_HEADER, TimestampType, View, batches};
+use weir_protocol::limits::INFLATED_BYTES_MAX;
 use weir_protocol::name::{QueueName, TopicName};
 use weir_storage::disk::CrashDisk;
 use weir_storage::log::{Cursor, FirstBatch, Read, ReadLimits};
@@ -268,7 +269,8 @@ async fn a_record_whose_message_id_was_known_is_in_the_log_and_handed_to_nobody(
     }
     let bytes = builder.finish(None);
     let window = Window { ms: 60_000, records: 10 };
-    let ids = Ids::walk(running.topic("jobs").unwrap().id, &bytes, window).unwrap();
+    let ids =
+        Ids::walk(running.topic("jobs").unwrap().id, &bytes, window, INFLATED_BYTES_MAX).unwrap();
     running.append_batch(bytes, Some(ids), None).await;
     let receipts = running.take(10).await;
     let offsets: Vec<_> = receipts.iter().map(|receipt| receipt.offset.get()).collect();

@@ -164,10 +164,10 @@ impl Native {
     }
 
     /// A sign of life.
-    pub(crate) fn heartbeat(&mut self, id: &MemberId, now: Instant) -> Result<u32, GroupError> {
+    pub(crate) fn heartbeat(&mut self, id: &MemberId, now: Instant) -> Result<(), GroupError> {
         let member = self.members.get_mut(id).ok_or(GroupError::UnknownMember)?;
         member.alive_until = now + member.session_timeout;
-        Ok(self.epoch)
+        Ok(())
     }
 
     /// A member's connection ended: it has `grace` to come back.

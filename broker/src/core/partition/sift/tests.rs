@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use weir_protocol::batch::{MESSAGE_ID_HEADER, ProducerStamp};
 use weir_protocol::id::TopicId;
+use weir_protocol::limits::INFLATED_BYTES_MAX;
 
 use super::*;
 use crate::core::commit::append::AckAt;
@@ -19,7 +20,7 @@ fn batch(ids: &[Option<&str>], stamp: Option<ProducerStamp>) -> Batch {
     let bytes = builder.finish(stamp);
     Batch {
         header: Header::parse(&bytes).unwrap(),
-        ids: Some(Ids::walk(TOPIC, &bytes, WINDOW).unwrap()),
+        ids: Some(Ids::walk(TOPIC, &bytes, WINDOW, INFLATED_BYTES_MAX).unwrap()),
         bytes,
         origin: None,
         waiters: Waiters::Nobody,
@@ -99,7 +100,7 @@ fn what_was_gathered_goes_on_without_what_is_known_and_all_are_told_their_offset
     let left = sifted.batch.as_ref().unwrap();
     assert_eq!(values(&left.bytes), [0, 2, 3, 5]);
     assert_eq!(left.header, Header::parse(&left.bytes).unwrap());
-    let walked = Ids::walk(TOPIC, &left.bytes, WINDOW).unwrap();
+    let walked = Ids::walk(TOPIC, &left.bytes, WINDOW, INFLATED_BYTES_MAX).unwrap();
     assert_eq!(left.ids.as_ref(), Some(&walked));
     let offsets = [(0, 100), (1, 5), (2, 101), (3, 102), (4, 101), (5, 103), (6, 5)];
     assert_eq!(told(sifted, &signals), offsets);
