@@ -286,6 +286,9 @@ const PLAIN: Plain = Plain {
         "broker::core::read::feed",
         "broker::core::shard::entries",
         "broker::core::shard::table",
+        "broker::listen::http::websocket::allowance",
+        "broker::listen::http::websocket::conversation",
+        "broker::listen::http::websocket::pulse",
     ],
     words: &[
         "async",

@@ -372,6 +372,10 @@ pub(super) struct LimitsSection {
     /// How long a live stream lasts at most, and half of it at least; then its reader connects
     /// again. Lower it where connections are to spread over new brokers soon. Memory: none.
     pub live_lifetime_ms: u64,
+    /// WebSockets per broker, out of `connections_max`; 0 refuses them. Memory: about 8 KiB each,
+    /// 128 KiB for one that is written to as fast as it takes, 256 KiB while it sends a large
+    /// message.
+    pub websocket_connections_max: u64,
     /// What the newest records of topics that live readers follow take, encoded once for all of
     /// them; each such topic has an equal share. A reader that is further behind reads the log.
     /// Raise it where readers are often behind and the CPU is busy. Memory: all of it.
@@ -405,6 +409,7 @@ impl Default for LimitsSection {
             live_connections_per_address_max: 1_000_000,
             live_heartbeat_ms: 15_000,
             live_lifetime_ms: 3_600_000,
+            websocket_connections_max: 4_000,
             live_ring_bytes_max: 64 << 20,
             room_wait_ms_max: 10_000,
             producer_idle_ms_max: 24 * 3_600_000,

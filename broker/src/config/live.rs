@@ -10,6 +10,7 @@ use super::file::LimitsSection;
 #[derive(Clone, Copy, Debug)]
 pub struct LiveLimits {
     pub sse_connections_max: usize,
+    pub websocket_connections_max: usize,
     pub per_address_max: usize,
     pub ring_bytes_max: usize,
     pub heartbeat: Duration,
@@ -22,6 +23,11 @@ impl LiveLimits {
             sse_connections_max: within_usize(
                 "limits.sse_connections_max",
                 file.sse_connections_max,
+                0..=1_000_000,
+            )?,
+            websocket_connections_max: within_usize(
+                "limits.websocket_connections_max",
+                file.websocket_connections_max,
                 0..=1_000_000,
             )?,
             per_address_max: within_usize(

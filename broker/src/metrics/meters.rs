@@ -46,6 +46,7 @@ pub struct Deliver {
     pub subscriptions: IntGauge,
     pub replaying_connections: IntGauge,
     pub sse_connections: IntGauge,
+    pub websocket_connections: IntGauge,
     pub live_behind: IntCounter,
     pub live_walked_bytes: IntCounter,
 }
@@ -59,6 +60,7 @@ impl Deliver {
             subscriptions: book.gauge(&names::SUBSCRIPTIONS),
             replaying_connections: book.gauge(&names::REPLAYING_CONNECTIONS),
             sse_connections: book.gauge(&names::SSE_CONNECTIONS),
+            websocket_connections: book.gauge(&names::WEBSOCKET_CONNECTIONS),
             live_behind: book.counter(&names::LIVE_BEHIND),
             live_walked_bytes: book.counter(&names::LIVE_WALKED_BYTES),
         }

@@ -19,5 +19,6 @@ pub use meters::{
     Catalog, ColdReads, Connections, Deliver, Disk, Face, Http, Journal, MessageIds, Produce,
     Retention, Route, Scrub,
 };
+pub use prometheus::IntGauge;
 pub use queues::{Queue, Queues};
 pub use render::Metrics;

@@ -79,6 +79,10 @@ pub(super) const SSE_CONNECTIONS: Gauge = Gauge {
     name: "weir_sse_connections",
     help: "SSE readers that are connected; limits.sse_connections_max.",
 };
+pub(super) const WEBSOCKET_CONNECTIONS: Gauge = Gauge {
+    name: "weir_websocket_connections",
+    help: "WebSockets that are connected; limits.websocket_connections_max.",
+};
 pub(super) const LIVE_BEHIND: Counter = Counter {
     name: "weir_live_behind_total",
     help: "Times a live reader was further behind than its topic's ring reaches, and read the log; \

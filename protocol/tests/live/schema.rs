@@ -80,6 +80,7 @@ fn has_type(name: &str, value: &Value) -> bool {
         "object" => value.is_object(),
         "array" => value.is_array(),
         "string" => value.is_string(),
+        "null" => value.is_null(),
         "integer" => value.is_u64() || value.is_i64(),
         name => panic!("'{name}' is not a type that is known here"),
     }

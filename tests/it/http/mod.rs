@@ -17,6 +17,7 @@ mod queues;
 mod records;
 mod refusals;
 mod topics;
+mod websocket;
 mod work;
 
 use std::time::Duration;

@@ -69,6 +69,12 @@ impl Bodies {
         Ok(Whole { bytes, _reserved: reserved })
     }
 
+    /// The right to this much memory, for what came by another way; at once or not at all.
+    pub(super) fn reserve_now(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+        let reserved = Arc::clone(&self.budget).try_acquire_many_owned(permits(bytes));
+        reserved.map_err(|_| busy())
+    }
+
     async fn collect(&self, body: Body) -> Result<Bytes, Problem> {
         let mut pieces = body.into_data_stream();
         let mut whole = BytesMut::new();

@@ -1,15 +1,16 @@
 //! One HTTP connection: requests one after the other, to the routes and back, until it ends or the
 //! broker does.
 //!
-//! hyper speaks HTTP/1.1. A broker that stops lets the request under way finish and closes then;
-//! streams end by themselves. Bounded: heads and what is read ahead, what is written behind, the
-//! time a head may take, and the time a reader may take nothing.
+//! A request may leave it a WebSocket to go on with. hyper speaks HTTP/1.1. A broker that stops
+//! lets the request under way finish and closes then; streams end by themselves. Bounded: heads
+//! and what is read ahead, what is written behind, the time a head may take, and the time a
+//! reader may take nothing.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::Request;
+use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -21,14 +22,28 @@ use tracing::debug;
 
 use super::patience::Patient;
 use super::shared::{Peer, stopped};
+use super::websocket::Handover;
 
 /// Serves a connection to its end.
 pub(super) async fn serve(stream: TcpStream, routes: Router, mut stop: watch::Receiver<bool>) {
+    let handover = Handover::default();
+    serve_http(stream, routes, handover.clone(), &mut stop).await;
+    handover.run().await;
+}
+
+/// Requests and answers, until the connection ends or becomes something else.
+async fn serve_http(
+    stream: TcpStream,
+    routes: Router,
+    handover: Handover,
+    stop: &mut watch::Receiver<bool>,
+) {
     let Ok(address) = stream.peer_addr() else { return };
     let io = TokioIo::new(Patient::new(stream, STALL_MAX));
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(address.ip()));
+        request.extensions_mut().insert(handover.clone());
         routes.call(request)
     });
     let mut connection = pin!(
@@ -37,10 +52,11 @@ pub(super) async fn serve(stream: TcpStream, routes: Router, mut stop: watch::Re
             .header_read_timeout(HEAD_WAIT_MAX)
             .max_buf_size(BUFFER_BYTES_MAX)
             .serve_connection(io, service)
+            .with_upgrades()
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stopped(&mut stop) => {
+        () = stopped(stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

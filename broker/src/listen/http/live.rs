@@ -18,17 +18,17 @@ use weir_protocol::code::Code;
 use weir_protocol::name::TopicName;
 
 use super::asked::{Asked, Beginning, Named};
-use super::bookmark::{Bookmark, Marked, NoBookmark, PARTITIONS_MAX};
+use super::bookmark::{Bookmark, Marked, PARTITIONS_MAX};
 use super::events::Chunk;
 use super::follower::{End, Follower};
 use super::form::SSE;
 use super::live_seats::LiveSeat;
 use super::problem::Problem;
+use super::resumed::{Last, Was};
 use super::shared::{Peer, Shared};
-use super::skipped::{BadMark, Unmarked};
 use super::wants::{Wanted, wanted, wanted_of_topics};
 use crate::clock::Randomness;
-use crate::session::{Following, LiveBegin, Place, Session, TopicFacts};
+use crate::session::{Following, Session, TopicFacts};
 
 /// What to follow.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -133,9 +133,6 @@ pub(super) async fn live_topics(
     answer(&shared, peer, wanted_of_topics(&sub)?, from.as_deref(), last).await
 }
 
-/// What a reader comes back with, if it had an event before.
-type Last = Option<Result<Bookmark, NoBookmark>>;
-
 /// The bookmark that the reader comes back with. A browser sends the header by itself and the
 /// query as it was at first, so the header is the newer.
 fn last_id(headers: &HeaderMap, of_query: &[Option<String>]) -> Last {
@@ -185,70 +182,16 @@ async fn follow(
     let has_foreign = matches!(&last, Some(Ok(bookmark)) if is_foreign(bookmark));
     let mut followed: Vec<(Marked, TopicName, Following)> = Vec::with_capacity(topics.len());
     for (number, (facts, wanted)) in (0..).zip(topics) {
-        let was = resumed(&facts, last.as_ref(), has_foreign);
-        let begin = match (&was, &from) {
-            (Was::At(offsets), _) => LiveBegin::Behind(offsets.clone()),
-            // What it missed cannot be known; so it gets all there is, unless it says otherwise.
-            (Was::Lost(..), None) => Beginning::Earliest.of(&facts)?,
-            (Was::Lost(..) | Was::Nowhere, Some(from)) => from.of(&facts)?,
-            (Was::Nowhere, None) => Beginning::Latest.of(&facts)?,
-        };
+        let was = Was::by(&last, &facts, has_foreign);
+        let begin = was.begin(&facts, from.as_ref())?;
         let filters = wanted.filters.map(Arc::new);
         let following = session.follow_live(&facts, begin, filters, &SSE, number).await?;
         let places = following.places().to_vec();
-        if let Was::Lost(reason, said) = was {
-            tell_lost(&mut chunk, &facts, reason, &said, &places);
-        }
+        was.gaps(&facts, &places).iter().for_each(|gap| chunk.unmarked(gap));
         followed.push((Marked { topic: facts.id, places }, facts.name, following));
     }
     let end = end(&shared.randomness, shared.live_beats);
     Ok(Follower::new(session, followed, shared.stop.clone(), end, chunk, seat))
-}
-
-/// Where a reader was in a topic.
-#[derive(Debug)]
-enum Was {
-    At(Vec<u64>),
-    /// It says that it was somewhere, where it cannot have been.
-    Lost(BadMark, Vec<Place>),
-    /// It does not say that it was in the topic.
-    Nowhere,
-}
-
-/// Where it was by its bookmark, which may be of topics that are not followed: one of these may
-/// have had this one's name.
-fn resumed(
-    facts: &TopicFacts,
-    last: Option<&Result<Bookmark, NoBookmark>>,
-    has_foreign: bool,
-) -> Was {
-    let bookmark = match last {
-        None => return Was::Nowhere,
-        Some(Err(NoBookmark)) => return Was::Lost(BadMark::Damaged, Vec::new()),
-        Some(Ok(bookmark)) => bookmark,
-    };
-    match bookmark.places(facts.id) {
-        Some(places) => match facts.resumed(places) {
-            Ok(offsets) => Was::At(offsets),
-            Err(_) => Was::Lost(BadMark::Beyond, places.to_vec()),
-        },
-        None if has_foreign => Was::Lost(BadMark::Foreign, Vec::new()),
-        None => Was::Nowhere,
-    }
-}
-
-fn tell_lost(
-    chunk: &mut Chunk,
-    facts: &TopicFacts,
-    reason: BadMark,
-    said: &[Place],
-    places: &[Place],
-) {
-    for (partition, (now, place)) in facts.partitions.iter().zip(places).enumerate() {
-        let (from, to) = (said.get(partition).map(|place| place.next), place.next);
-        let (topic, earliest, epoch) = (facts.name.as_str(), now.start.get(), now.epoch.get());
-        chunk.unmarked(&Unmarked { topic, partition, from, to, reason, earliest, epoch });
-    }
 }
 
 fn check_count(topics: &[(TopicFacts, Wanted)]) -> Result<(), Problem> {
@@ -282,7 +225,7 @@ fn events(body: Body) -> Response {
 }
 
 /// Somewhere in `range`: readers that were cut off together do not come back together.
-fn jitter(randomness: &Randomness, range: Range<u32>) -> u32 {
+pub(super) fn jitter(randomness: &Randomness, range: Range<u32>) -> u32 {
     let [one, two, three, four, ..] = randomness.uuid();
     let drawn = u32::from_le_bytes([one, two, three, four]);
     range.start + drawn % range.len().max(1) as u32

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use weir_protocol::code::Code;
 
 use super::problem::Problem;
-use crate::metrics;
+use crate::metrics::IntGauge;
 
 /// The seats. Clones share the count.
 #[derive(Clone, Debug)]
@@ -19,7 +19,10 @@ pub(super) struct LiveSeats {
     taken: Arc<Mutex<Taken>>,
     readers_max: usize,
     per_address_max: usize,
-    metrics: metrics::Deliver,
+    /// The limit, for who raises it.
+    limit: &'static str,
+    /// Those that are taken.
+    gauge: IntGauge,
 }
 
 /// Who sits.
@@ -40,11 +43,12 @@ pub(super) struct LiveSeat {
 
 impl LiveSeats {
     pub(super) fn new(
+        limit: &'static str,
         readers_max: usize,
         per_address_max: usize,
-        metrics: metrics::Deliver,
+        gauge: IntGauge,
     ) -> Self {
-        Self { taken: Arc::default(), readers_max, per_address_max, metrics }
+        Self { taken: Arc::default(), readers_max, per_address_max, limit, gauge }
     }
 
     /// A seat for who comes from this address.
@@ -55,10 +59,10 @@ impl LiveSeats {
         let address = address.to_canonical();
         let mut taken = self.taken.lock();
         if self.readers_max <= taken.all {
-            return Err(full(
-                "the broker has as many live readers as it may: come back in a while, or raise \
-                 limits.sse_connections_max",
-            ));
+            return Err(full(&format!(
+                "the broker has as many live readers as it may: come back in a while, or raise {}",
+                self.limit
+            )));
         }
         let of_address = taken.by_address.entry(address).or_default();
         if self.per_address_max <= *of_address {
@@ -69,7 +73,7 @@ impl LiveSeats {
         }
         *of_address += 1;
         taken.all += 1;
-        self.metrics.sse_connections.inc();
+        self.gauge.inc();
         drop(taken);
         Ok(LiveSeat { seats: self.clone(), address })
     }
@@ -85,7 +89,7 @@ impl Drop for LiveSeat {
                 of_address.remove();
             }
         }
-        self.seats.metrics.sse_connections.dec();
+        self.seats.gauge.dec();
     }
 }
 
@@ -100,7 +104,7 @@ mod tests {
 
     #[test]
     fn seats_are_limited_in_all_and_for_an_address_and_come_free() {
-        let seats = LiveSeats::new(3, 2, Metrics::new().deliver);
+        let seats = LiveSeats::new("limits.x", 3, 2, Metrics::new().deliver.sse_connections);
         let of = |last: u8| IpAddr::from([10, 0, 0, last]);
         let first = seats.take(of(1)).unwrap();
         let mapped = "::ffff:10.0.0.1".parse().unwrap();

@@ -39,7 +39,9 @@ mod follower;
 mod form;
 mod live;
 mod live_seats;
+mod resumed;
 mod wants;
+mod websocket;
 
 mod patience;
 
@@ -52,6 +54,7 @@ use tokio::sync::watch;
 
 use self::body::Bodies;
 use self::live_seats::LiveSeats;
+use self::origins::Origins;
 use self::shared::Shared;
 use crate::clock::Randomness;
 use crate::config::{self, Limits, LiveLimits};
@@ -89,11 +92,20 @@ impl Http {
             door,
             bodies: Bodies::new(limits.http_body_bytes_max, limits.in_flight_bytes_max),
             live_seats: LiveSeats::new(
+                "limits.sse_connections_max",
                 limits.live.sse_connections_max,
                 limits.live.per_address_max,
-                metrics.deliver.clone(),
+                metrics.deliver.sse_connections.clone(),
+            ),
+            websocket_seats: LiveSeats::new(
+                "limits.websocket_connections_max",
+                limits.live.websocket_connections_max,
+                limits.live.per_address_max,
+                metrics.deliver.websocket_connections.clone(),
             ),
             live_beats: beats_of(&limits.live),
+            live_lifetime: limits.live.lifetime,
+            origins: Origins::new(&config.allowed_origins),
             randomness,
             openapi: Bytes::from(openapi),
             stop: stop.clone(),

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 use weir_protocol::code::Code;
+use weir_protocol::web::live::{self, Trouble};
 
 use super::codes;
 use crate::session::Refusal;
@@ -82,6 +83,13 @@ impl Problem {
         self.status == StatusCode::SERVICE_UNAVAILABLE.as_u16()
     }
 
+    /// The same over a WebSocket, of a subscription or of a request.
+    pub(super) fn into_trouble(self, sub: Option<u32>, id: Option<u64>) -> Trouble<'static> {
+        let records = self.records.into_iter().map(Outcome::into_told).collect();
+        let (code, retry) = (self.code.into(), self.retry.into());
+        Trouble { sub, id, code, retry, detail: self.detail, records }
+    }
+
     /// The body.
     pub(super) fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a problem's fields are numbers and text")
@@ -95,6 +103,19 @@ impl Problem {
             retry: code.retry().name(),
             detail,
             records: Vec::new(),
+        }
+    }
+}
+
+impl Outcome {
+    fn into_told(self) -> live::Outcome {
+        match self {
+            Self::Taken { partition, offset } => {
+                live::Outcome::Placed(live::Placement { partition, offset })
+            }
+            Self::Refused { code, retry, detail } => {
+                live::Outcome::Refused { code: code.to_owned(), retry: retry.to_owned(), detail }
+            }
         }
     }
 }

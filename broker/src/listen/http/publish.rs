@@ -114,6 +114,12 @@ fn identify(records: &mut [Record], id: &[u8]) -> Result<(), Problem> {
 }
 
 fn tell(placed: Vec<Placed>) -> Result<Json<Published>, Problem> {
+    let place = |(partition, offset)| Placement { partition, offset };
+    Ok(Json(Published { records: placements(placed)?.into_iter().map(place).collect() }))
+}
+
+/// The partition and offset of each record, if all were taken.
+pub(super) fn placements(placed: Vec<Placed>) -> Result<Vec<(u32, u64)>, Problem> {
     let mut problem: Option<Refusal> = None;
     let mut outcomes = Vec::with_capacity(placed.len());
     for place in placed {
@@ -133,14 +139,14 @@ fn tell(placed: Vec<Placed>) -> Result<Json<Published>, Problem> {
         return Err(Problem::from(refusal).with_records(outcomes));
     }
     let place = |outcome| match outcome {
-        Outcome::Taken { partition, offset } => Some(Placement { partition, offset }),
+        Outcome::Taken { partition, offset } => Some((partition, offset)),
         Outcome::Refused { .. } => None,
     };
-    Ok(Json(Published { records: outcomes.into_iter().filter_map(place).collect() }))
+    Ok(outcomes.into_iter().filter_map(place).collect())
 }
 
 /// The header of a request that names its one record.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// How long a request waits for its records to be durable.
-const ACK_WAIT_MAX: Duration = Duration::from_secs(30);
+pub(super) const ACK_WAIT_MAX: Duration = Duration::from_secs(30);

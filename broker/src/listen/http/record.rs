@@ -202,6 +202,7 @@ pub(super) struct Outgoing<'a> {
     key: Option<Cow<'a, str>>,
     /// What was sent, if it is JSON; null for a record without a value.
     #[schema(value_type = Option<serde_json::Value>)]
+    #[serde(skip_serializing_if = "is_apart")]
     value: Option<OutgoingValue<'a>>,
     /// Values are text, null, `{"base64": "…"}`, or a list of these where a name repeats.
     #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
@@ -216,6 +217,12 @@ pub(super) struct Outgoing<'a> {
 enum OutgoingValue<'a> {
     Json(&'a RawValue),
     Base64(String),
+    /// It stands elsewhere.
+    Apart,
+}
+
+fn is_apart(value: &Option<OutgoingValue<'_>>) -> bool {
+    matches!(value, Some(OutgoingValue::Apart))
 }
 
 impl<'a> Outgoing<'a> {
@@ -235,6 +242,14 @@ impl<'a> Outgoing<'a> {
         let (offset, timestamp) = (record.offset, record.timestamp);
         let topic = None;
         Self { topic, partition, offset, timestamp, key, value, headers, encoding }
+    }
+
+    /// A record whose value stands elsewhere, if it has one: `encoding` speaks of its key.
+    pub(super) fn without_value(partition: u32, record: &batch::Record<'a>) -> Self {
+        let mut headless = record.clone();
+        headless.value = None;
+        let value = record.value.map(|_| OutgoingValue::Apart);
+        Self { value, ..Self::of(partition, &headless) }
     }
 
     /// Says of which topic it is.

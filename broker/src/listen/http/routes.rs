@@ -15,7 +15,8 @@ use weir_protocol::code::Code;
 use super::problem::Problem;
 use super::shared::Shared;
 use super::{
-    delete_records, groups, live, publish, queue_state, queues, records, redrive, topics, work,
+    delete_records, groups, live, publish, queue_state, queues, records, redrive, topics,
+    websocket, work,
 };
 use crate::metrics;
 
@@ -92,7 +93,7 @@ fn own() -> Vec<(&'static str, MethodRouter<Shared>)> {
             get(records::read).post(publish::publish).delete(delete_records::delete),
         ),
         ("/v1/topics/{topic}/live", get(live::live)),
-        ("/v1/live", get(live::live_topics)),
+        ("/v1/live", get(websocket::live)),
         ("/v1/groups", get(groups::list)),
         ("/v1/groups/{group}", get(groups::describe)),
         ("/v1/queues", get(queues::list)),

@@ -5,12 +5,14 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::body::Bodies;
 use super::live_seats::LiveSeats;
+use super::origins::Origins;
 use crate::clock::Randomness;
 use crate::session::Door;
 
@@ -20,8 +22,12 @@ pub(super) struct Shared {
     pub(super) door: Arc<Door>,
     pub(super) bodies: Bodies,
     pub(super) live_seats: LiveSeats,
+    pub(super) websocket_seats: LiveSeats,
+    pub(super) origins: Origins,
     /// The beats that a live stream lasts at most.
     pub(super) live_beats: u32,
+    /// How long a WebSocket lasts at most.
+    pub(super) live_lifetime: Duration,
     pub(super) randomness: Randomness,
     /// `/v1/openapi.json`.
     pub(super) openapi: Bytes,

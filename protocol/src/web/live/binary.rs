@@ -14,10 +14,10 @@ use thiserror::Error;
 /// The length that a binary message begins with.
 pub const HEAD_LENGTH_BYTES: usize = 4;
 
-/// Writes the length of the head that comes next.
-pub fn push_head_length(target: &mut Vec<u8>, head_bytes: usize) {
+/// The length that stands before a head of so many bytes.
+pub fn head_length(head_bytes: usize) -> [u8; HEAD_LENGTH_BYTES] {
     let length = u32::try_from(head_bytes).expect("a head is as long as a record at the most");
-    target.extend_from_slice(&length.to_le_bytes());
+    length.to_le_bytes()
 }
 
 /// The head and the value of a message.

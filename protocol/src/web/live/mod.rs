@@ -26,7 +26,7 @@ mod shared;
 mod tell;
 
 pub use ask::{Ask, Form, Publish, Refused, Subscribe};
-pub use shared::{push_envelope, push_gap, push_record};
+pub use shared::{is_record, push_envelope, push_gap, push_record};
 pub use tell::{Gap, NotTold, Outcome, PartitionPlace, Placement, Tell, Trouble, Welcome};
 
 /// The subprotocol of the WebSocket.

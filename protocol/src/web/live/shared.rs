@@ -10,14 +10,17 @@
 
 use super::Form;
 use super::binary::{self, HEAD_LENGTH_BYTES};
-use super::tell::Gap;
 
 /// Writes what all who get a record share: its JSON, and in the binary form the bytes of its value.
-pub fn push_record(target: &mut Vec<u8>, form: Form, json: &[u8], value: &[u8]) {
+pub fn push_record(
+    target: &mut Vec<u8>,
+    form: Form,
+    json: impl FnOnce(&mut Vec<u8>),
+    value: &[u8],
+) {
     push(target, form, |target| {
-        target.extend_from_slice(br#""type":"record","record":"#);
-        target.extend_from_slice(json);
-        target.push(b'}');
+        target.extend_from_slice(RECORD);
+        json(target);
     });
     if form == Form::Binary {
         target.extend_from_slice(value);
@@ -25,12 +28,20 @@ pub fn push_record(target: &mut Vec<u8>, form: Form, json: &[u8], value: &[u8]) 
 }
 
 /// Writes what all who are told of a gap share.
-pub fn push_gap(target: &mut Vec<u8>, form: Form, gap: &Gap<'_>) {
+pub fn push_gap(target: &mut Vec<u8>, form: Form, json: &[u8]) {
     push(target, form, |target| {
         target.extend_from_slice(br#""type":"gap","gap":"#);
-        serde_json::to_writer(&mut *target, gap).expect("a vector takes what is written to it");
-        target.push(b'}');
+        target.extend_from_slice(json);
     });
+}
+
+/// Whether what is shared is a record, and so uses credit.
+pub fn is_record(form: Form, shared: &[u8]) -> bool {
+    let head = match form {
+        Form::Json => Some(shared),
+        Form::Binary => shared.get(HEAD_LENGTH_BYTES..),
+    };
+    head.is_some_and(|head| head.starts_with(RECORD))
 }
 
 /// Writes a message: what its reader alone has, and what it shares with others.
@@ -41,7 +52,7 @@ pub fn push_envelope(target: &mut Vec<u8>, form: Form, sub: u32, bookmark: &str,
         Form::Binary => {
             let (length, rest) = shared.split_at_checked(HEAD_LENGTH_BYTES).unwrap_or_default();
             let length = length.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
-            binary::push_head_length(target, length as usize + open.len());
+            target.extend_from_slice(&binary::head_length(length as usize + open.len()));
             rest
         }
     };
@@ -49,19 +60,28 @@ pub fn push_envelope(target: &mut Vec<u8>, form: Form, sub: u32, bookmark: &str,
     target.extend_from_slice(shared);
 }
 
-fn push(target: &mut Vec<u8>, form: Form, head: impl FnOnce(&mut Vec<u8>)) {
-    if form == Form::Json {
-        return head(target);
+/// Writes a piece of an object and its end, behind its length in the binary form.
+fn push(target: &mut Vec<u8>, form: Form, piece: impl FnOnce(&mut Vec<u8>)) {
+    let start = target.len();
+    if form == Form::Binary {
+        target.extend_from_slice(&[0; HEAD_LENGTH_BYTES]);
     }
-    let mut json = Vec::new();
-    head(&mut json);
-    binary::push_head_length(target, json.len());
-    target.extend_from_slice(&json);
+    let head = target.len();
+    piece(target);
+    target.push(b'}');
+    let head_bytes = target.len() - head;
+    if form == Form::Binary
+        && let Some(length) = target.get_mut(start..head)
+    {
+        length.copy_from_slice(&binary::head_length(head_bytes));
+    }
 }
+
+const RECORD: &[u8] = br#""type":"record","record":"#;
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Tell, binary};
+    use super::super::{Gap, Tell, binary};
     use super::*;
 
     #[test]
@@ -69,7 +89,8 @@ mod tests {
         let json = br#"{"partition":0,"offset":7}"#;
         for form in [Form::Json, Form::Binary] {
             let (mut shared, mut message) = (Vec::new(), Vec::new());
-            push_record(&mut shared, form, json, b"\xff\x00");
+            push_record(&mut shared, form, |target| target.extend(json), b"\xff\x00");
+            assert!(is_record(form, &shared));
             push_envelope(&mut message, form, 9, "AQ", &shared);
             let head = match form {
                 Form::Json => std::str::from_utf8(&message).unwrap(),
@@ -88,10 +109,12 @@ mod tests {
 
     #[test]
     fn a_gap_is_told_in_both_forms() {
-        let gap = Gap { partition: 1, from: 2, to: 5, reason: "expired".into() };
+        let gap = Gap { partition: 1, from: Some(2), to: 5, reason: "expired".into() };
+        let json = serde_json::to_vec(&gap).unwrap();
         for form in [Form::Json, Form::Binary] {
             let (mut shared, mut message) = (Vec::new(), Vec::new());
-            push_gap(&mut shared, form, &gap);
+            push_gap(&mut shared, form, &json);
+            assert!(!is_record(form, &shared));
             push_envelope(&mut message, form, 9, "AQ", &shared);
             let head = match form {
                 Form::Json => std::str::from_utf8(&message).unwrap(),

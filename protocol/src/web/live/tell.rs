@@ -70,7 +70,8 @@ pub struct PartitionPlace {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap<'a> {
     pub partition: u32,
-    pub from: u64,
+    /// Not known where a bookmark did not say where it was.
+    pub from: Option<u64>,
     /// The first offset behind them.
     pub to: u64,
     #[serde(borrow)]
