@@ -44,6 +44,7 @@ async fn live_and_die(seed: u64, count: u64) -> Tally {
         lives.compare(&server, Crash::Process, &format_args!("seed {seed}, life {life}")).await;
     }
     assert!(server.stop().await.status.success());
+    println!("{} generations of a group of Kafka's", lives.generations());
     lives.tally()
 }
 

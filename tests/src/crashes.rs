@@ -10,7 +10,7 @@ use weir_protocol::native::{Durability, Settings, TopicDescription};
 
 use crate::dice::Dice;
 use crate::history::{Crash, History, Partition, Tally};
-use crate::load::{Commits, Load, Names, Plan, read_all};
+use crate::load::{Commits, Crew, Load, Names, Plan, read_all};
 use crate::server::{Launch, Server};
 use crate::wire::Wire;
 
@@ -20,6 +20,7 @@ pub struct Lives {
     history: History,
     names: Names,
     commits: Commits,
+    crew: Crew,
     topics: Vec<TopicDescription>,
 }
 
@@ -27,7 +28,8 @@ impl Default for Lives {
     fn default() -> Self {
         let history = History::default();
         let (names, commits) = (Names::new(&history), Commits::new(&history));
-        Self { names, commits, history, topics: Vec::new() }
+        let crew = Crew::new(&history);
+        Self { names, commits, crew, history, topics: Vec::new() }
     }
 }
 
@@ -39,6 +41,11 @@ impl Lives {
     /// The topics of the load: the synced one, then the written one.
     pub fn topics(&self) -> &[TopicDescription] {
         &self.topics
+    }
+
+    /// Generations of the group of Kafka's, over all lives.
+    pub fn generations(&self) -> i32 {
+        self.crew.generation()
     }
 
     pub fn tally(&self) -> Tally {
@@ -63,12 +70,14 @@ impl Lives {
         }
     }
 
-    /// Begins a load, with topics that come and go and offsets that are committed.
+    /// Begins a load, with topics that come and go, offsets that are committed, and a group of
+    /// Kafka's.
     pub fn load(&self, server: &Server, plan: Plan, dice: &mut Dice) -> Load {
         let address = server.native();
         let mut load = Load::begin(address, &self.topics, &self.history, plan, dice);
         load.churn(address, self.names.clone(), dice);
         load.commit(address, &self.topics, self.commits.clone());
+        load.belong(server.kafka(), &self.topics[0], &self.crew);
         load
     }
 
@@ -88,6 +97,7 @@ impl Lives {
         let topics = read_all(server.native(), &self.history, crash).await;
         self.names.found(&topics);
         self.commits.found(server.native(), &self.topics).await;
+        self.crew.found(server.native(), &self.topics).await;
         self.history.assert_holds(context);
     }
 }
@@ -120,4 +130,5 @@ const PARTITIONS: u32 = 2;
 
 /// The least that the configuration takes.
 const SMALL: &str = "[journal]\nsegment_bytes = 16777216\nbytes_max = 67108864\n\
-    checkpoint_bytes = 1048576\n[log]\nwritten_flush_ms_max = 100\n";
+    checkpoint_bytes = 1048576\n[log]\nwritten_flush_ms_max = 100\n[groups]\n\
+    initial_rebalance_delay_ms = 0\n";

@@ -33,21 +33,30 @@ pub struct Asked {
 impl KafkaWire {
     /// Connects and says nothing.
     pub async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.expect("the broker listens");
-        stream.set_nodelay(true).expect("a socket takes an option");
-        Self { stream, buffer: BytesMut::new(), correlation: 0 }
+        Self::try_connect(address).await.expect("the broker listens")
+    }
+
+    /// The same; `None` where the broker is gone.
+    pub async fn try_connect(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(address).await.ok()?;
+        stream.set_nodelay(true).ok()?;
+        Some(Self { stream, buffer: BytesMut::new(), correlation: 0 })
     }
 
     /// Sends a request of this version.
     pub async fn send(&mut self, version: i16, request: impl Into<Request>) -> Asked {
-        let request = request.into();
+        let (asked, frame) = self.frame(version, &request.into());
+        self.send_raw(&frame).await;
+        asked
+    }
+
+    fn frame(&mut self, version: i16, request: &Request) -> (Asked, Bytes) {
         self.correlation += 1;
         let (api, correlation) = (request.api(), self.correlation);
         let client = Some(Text::from_static("test"));
         let frame =
-            encode_request(version, correlation, client.as_ref(), &request, &mut BytesMut::new());
-        self.send_raw(&frame.to_bytes()).await;
-        Asked { correlation, api, version }
+            encode_request(version, correlation, client.as_ref(), request, &mut BytesMut::new());
+        (Asked { correlation, api, version }, frame.to_bytes())
     }
 
     pub async fn send_raw(&mut self, bytes: &[u8]) {
@@ -67,17 +76,29 @@ impl KafkaWire {
 
     /// The next answer, to this request.
     pub async fn answer(&mut self, asked: Asked) -> Response {
-        let frame = self.next().await.expect("the broker stays until it has answered");
+        let answer = self.try_answer(asked).await;
+        answer.expect("the broker stays until it has answered")
+    }
+
+    async fn try_answer(&mut self, asked: Asked) -> Option<Response> {
+        let frame = self.next().await?;
         let Asked { correlation, api, version } = asked;
         let answer = read_response(api, version, frame).expect("the broker speaks the protocol");
         assert_eq!(answer.0, correlation, "answers come in the order of their requests");
-        answer.1
+        Some(answer.1)
     }
 
     /// Sends a request and waits for its answer.
     pub async fn ask(&mut self, version: i16, request: impl Into<Request>) -> Response {
         let asked = self.send(version, request).await;
         self.answer(asked).await
+    }
+
+    /// The same; `None` where the broker is gone.
+    pub async fn try_ask(&mut self, version: i16, request: impl Into<Request>) -> Option<Response> {
+        let (asked, frame) = self.frame(version, &request.into());
+        self.try_send_raw(&frame).await;
+        self.try_answer(asked).await
     }
 
     /// The next frame without its length; `None` where the broker has closed.

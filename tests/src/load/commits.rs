@@ -17,9 +17,10 @@ use crate::wire::Wire;
 
 /// The commits of a group, over all lives of a broker.
 #[derive(Clone, Debug)]
-pub struct Commits {
+pub(super) struct Offsets {
     history: History,
-    offsets: Arc<Mutex<BTreeMap<Partition, Offset>>>,
+    group: &'static str,
+    all: Arc<Mutex<BTreeMap<Partition, Offset>>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,19 +29,34 @@ struct Offset {
     confirmed: u64,
 }
 
-impl Commits {
-    pub fn new(history: &History) -> Self {
-        Self { history: history.clone(), offsets: Arc::default() }
+impl Offsets {
+    pub(super) fn of(history: &History, group: &'static str) -> Self {
+        Self { history: history.clone(), group, all: Arc::default() }
+    }
+
+    /// The next to commit.
+    pub(super) fn try_next(&self, partition: Partition) -> u64 {
+        let mut all = self.all.lock();
+        let offset = all.entry(partition).or_default();
+        offset.tried += 1;
+        offset.tried
+    }
+
+    /// This one was confirmed. Behind a cut nobody promises anything.
+    pub(super) fn confirm(&self, partition: Partition, offset: u64) {
+        if !self.history.is_cut() {
+            self.all.lock().entry(partition).or_default().confirmed = offset;
+        }
     }
 
     /// Compares what is there behind a restart with what was said.
     ///
     /// # Panics
     /// If an offset went back, or is one that nobody committed.
-    pub async fn found(&self, address: SocketAddr, topics: &[TopicDescription]) {
+    pub(super) async fn found(&self, address: SocketAddr, topics: &[TopicDescription]) {
         let (mut wire, _) = Wire::greeted(address).await;
         for topic in topics {
-            let fetch = FetchOffsets { group: GROUP.to_owned(), topic: topic.id };
+            let fetch = FetchOffsets { group: self.group.to_owned(), topic: topic.id };
             let fetched = wire.ask(Request::FetchOffsets(fetch)).await;
             let Ok(Response::Offsets(there)) = fetched else {
                 panic!("offsets are fetched, not {fetched:?}");
@@ -48,17 +64,38 @@ impl Commits {
             for number in (0..).take(topic.partitions.len()) {
                 let there = there.iter().find(|offset| offset.partition == number);
                 let there = there.map_or(0, |offset| offset.offset);
-                let mut offsets = self.offsets.lock();
-                let offset = offsets.entry(Partition { topic: topic.id, number }).or_default();
+                let mut all = self.all.lock();
+                let offset = all.entry(Partition { topic: topic.id, number }).or_default();
                 let Offset { confirmed, tried } = *offset;
                 assert!(
                     confirmed <= there && there <= tried,
-                    "{}/{number} is committed at {there}: {confirmed} was confirmed, {tried} tried",
+                    "{} {}/{number} at {there}: {confirmed} was confirmed, {tried} tried",
+                    self.group,
                     topic.name
                 );
                 offset.confirmed = there;
             }
         }
+    }
+}
+
+/// Who commits for a group without members.
+#[derive(Clone, Debug)]
+pub struct Commits {
+    offsets: Offsets,
+}
+
+impl Commits {
+    pub fn new(history: &History) -> Self {
+        Self { offsets: Offsets::of(history, GROUP) }
+    }
+
+    /// Compares what is there behind a restart with what was said.
+    ///
+    /// # Panics
+    /// If an offset went back, or is one that nobody committed.
+    pub async fn found(&self, address: SocketAddr, topics: &[TopicDescription]) {
+        self.offsets.found(address, topics).await;
     }
 
     /// Commits until the broker is gone, or takes no more.
@@ -77,30 +114,21 @@ impl Commits {
             return None;
         };
         assert!(each.iter().all(|code| *code == 0), "commits of a group without members count");
-        // Behind a cut nobody promises anything.
-        if !self.history.is_cut() {
-            let mut known = self.offsets.lock();
-            for NewOffset { topic, partition, offset, .. } in offsets {
-                known.entry(Partition { topic, number: partition }).or_default().confirmed = offset;
-            }
+        for NewOffset { topic, partition, offset, .. } in offsets {
+            self.offsets.confirm(Partition { topic, number: partition }, offset);
         }
         Some(())
     }
 
     fn next_of(&self, topic: &TopicDescription) -> Vec<NewOffset> {
-        let mut known = self.offsets.lock();
-        let mut next = |number| {
-            let offset = known.entry(Partition { topic: topic.id, number }).or_default();
-            offset.tried += 1;
-            NewOffset {
-                topic: topic.id,
-                partition: number,
-                offset: offset.tried,
-                leader_epoch: -1,
-                metadata: String::new(),
-            }
+        let next = |number| NewOffset {
+            topic: topic.id,
+            partition: number,
+            offset: self.offsets.try_next(Partition { topic: topic.id, number }),
+            leader_epoch: -1,
+            metadata: String::new(),
         };
-        (0..).take(topic.partitions.len()).map(&mut next).collect()
+        (0..).take(topic.partitions.len()).map(next).collect()
     }
 }
 

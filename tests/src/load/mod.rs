@@ -1,12 +1,13 @@
 //! Work for a broker that may die at any moment, written into a [`History`].
 //!
 //! A [`Load`] runs a few connections: producers that keep batches in flight, followers that read
-//! along, one that makes and deletes topics, one that commits offsets. All of them end when the
-//! broker is gone; what they were told until then stands in the history. It does not know how the
-//! broker dies.
+//! along, one that makes and deletes topics, one that commits offsets, members of a group. All of
+//! them end when the broker is gone; what they were told until then stands in the history. It does
+//! not know how the broker dies.
 
 mod churn;
 mod commits;
+mod crew;
 mod follower;
 mod producer;
 mod reading;
@@ -22,6 +23,7 @@ use weir_protocol::native::TopicDescription;
 
 pub use self::churn::{Churn, Names};
 pub use self::commits::Commits;
+pub use self::crew::Crew;
 pub use self::producer::{Batch, Outcome, Producer};
 pub use self::reading::read_all;
 use crate::dice::Dice;
@@ -73,6 +75,13 @@ impl Load {
     /// Commits offsets of these topics besides.
     pub fn commit(&mut self, address: SocketAddr, topics: &[TopicDescription], commits: Commits) {
         self.tasks.spawn(commits.run(address, topics.to_vec()));
+    }
+
+    /// Has members of a classic group commit offsets of this topic besides, each of a partition.
+    pub fn belong(&mut self, kafka: SocketAddr, topic: &TopicDescription, crew: &Crew) {
+        for number in (0..).take(topic.partitions.len()) {
+            self.tasks.spawn(crew.clone().run(kafka, topic.clone(), number));
+        }
     }
 
     /// Waits until so many records were acknowledged; false where the broker is gone before.
