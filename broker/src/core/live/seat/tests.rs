@@ -255,3 +255,116 @@ fn a_ring_that_is_closed_sends_its_readers_to_the_log() {
     assert_eq!(reader.seat.take(&mut taking), Took::Behind);
     assert!(!reader.seat.join(|_| 0));
 }
+
+/// What happens to a sweep of one partition.
+#[derive(Clone, Debug)]
+enum Swept {
+    /// The walk goes on by so many records.
+    Walk(usize),
+    /// What was walked is handed on.
+    HandOn,
+    /// Somebody comes who wants this and reads that next.
+    Board(usize, u64),
+    /// Somebody on board takes up to so many.
+    Look(usize, usize),
+}
+
+fn swept() -> impl Strategy<Value = Swept> {
+    prop_oneof![
+        4 => (1_usize..12).prop_map(Swept::Walk),
+        3 => Just(Swept::HandOn),
+        2 => (1..WANTED.len(), 0_u64..120).prop_map(|(wants, next)| Swept::Board(wants, next)),
+        4 => (0_usize..8, 1_usize..6).prop_map(|(who, room)| Swept::Look(who, room)),
+    ]
+}
+
+/// A reader on board, where it began, and how its sweep ended.
+#[derive(Debug)]
+struct Aboard {
+    reader: Reader,
+    from: u64,
+    ended: Option<Took>,
+}
+
+impl Aboard {
+    fn look(&mut self, room: usize) {
+        if self.ended.is_none() {
+            let (next, had) = (&mut self.reader.next, &mut self.reader.had);
+            let took = self.reader.seat.take(&mut Taking { next, had, taken: 0, room });
+            self.ended = matches!(took, Took::Over | Took::Behind).then_some(took);
+        }
+    }
+}
+
+fn aboard(stage: &Arc<Stage>, wants: usize, from: u64) -> Option<Aboard> {
+    let mut filters = Filters::default();
+    WANTED[wants].iter().for_each(|text| filters.add(&Filter::parse(text).unwrap()).unwrap());
+    let (wanted, signals) = (Arc::new(filters), Signals::default());
+    let key = (TopicId::from_bytes([7; 16]), PARTITIONS, "form");
+    let place = Place { signals: &signals, token: 1 };
+    let next = [from, 0];
+    let at = |partition: usize| next[partition];
+    let filters = Arc::clone(&wanted);
+    let seat = Seat::on_board(rings(), key, Arc::clone(stage), filters, &place, at)?;
+    let (wanted, had) = (Some(wanted), Default::default());
+    let reader = Reader { seat, signals, wanted, is_at_ring: true, next, had };
+    Some(Aboard { reader, from, ended: None })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn who_gets_on_board_of_a_sweep_has_all_that_is_for_it_or_goes_on_alone(
+        keys in vec(0..KEYS.len(), 100),
+        ops in vec(swept(), 1..80),
+    ) {
+        let stage = Arc::new(Stage::for_sweep(&[0; PARTITIONS], 0));
+        let (mut walked, mut fresh, mut all) = (0_u64, Fresh::default(), Vec::<Aboard>::new());
+        let end = [Swept::Walk(keys.len()), Swept::HandOn];
+        for op in ops.into_iter().chain(end) {
+            match op {
+                Swept::Walk(count) => for key in keys.iter().skip(walked as usize).take(count) {
+                    let key = KEYS[*key].map(str::as_bytes);
+                    walked += 1;
+                    if stage.walks(0, walked, key) {
+                        fresh.push(0, walked, key.map_or(Subject::None, Subject::Of), |target| {
+                            target.extend((walked - 1).to_le_bytes());
+                            target.resize(target.len() + 1_500, 7);
+                        });
+                    }
+                },
+                Swept::HandOn => {
+                    stage.append(&mut fresh, RING_BYTES);
+                    stage.pass(0, walked);
+                }
+                Swept::Board(wants, from) => match aboard(&stage, wants, from) {
+                    Some(aboard) => all.push(aboard),
+                    None => prop_assert!(from < walked),
+                },
+                Swept::Look(who, room) => if let Some(aboard) = all.get_mut(who) {
+                    aboard.look(room);
+                },
+            }
+        }
+        stage.end();
+        for aboard in &mut all {
+            while aboard.ended.is_none() {
+                aboard.look(7);
+            }
+            let reader = &aboard.reader;
+            let wanted = (0..).zip(&keys).filter(|(_, key)| reader.wants(KEYS[**key]));
+            let mut wanted: Vec<u64> = wanted.map(|(offset, _)| offset).collect();
+            wanted.retain(|offset| aboard.from <= *offset);
+            match aboard.ended {
+                Some(Took::Over) => prop_assert_eq!(&reader.had[0], &wanted),
+                _ => prop_assert!(wanted.starts_with(&reader.had[0])),
+            }
+        }
+        if all.iter().all(|aboard| aboard.ended == Some(Took::Over)) {
+            prop_assert_eq!(stage.audience.lock().owed(), 0);
+        }
+        drop(all);
+        prop_assert!(stage.is_deserted());
+    }
+}
