@@ -8,9 +8,15 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { Broker } from "./broker.mjs";
 import { followed } from "./followed.mjs";
+import { PARTITIONS, Seen } from "./seen.mjs";
 
 const DIST = fileURLToPath(new URL("../../clients/web/dist/", import.meta.url));
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+/** What is published while a page does not read, and for how long it does not: a minute, as people
+ * see it happen, is `WEIR_STALL_MS=60000`. */
+const STALLED = 20_000;
+const STALL_MS = Number(process.env.WEIR_STALL_MS ?? 3_000);
 
 let pages, browser, broker;
 
@@ -35,9 +41,8 @@ after(async () => {
   pages.close();
 });
 
-/** Runs `script(url)` in a page on a processor that is four times as slow; what it gives to
- * `window.note` is noted. */
-const inPage = (script) => async (url, note) => {
+/** A page on a processor that is four times as slow; what it gives to `window.note` is noted. */
+async function opened(note) {
   const page = await browser.newPage();
   await page.exposeFunction("notes", (records) => records.forEach(note));
   await page.addInitScript(() => {
@@ -53,26 +58,68 @@ const inPage = (script) => async (url, note) => {
   const tools = await page.context().newCDPSession(page);
   await tools.send("Emulation.setCPUThrottlingRate", { rate: 4 });
   await page.goto(pages.origin);
-  await page.evaluate(script, url);
+  return page;
+}
+
+/** Runs `script({ url, ...more })` in a page. */
+const inPage = (script, more = {}) => async (url, note) => {
+  const page = await opened(note);
+  await page.evaluate(script, { url, ...more });
   return () => page.close();
 };
 
+const byClient = (transport) =>
+  inPage(
+    async ({ url, transport }) => {
+      const { connect } = await import("/client.js");
+      const { origin, pathname } = new URL(url);
+      const live = connect(origin, { transports: [transport] });
+      const records = live.subscribe(pathname.split("/")[3], { from: "earliest" });
+      (async () => {
+        for await (const record of records) window.note(record);
+      })();
+    },
+    { transport },
+  );
+
 const READERS = {
-  "a browser's own EventSource": inPage((url) => {
+  "a browser's own EventSource": inPage(({ url }) => {
     const source = new EventSource(url);
     source.onmessage = ({ data }) => window.note(JSON.parse(data));
   }),
-  "the client in a page": inPage(async (url) => {
-    const { connect } = await import("/client.js");
-    const { origin, pathname } = new URL(url);
-    const records = connect(origin).subscribe(pathname.split("/")[3], { from: "earliest" });
-    (async () => {
-      for await (const record of records) window.note(record);
-    })();
-  }),
+  "the client in a page, by WebSocket,": byClient("websocket"),
+  "the client in a page, by events,": byClient("sse"),
 };
 
 for (const [name, follow] of Object.entries(READERS)) {
   test(`${name} gets every record once and in order`, { timeout: 180_000 }, () =>
     followed(broker, name.replaceAll(/[^a-zA-Z]/g, "-"), follow));
+}
+
+for (const transport of ["websocket", "sse"]) {
+  test(`a page that does not read for a while gets all of it afterwards, by ${transport}`, { timeout: 240_000 }, async () => {
+    const topic = `stalled-${transport}`;
+    await broker.createTopic(topic, PARTITIONS);
+    const seen = new Seen();
+    const page = await opened(seen.note);
+    await page.evaluate(
+      async ({ origin, topic, transport }) => {
+        const { connect } = await import("/client.js");
+        window.records = connect(origin, { transports: [transport] }).subscribe(topic, { from: "earliest" });
+        window.take = async () => window.note((await window.records.next()).value);
+        window.takeAll = async () => {
+          for (;;) await window.take();
+        };
+      },
+      { origin: broker.url, topic, transport },
+    );
+    await broker.publish(topic, 0, STALLED / 2, PARTITIONS);
+    await page.evaluate(() => window.take());
+    const stalled = new Promise((resolve) => setTimeout(resolve, STALL_MS));
+    await broker.publish(topic, STALLED / 2, STALLED, PARTITIONS);
+    await stalled;
+    await page.evaluate(() => void window.takeAll());
+    await seen.reached(STALLED);
+    await page.close();
+  });
 }
