@@ -80,9 +80,13 @@ test("an answer goes on over a reload and a broker that is killed", { timeout: 1
   await broker.createTopic("talks", 1);
   const model = spawn(process.execPath, [path.join(LIVE, "model.mjs"), broker.url, "20"]);
   model.stderr.pipe(process.stderr);
+  const listens = new Promise((resolve) => {
+    let said = "";
+    model.stdout.on("data", (more) => (said += more).includes("open") && resolve());
+  });
   const tab = await open(`tokens.html?broker=${broker.url}`);
   try {
-    for (let said = ""; !said.includes("open");) said += (await once(model.stdout, "data"))[0];
+    await listens;
     await tab.locator("#ask input").fill("What is a weir?");
     await tab.getByRole("button", { name: "Ask" }).click();
     await shows(tab, "answer", /dam across/);
