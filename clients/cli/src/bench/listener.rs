@@ -177,7 +177,10 @@ impl State {
 
 /// The offset at the beginning of a record's JSON.
 fn offset(data: &[u8]) -> Option<u64> {
-    let digits = data.strip_prefix(br#"{"partition":0,"offset":"#)?;
+    // Behind the topic's name, which none of these is a part of.
+    let place = br#""partition":0,"offset":"#;
+    let at = data.windows(place.len()).position(|bytes| bytes == place)?;
+    let digits = data.get(at + place.len()..)?;
     let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
     std::str::from_utf8(digits.get(..end)?).ok()?.parse().ok()
 }
