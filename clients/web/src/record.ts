@@ -16,6 +16,7 @@ export interface Placed {
 
 /** A record as it comes. */
 export interface LiveRecord<T = unknown> {
+  readonly topic: string;
   readonly partition: number;
   readonly offset: number;
   /** Milliseconds since 1970. */
@@ -31,10 +32,13 @@ export interface LiveRecord<T = unknown> {
 
 /** Offsets that do not come, and why. */
 export interface Gap {
+  readonly topic: string;
   readonly partition: number;
-  readonly from: number;
+  /** Null where the bookmark was no good: then nobody knows where the reader was. */
+  readonly from: number | null;
   /** The first offset behind them. */
   readonly to: number;
+  /** `expired`, `lost` and others; `damaged`, `foreign` or `beyond` of a bookmark. */
   readonly reason: string;
   readonly bookmark: string;
 }

@@ -194,11 +194,7 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<LiveReco
   /** A refusal: a token has a second try, what passes is waited for, the rest is for good. */
   #refused(error: WeirError): void {
     if (error.status === 401 && this.#why !== "refused") this.#why = "refused";
-    else if (error.retry === "never") {
-      // A page that is loaded again must not come back with it.
-      if (error.code === "INVALID_BOOKMARK") this.#persist?.setItem(this.#key, "");
-      this.#fail(error);
-    }
+    else if (error.retry === "never") this.#fail(error);
   }
 
   #fail(error: WeirError): never {
