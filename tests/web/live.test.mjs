@@ -65,4 +65,22 @@ for (const [way, connected] of Object.entries(WAYS)) {
     await assert.rejects(live.subscribe(topic, { match: "a..b" }).next(), { code: "MALFORMED_REQUEST" });
     live.close();
   });
+
+  test(`a bookmark of another topic is a gap, and all there is comes, by ${way}`, async () => {
+    const [mine, other] = [`mine-${way}`, `other-${way}`];
+    await broker.createTopic(mine, 1);
+    await broker.createTopic(other, 1);
+    await broker.publish(mine, 0, 2, 1);
+    await broker.publish(other, 0, 1, 1);
+    const live = connected(broker.url);
+    const elsewhere = await live.subscribe(other, { from: "earliest" }).next();
+    const records = live.subscribe(mine, { from: { after: elsewhere.value.bookmark } });
+    const gaps = [];
+    records.on("gap", (gap) => gaps.push(gap));
+    const taken = [(await records.next()).value, (await records.next()).value];
+    assert.deepEqual(taken.map(({ topic, offset }) => [topic, offset]), [[mine, 0], [mine, 1]]);
+    const said = gaps.map(({ topic, from, to, reason }) => [topic, from, to, reason]);
+    assert.deepEqual(said, [[mine, null, 0, "foreign"]]);
+    live.close();
+  });
 }

@@ -107,7 +107,7 @@ test("who is cut off or sent away goes on behind what it was handed", async () =
   const gaps = [];
   records.on("gap", (gap) => gaps.push(gap));
   assert.deepEqual(await take(records, 3), [0, 1, 5]);
-  assert.deepEqual(gaps, [{ partition: 0, from: 2, to: 5, reason: "expired", bookmark: "b4" }]);
+  assert.deepEqual(gaps, [{ topic: "t", partition: 0, from: 2, to: 5, reason: "expired", bookmark: "b4" }]);
   const resumed = sockets.map((socket) => ofType(socket, "subscribe")[0].bookmark);
   assert.deepEqual(resumed, [undefined, "b1", "b4"]);
   live.close();

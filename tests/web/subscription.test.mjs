@@ -91,7 +91,7 @@ test("a gap is told, and a place moves on over it", async () => {
   const gaps = [];
   subscription.on("gap", (gap) => gaps.push(gap));
   assert.deepEqual(await take(subscription, 2), [0, 5]);
-  assert.deepEqual(gaps, [{ partition: 0, from: 1, to: 5, reason: "expired", bookmark: "g5" }]);
+  assert.deepEqual(gaps, [{ topic: "t", partition: 0, from: 1, to: 5, reason: "expired", bookmark: "g5" }]);
   assert.equal(asked[1].after, "g5");
 });
 

@@ -44,13 +44,13 @@ export interface Gap {
 }
 
 /** @internal */
-export function decodeRecord<T>(said: unknown, bookmark: string): LiveRecord<T> {
+export function decodeRecord<T>(topic: string, said: unknown, bookmark: string): LiveRecord<T> {
   const { encoding, ...record } = said as Record<string, unknown>;
   if (encoding === "base64") {
     record["key"] = bytes(record["key"]);
     record["value"] = bytes(record["value"]);
   }
-  return { ...record, bookmark } as unknown as LiveRecord<T>;
+  return { ...record, topic, bookmark } as unknown as LiveRecord<T>;
 }
 
 /** @internal */

@@ -142,9 +142,9 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<LiveReco
       return undefined;
     }
     this.#handed = id;
-    if (name === "message") return decodeRecord<T>(body(), id);
+    if (name === "message") return decodeRecord<T>(this.#asked.topic, body(), id);
     if (name === "gap") {
-      const gap = { ...(body() as Gap), bookmark: id };
+      const gap = { ...(body() as Gap), topic: this.#asked.topic, bookmark: id };
       for (const listener of this.#listeners.gap) listener(gap);
     }
     // Between records nothing is in the application's hands.
