@@ -72,6 +72,27 @@ async fn receive_at_once(web: &Web, queue: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_that_were_deleted_meanwhile_are_made_again_for_what_dies_next() {
+    let web = Web::start().await;
+    let (status, _) = web.put("/v1/queues/jobs", "{}").await;
+    assert_eq!(status, StatusCode::CREATED);
+    for value in [1, 2] {
+        web.publish("jobs", format!("[{{\"value\": {value}}}]")).await;
+        let received = receive(&web, "jobs").await;
+        settle(&web, "jobs", "reject", &received).await;
+        until_dead(&web).await;
+        let dead = receive(&web, "jobs.dead").await;
+        let values: Vec<_> = dead.iter().map(|letter| &letter["value"]).collect();
+        assert_eq!(values, [&json!(value)]);
+        let (status, answer) = web.delete("/v1/topics/jobs.dead").await;
+        assert!(status.is_success(), "{answer}");
+        let (status, _) = web.get("/v1/queues/jobs.dead").await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+    }
+    web.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_no_redrive_takes_is_refused() {
     let web = Web::start().await;
     web.put("/v1/queues/jobs", "{}").await;
